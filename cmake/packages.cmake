@@ -1,0 +1,33 @@
+# Every third-party library, as Debian 12 ships it.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(CURL REQUIRED)
+pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(fuse3 REQUIRED IMPORTED_TARGET fuse3)
+pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+
+# Debian's RapidJSON 1.1 assigns a const member in GenericStringRef::operator=, which clang 19 refuses: the headers are
+# copied into the build tree and that one body becomes `= delete`.
+set(RAPIDJSON_COPY "${PROJECT_BINARY_DIR}/patched/rapidjson")
+if(NOT EXISTS "${RAPIDJSON_COPY}/.patched")
+  find_path(RAPIDJSON_DIR rapidjson/document.h REQUIRED)
+  file(COPY "${RAPIDJSON_DIR}/rapidjson" DESTINATION "${PROJECT_BINARY_DIR}/patched")
+  file(READ "${RAPIDJSON_COPY}/document.h" document)
+  string(REPLACE "GenericStringRef& operator=(const GenericStringRef& rhs) { s = rhs.s; length = rhs.length; }"
+    "GenericStringRef& operator=(const GenericStringRef& rhs) = delete;" patched "${document}")
+  if(patched STREQUAL document)
+    message(FATAL_ERROR "RapidJSON's GenericStringRef::operator= is not where it was expected")
+  endif()
+  file(WRITE "${RAPIDJSON_COPY}/document.h" "${patched}")
+  file(WRITE "${RAPIDJSON_COPY}/.patched" "")
+endif()
+add_library(rapidjson_patched INTERFACE)
+target_include_directories(rapidjson_patched SYSTEM INTERFACE "${PROJECT_BINARY_DIR}/patched")

@@ -1,0 +1,22 @@
+# flashstor_library(NAME DIR [DEPS…]): a static library of every .cc below DIR, except main.cc.
+function(flashstor_library name dir)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${dir}/*.cc")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PUBLIC ${ARGN})
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} INTERFACE ${ARGN})
+  endif()
+endfunction()
+
+# flashstor_program(NAME MAIN [DEPS…]): an executable in bin/.
+function(flashstor_program name main)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/${main}")
+    add_executable(${name} "${PROJECT_SOURCE_DIR}/${main}")
+    target_link_libraries(${name} PRIVATE ${ARGN})
+  endif()
+endfunction()
