@@ -17,7 +17,7 @@ constexpr bool kRecycle = true;
 #endif
 
 constexpr std::size_t kStep = 64;
-constexpr std::size_t kClasses = 64;             // frames up to 4 KiB
+constexpr std::size_t kClasses = 64;  // frames up to 4 KiB
 constexpr std::size_t kKeptPerClass = 1024;
 
 class FramePool {
@@ -37,7 +37,8 @@ class FramePool {
   void give(std::size_t index, void* frame) {
     List& list = lists_[index];
     if (list.count == kKeptPerClass) return ::operator delete(frame);
-    list.head = new (frame) Free{list.head};  // NOLINT(cppcoreguidelines-owning-memory): placement, owns nothing
+    list.head =
+        new (frame) Free{list.head};  // NOLINT(cppcoreguidelines-owning-memory): placement, owns nothing
     ++list.count;
   }
 

@@ -24,7 +24,8 @@ Task<std::vector<T>> gather(std::vector<Task<T>> tasks) {
     bool await_ready() const noexcept { return tasks.empty(); }
     bool await_suspend(std::coroutine_handle<> handle) {
       waiting = handle;
-      ++left;  // held while starting, so that the last to end synchronously does not resume us from inside the loop
+      ++left;  // held while starting, so that the last to end synchronously does not resume us from inside
+               // the loop
       for (std::size_t i = 0; i < tasks.size(); ++i) one(*this, i);
       return --left != 0;
     }

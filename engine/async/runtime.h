@@ -12,7 +12,8 @@
 
 namespace flashstor::async {
 
-/// A piece of work in an intrusive queue: embedded in whoever posts it, which must live until `run` was called.
+/// A piece of work in an intrusive queue: embedded in whoever posts it, which must live until `run` was
+/// called.
 struct Work {
   void (*run)(Work* self) = nullptr;
   Work* next = nullptr;
@@ -25,8 +26,9 @@ struct TimerNode {
   bool armed = false;
 };
 
-/// One event-loop thread as the engine sees it, and the only place where time and randomness come from: UvRuntime in the
-/// product, SimRuntime in the simulator. All but `post` must be called on the runtime's own thread.
+/// One event-loop thread as the engine sees it, and the only place where time and randomness come from:
+/// UvRuntime in the product, SimRuntime in the simulator. All but `post` must be called on the runtime's own
+/// thread.
 class Runtime {
  public:
   Runtime() = default;
@@ -68,7 +70,8 @@ class TimerSet {
   std::set<std::pair<MonotonicTime, TimerNode*>> timers_;
 };
 
-/// `co_await switch_to(runtime)`: goes on on that runtime's thread (through its queue, even if it is this one).
+/// `co_await switch_to(runtime)`: goes on on that runtime's thread (through its queue, even if it is this
+/// one).
 class SwitchTo : Work {
  public:
   explicit SwitchTo(Runtime& target) : target_(target) {}

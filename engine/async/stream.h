@@ -10,18 +10,19 @@
 
 namespace flashstor::async {
 
-/// A connected byte stream on one runtime: TCP, TLS over it, a Unix socket, or the simulator's network. One reader and one
-/// writer at a time. Destroying it closes it.
+/// A connected byte stream on one runtime: TCP, TLS over it, a Unix socket, or the simulator's network. One
+/// reader and one writer at a time. Destroying it closes it.
 class Connection {
  public:
   virtual ~Connection() = default;
   /// Waits for at least one byte and fills the front of `into`; 0 at the peer's orderly end.
   /// Errors: kIo when the connection broke, kCancelled after `close`.
   virtual Task<Result<std::size_t>> read(std::span<std::byte> into) = 0;
-  /// Waits until at least one byte can be read, without giving a buffer, so that an idle connection holds none.
+  /// Waits until at least one byte can be read, without giving a buffer, so that an idle connection holds
+  /// none.
   virtual Task<Result<void>> wait_readable() = 0;
-  /// Sends all slices in order; returns when the kernel has taken every byte (back pressure). The bytes behind `slices`
-  /// must live until then.
+  /// Sends all slices in order; returns when the kernel has taken every byte (back pressure). The bytes
+  /// behind `slices` must live until then.
   virtual Task<Result<void>> write(std::span<const std::span<const std::byte>> slices) = 0;
   /// Ends the stream in an orderly way after what was written.
   virtual Task<Result<void>> shutdown() = 0;

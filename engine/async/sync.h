@@ -8,7 +8,8 @@
 
 #include "engine/async/runtime.h"
 
-/// Waiting between coroutines of one runtime. Nothing here is safe across threads; cross over with switch_to or run_on.
+/// Waiting between coroutines of one runtime. Nothing here is safe across threads; cross over with switch_to
+/// or run_on.
 namespace flashstor::async {
 
 /// A list of suspended coroutines, woken through the runtime's queue so that the waker's stack does not grow.
@@ -17,11 +18,11 @@ class WaitList {
   /// A place in the list, embedded in an awaiter.
   struct Waiter : Work, TimerNode {
     std::coroutine_handle<> handle;
-    WaitList* list = nullptr;      ///< Null once woken.
+    WaitList* list = nullptr;  ///< Null once woken.
     Waiter* before = nullptr;
     Waiter* after = nullptr;
-    bool woken = false;            ///< False when the deadline came first.
-    bool exclusive = false;        ///< Free for the owner of the list.
+    bool woken = false;      ///< False when the deadline came first.
+    bool exclusive = false;  ///< Free for the owner of the list.
   };
   WaitList() = default;
   WaitList(const WaitList&) = delete;
@@ -43,7 +44,8 @@ class WaitList {
   Waiter* last_ = nullptr;
 };
 
-/// Awaits a place in a WaitList, optionally until a deadline. Gives true when woken, false when the deadline came first.
+/// Awaits a place in a WaitList, optionally until a deadline. Gives true when woken, false when the deadline
+/// came first.
 class WaitFor {
  public:
   WaitFor(WaitList& list, std::optional<MonotonicTime> deadline) : list_(list), deadline_(deadline) {}

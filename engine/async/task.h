@@ -77,9 +77,10 @@ class Promise<void> final : public PromiseBase {
   void take() noexcept {}
 };
 
-/// A lazy coroutine: it runs when awaited, on the waiter's thread, and its frame dies with the Task. A parent owns and awaits
-/// its children; work that outlives its parent goes through a Gate. `co_return fail(…)` works in a Task<Result<T>>.
-/// Arguments by reference must outlive the await: pass by value what a detached task needs.
+/// A lazy coroutine: it runs when awaited, on the waiter's thread, and its frame dies with the Task. A parent
+/// owns and awaits its children; work that outlives its parent goes through a Gate. `co_return fail(…)` works
+/// in a Task<Result<T>>. Arguments by reference must outlive the await: pass by value what a detached task
+/// needs.
 template <class T = void>
 class [[nodiscard]] Task {
  public:
@@ -103,7 +104,8 @@ class [[nodiscard]] Task {
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiting) noexcept {
       parent = waiting;
-      child.promise().on_finish([](PromiseBase&, void* self) { return static_cast<Awaiter*>(self)->parent; }, this);
+      child.promise().on_finish([](PromiseBase&, void* self) { return static_cast<Awaiter*>(self)->parent; },
+                                this);
       return child;
     }
     T await_resume() { return child.promise().take(); }
@@ -140,7 +142,8 @@ class TaskOrReturn {
     task_.handle().promise().on_finish(
         [](PromiseBase& finished, void* self) -> std::coroutine_handle<> {
           Result<T>& result = static_cast<Promise<Result<T>>&>(finished).result();
-          const auto waiting = std::coroutine_handle<P>::from_address(static_cast<TaskOrReturn*>(self)->parent_.address());
+          const auto waiting =
+              std::coroutine_handle<P>::from_address(static_cast<TaskOrReturn*>(self)->parent_.address());
           if (result.has_value()) return waiting;
           waiting.promise().return_value(std::unexpected<Error>(std::move(result).error()));
           return waiting.promise().finish();
@@ -184,7 +187,8 @@ class ResultOrReturn {
   Result<T> result_;
 };
 
-/// `auto row = co_await or_return(drive.read_row(key));`: the value, or the end of this coroutine with the error.
+/// `auto row = co_await or_return(drive.read_row(key));`: the value, or the end of this coroutine with the
+/// error.
 template <class T>
 [[nodiscard]] TaskOrReturn<T> or_return(Task<Result<T>> task) {
   return TaskOrReturn<T>(std::move(task));
@@ -194,7 +198,8 @@ template <class T>
   return ResultOrReturn<T>(std::move(result));
 }
 
-/// Runs `task` without anybody waiting; its frame lives until it ends. Only a Gate and the edges of the program use this.
+/// Runs `task` without anybody waiting; its frame lives until it ends. Only a Gate and the edges of the
+/// program use this.
 struct Detached {
   struct promise_type {
     static void* operator new(std::size_t size) { return allocate_frame(size); }

@@ -14,15 +14,20 @@ UvRuntime::UvRuntime() {
                     static_cast<UvRuntime*>(handle->data)->drain();
                   }) == 0);
   FLASHSTOR_CHECK(uv_timer_init(&loop_, &timer_) == 0);
-  // Timers are looked at once per turn of the loop: arming one costs no system call and no heap operation of libuv.
+  // Timers are looked at once per turn of the loop: arming one costs no system call and no heap operation of
+  // libuv.
   FLASHSTOR_CHECK(uv_prepare_init(&loop_, &prepare_) == 0);
-  uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<UvRuntime*>(handle->data)->schedule(); });
+  uv_prepare_start(&prepare_,
+                   [](uv_prepare_t* handle) { static_cast<UvRuntime*>(handle->data)->schedule(); });
 }
 
 UvRuntime::~UvRuntime() {
-  uv_walk(&loop_, [](uv_handle_t* handle, void*) {
-    if (uv_is_closing(handle) == 0) uv_close(handle, nullptr);
-  }, nullptr);
+  uv_walk(
+      &loop_,
+      [](uv_handle_t* handle, void*) {
+        if (uv_is_closing(handle) == 0) uv_close(handle, nullptr);
+      },
+      nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   FLASHSTOR_CHECK(uv_loop_close(&loop_) == 0);
 }

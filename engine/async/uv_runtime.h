@@ -22,7 +22,8 @@ class UvRuntime final : public Runtime {
   void arm(TimerNode& timer) override;
   void disarm(TimerNode& timer) override;
 
-  /// Runs the loop on the calling thread until `stop`. The thread's `Runtime::current()` is this one meanwhile.
+  /// Runs the loop on the calling thread until `stop`. The thread's `Runtime::current()` is this one
+  /// meanwhile.
   void run();
   /// Ends `run` after the work that is queued now. From any thread.
   void stop();

@@ -38,8 +38,9 @@ class ThreadPool final : public WorkPool {
   std::vector<std::thread> threads_;
 };
 
-/// `co_await offload(pool, [&] { return blocking(); })`: runs the function on the pool and comes back to this runtime with
-/// what it returned. Costs 70 to 176 us of round trip on an idle machine: not for what takes less.
+/// `co_await offload(pool, [&] { return blocking(); })`: runs the function on the pool and comes back to this
+/// runtime with what it returned. Costs 70 to 176 us of round trip on an idle machine: not for what takes
+/// less.
 template <class F>
 class Offload : Work {
  public:

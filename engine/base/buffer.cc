@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kAlignment = 4096;
 constexpr std::size_t kSmallest = 4096;
-constexpr std::size_t kClasses = 10;                        // 4 KiB … 2 MiB
+constexpr std::size_t kClasses = 10;  // 4 KiB … 2 MiB
 constexpr std::size_t kCachedBytesPerClass = std::size_t{4} << 20;
 
 std::size_t class_of(std::size_t size) {
@@ -70,7 +70,8 @@ Buffer Buffer::allocate(std::size_t size) {
   const std::size_t index = class_of(size);
   void* memory = index < kClasses ? block_cache().take(index) : nullptr;
   if (memory == nullptr) {
-    const std::size_t bytes = index < kClasses ? kSmallest << index : (size + kAlignment - 1) & ~(kAlignment - 1);
+    const std::size_t bytes =
+        index < kClasses ? kSmallest << index : (size + kAlignment - 1) & ~(kAlignment - 1);
     memory = ::operator new(bytes, std::align_val_t{kAlignment});
   }
   auto block = std::make_unique<Block>();

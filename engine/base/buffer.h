@@ -9,9 +9,10 @@
 
 namespace flashstor::base {
 
-/// A counted, 4096-aligned block of payload bytes, or a slice of one. Copying a Buffer copies a reference, not bytes; the
-/// block goes back to a per-thread cache when its last slice is gone. Aligned for O_DIRECT and for ISA-L.
-/// Threads: slices of one block may be held, read and dropped on several threads; writing needs the only reference.
+/// A counted, 4096-aligned block of payload bytes, or a slice of one. Copying a Buffer copies a reference,
+/// not bytes; the block goes back to a per-thread cache when its last slice is gone. Aligned for O_DIRECT and
+/// for ISA-L. Threads: slices of one block may be held, read and dropped on several threads; writing needs
+/// the only reference.
 class Buffer {
  public:
   Buffer() = default;
@@ -23,7 +24,9 @@ class Buffer {
 
   Buffer(const Buffer& other) noexcept;
   Buffer(Buffer&& other) noexcept
-      : block_(std::exchange(other.block_, nullptr)), data_(other.data_), size_(std::exchange(other.size_, 0)) {}
+      : block_(std::exchange(other.block_, nullptr)),
+        data_(other.data_),
+        size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer other) noexcept {
     std::swap(block_, other.block_);
     std::swap(data_, other.data_);

@@ -53,8 +53,8 @@ class ByteWriter {
   std::string out_;
 };
 
-/// Reads what ByteWriter wrote. After the first read past the end every read gives zero or empty and `ok()` is false: read
-/// everything, then look once. Views point into the bytes given.
+/// Reads what ByteWriter wrote. After the first read past the end every read gives zero or empty and `ok()`
+/// is false: read everything, then look once. Views point into the bytes given.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view in) : in_(in) {}
@@ -113,7 +113,8 @@ inline void append_big_endian(std::string& out, std::uint64_t value) {
 /// The number at the front of `in`, which must hold 8 bytes.
 inline std::uint64_t read_big_endian(std::string_view in) {
   std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value = (value << 8) | static_cast<std::uint8_t>(in[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < 8; ++i)
+    value = (value << 8) | static_cast<std::uint8_t>(in[static_cast<std::size_t>(i)]);
   return value;
 }
 

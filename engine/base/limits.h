@@ -36,15 +36,15 @@ inline constexpr std::size_t kMaxXmlBytes = 4 * kMiB;
 inline constexpr std::size_t kMaxDrivesPerSet = 16;
 inline constexpr std::size_t kMaxEntryBytes = 4 * kMiB;
 inline constexpr std::size_t kMaxRecordBytes = 8 * kMiB;
-inline constexpr std::size_t kStripeBytes = kMiB;              ///< Object bytes in one stripe.
-inline constexpr std::size_t kSegmentBytes = 8 * kMiB;         ///< Object bytes in one segment of a POSIX file.
-inline constexpr std::size_t kMaxInlineObjectBytes = kMiB;     ///< Up to here object bytes ride in the log.
+inline constexpr std::size_t kStripeBytes = kMiB;           ///< Object bytes in one stripe.
+inline constexpr std::size_t kSegmentBytes = 8 * kMiB;      ///< Object bytes in one segment of a POSIX file.
+inline constexpr std::size_t kMaxInlineObjectBytes = kMiB;  ///< Up to here object bytes ride in the log.
 inline constexpr std::size_t kLogSegmentBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxEntriesInMemory = 4096;
 inline constexpr std::uint32_t kSlots = 16'384;
 inline constexpr std::chrono::minutes kDataGrace{10};
 inline constexpr std::chrono::minutes kResultKeep{15};
-inline constexpr std::size_t kMaxSlices = 64;                  ///< Slices of one segment before it is folded.
+inline constexpr std::size_t kMaxSlices = 64;  ///< Slices of one segment before it is folded.
 
 static_assert(kMaxInlineObjectBytes <= kMaxRecordBytes);
 static_assert(kLogSegmentBytes % 4096 == 0 && kLogSegmentBytes > kMaxRecordBytes);

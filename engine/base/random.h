@@ -6,7 +6,8 @@
 
 namespace flashstor::base {
 
-/// Where randomness comes from: the system in the product, a seed in the simulator. Not safe on two threads at once.
+/// Where randomness comes from: the system in the product, a seed in the simulator. Not safe on two threads
+/// at once.
 class Random {
  public:
   virtual ~Random() = default;

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/codec.h"
+#include "engine/base/uuid.h"
+#include "engine/codec/geometry.h"
+#include "engine/storage/row_store.h"
+
+namespace flashstor::storage {
+
+/// Names one slice's data in its set for ever; never reused.
+using DataId = Uuid;
+
+/// Where the shards of a slice lie on each drive.
+enum class DataPlace : std::uint8_t {
+  kNone = 0,
+  kLog = 1,   ///< A data record in the drive's log (small and mid-size).
+  kFile = 2,  ///< A shard file of its own (large).
+};
+
+/// All that a reader needs to find and check a slice's bytes; part of version rows and slices.
+struct DataRef {
+  DataId id;
+  std::uint32_t set = 0;  ///< Index of the set that stores it.
+  Geometry geometry;
+  DataPlace place = DataPlace::kNone;
+  std::uint64_t length = 0;  ///< Object bytes in the slice.
+  bool operator==(const DataRef&) const = default;
+};
+
+/// What one committed position of a set's log does to each drive's index. It carries whole rows, never
+/// deltas, so that applying it reads nothing and may be repeated; the same on every member. Object data is
+/// not in it.
+struct EntryBody {
+  Uuid request_id;
+  std::vector<RowChange> changes;  ///< Applied when the entry is applied.
+  DataRef data;  ///< The data that this entry's version needs; place kNone when there is none.
+  std::vector<RowChange>
+      on_confirm;  ///< Applied when a later entry confirms this one (what it replaces goes then).
+  std::vector<RowChange> on_void;  ///< Applied when a later entry voids this one (uncovers what was there).
+  std::vector<std::uint64_t> confirms;  ///< Earlier entries whose data W drives hold.
+  std::vector<std::uint64_t> voids;     ///< Earlier entries whose data fewer than k drives can ever hold.
+  std::vector<DataId> frees;            ///< Data that nobody refers to any more: each drive drops its shard.
+};
+
+[[nodiscard]] std::string encode_entry(const EntryBody& entry);
+/// Errors: kMalformed.
+[[nodiscard]] Result<EntryBody> decode_entry(std::string_view bytes);
+
+/// Appends a DataRef to, and reads it from, a row.
+void encode_data_ref(base::ByteWriter& out, const DataRef& data);
+[[nodiscard]] DataRef decode_data_ref(base::ByteReader& in);
+
+}  // namespace flashstor::storage
+
+namespace flashstor {
+using storage::DataId;
+using storage::DataPlace;
+using storage::DataRef;
+using storage::Family;
+using storage::RowChange;
+}  // namespace flashstor

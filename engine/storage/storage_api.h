@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/async/task.h"
+#include "engine/base/buffer.h"
+#include "engine/storage/entry.h"
+#include "engine/storage/row_store.h"
+
+namespace flashstor::storage {
+
+/// Raft's term and vote of this member.
+struct HardState {
+  std::uint64_t term = 0;
+  std::uint64_t vote = 0;  ///< Member id voted for in `term`, 0 for none.
+  bool operator==(const HardState&) const = default;
+};
+
+/// One position of the set's replicated log.
+struct LogEntry {
+  std::uint64_t term = 0;
+  std::uint64_t index = 0;
+  std::uint8_t kind = 0;  ///< Raft's own: 0 an EntryBody, others (configuration, empty) belong to the core.
+  Buffer payload;
+};
+
+/// One shard that rides in the log: all its shard blocks, in stripe order, with this drive's position among
+/// the shards.
+struct DataRecord {
+  DataId id;
+  DataRef ref;
+  std::uint8_t shard = 0;  ///< 0 … k + m - 1.
+  Buffer bytes;
+};
+
+/// What goes to the drive in one synced batch. Within a batch and between batches the order of calls is the
+/// order on the drive.
+struct AppendBatch {
+  std::optional<HardState> hard_state;
+  std::optional<std::uint64_t>
+      truncate_from;  ///< Entries from this index on are void (a record: the log only grows).
+  std::vector<LogEntry> entries;
+  std::vector<DataRecord> data;
+  std::vector<DataId> refusals;  ///< Data ids that this drive will never hold (durably said).
+  [[nodiscard]] bool empty() const {
+    return !hard_state && !truncate_from && entries.empty() && data.empty() && refusals.empty();
+  }
+};
+
+/// What a drive found in its log and index when it was opened.
+struct RecoveredState {
+  HardState hard_state;
+  std::uint64_t first_index = 1;    ///< First entry still in the log.
+  std::uint64_t previous_term = 0;  ///< Term of the entry before `first_index`.
+  std::uint64_t applied_index = 0;  ///< The index holds the effect of entries up to here.
+  std::uint64_t applied_term = 0;
+  std::vector<LogEntry> entries;  ///< From min(applied + 1, oldest undecided) on, in order.
+  bool clean = false;             ///< The last stop was an orderly one.
+  std::string configuration;      ///< The membership last stored with set_configuration, or empty.
+};
+
+/// What a drive is and how it does.
+struct DriveInfo {
+  std::string path;  ///< Directory, or node and directory.
+  Uuid drive_id;
+  Uuid deployment_id;
+  std::uint32_t pool = 0;
+  std::uint32_t set = 0;
+  std::uint32_t slot = 0;  ///< Position in the set.
+  enum class State : std::uint8_t {
+    kOnline,
+    kFailed,
+    kMissing,
+    kForeign,
+    kReadOnly,
+    kFull,
+    kFilling
+  } state = State::kOnline;
+  std::string error;  ///< In words, when not online.
+  std::uint64_t total_bytes = 0;
+  std::uint64_t free_bytes = 0;
+  std::uint64_t log_bytes = 0;
+};
+
+/// One drive as its set sees it: XlStorage for a local directory, RestStorage for a peer's, SimStorage in the
+/// simulator. Nothing above this header knows which. Methods may be awaited on any runtime and come back to
+/// it.
+class StorageApi {
+ public:
+  virtual ~StorageApi() = default;
+
+  [[nodiscard]] virtual DriveInfo info() const = 0;
+  /// What the log and the index held at start. Once, before anything else.
+  virtual Task<Result<RecoveredState>> recover() = 0;
+
+  // The log.
+  /// Returns when the whole batch is on stable storage. After the first error the drive is failed: every
+  /// later append gives kDriveFailed, and nothing goes on over a failed write.
+  virtual Task<Result<void>> append(AppendBatch batch) = 0;
+  /// Entries [from, to], at most about `max_bytes` of them (at least one). Errors: kNotFound when the log no
+  /// longer has `from`.
+  virtual Task<Result<std::vector<LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
+                                                           std::size_t max_bytes) = 0;
+  /// Applies committed entries in order (kind 0 only matters): visible in the index on return. Idempotent.
+  /// Data records named by them become readable, frees drop shards, confirms and voids run what their entries
+  /// deferred.
+  virtual Task<Result<void>> apply(std::vector<LogEntry> entries) = 0;
+  /// Stores the membership as opaque bytes, with the next checkpoint.
+  virtual Task<Result<void>> set_configuration(std::string bytes) = 0;
+
+  // The index.
+  /// The local index, for in-process reads; nullptr for a peer's drive.
+  [[nodiscard]] virtual RowStore* rows() = 0;
+  /// A point read that first looks in cache on the calling loop and only then offloads.
+  virtual Task<Result<std::optional<std::string>>> get_row(Family family, std::string key) = 0;
+
+  // Shards.
+  /// Starts a shard file for `data` in staging. `expected_bytes` of shard, 0 when unknown, are preallocated.
+  virtual Task<Result<void>> stage_open(DataRef data, std::uint8_t shard, std::uint64_t expected_bytes) = 0;
+  /// Appends whole shard blocks in order (the last block of a slice may be shorter); checksums each. Returns
+  /// when the drive is ready for more: at most a bounded number of bytes wait in memory.
+  virtual Task<Result<void>> stage_append(DataId data, Buffer blocks, std::size_t block_bytes) = 0;
+  /// Writes the footer for a slice of `length` object bytes and syncs file and staging directory: on return
+  /// the shard is durable, though not yet named by an entry.
+  virtual Task<Result<void>> stage_finish(DataId data, std::uint64_t length) = 0;
+  /// Drops what was staged.
+  virtual Task<Result<void>> stage_abort(DataId data) = 0;
+  /// Shard blocks [first_block, first_block + count) of this drive's shard of `data`, each checksum verified.
+  /// Errors: kNotFound, kCorrupt, kIo, kDriveFailed.
+  virtual Task<Result<Buffer>> read_shard(DataRef data, std::uint32_t first_block, std::uint32_t count) = 0;
+  /// The same when it can be had without waiting for the drive (cache, page cache): for loops. kWouldBlock
+  /// otherwise.
+  virtual Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block,
+                                        std::uint32_t count) = 0;
+  /// Verifies the whole shard. Errors as read_shard.
+  virtual Task<Result<void>> verify_shard(DataRef data) = 0;
+  /// Writes a rebuilt shard (healing), durable on return; replaces a bad one.
+  virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) = 0;
+  /// Which of `data` this drive holds durably (entry applied or not).
+  virtual Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) = 0;
+
+  /// Flushes the index, marks the log as cleanly closed and ends the drive's threads. Nothing may be called
+  /// afterwards.
+  virtual Task<Result<void>> close() = 0;
+};
+
+}  // namespace flashstor::storage
