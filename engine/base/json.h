@@ -31,21 +31,23 @@ class Json {
   using Array = std::vector<Json>;
   using Object = std::vector<JsonMember>;
 
-  Json() = default;
-  Json(std::nullptr_t) {}                                       // NOLINT(google-explicit-constructor)
-  Json(bool value) : value_(value) {}                           // NOLINT(google-explicit-constructor)
-  Json(double value) : value_(value) {}                         // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
-  Json(std::string_view value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}       // NOLINT(google-explicit-constructor)
+  // NOLINTBEGIN(google-explicit-constructor): a value reads as what it holds.
+  Json();
+  Json(std::nullptr_t);
+  Json(bool value);
+  Json(double value);
+  Json(std::string value);
+  Json(std::string_view value);
+  Json(const char* value);
   template <std::signed_integral T>
-  Json(T value) : value_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(T value) : Json(Signed{}, value) {}
   template <std::unsigned_integral T>
     requires(!std::same_as<T, bool>)
-  Json(T value) : value_(static_cast<std::uint64_t>(value)) {}  // NOLINT(google-explicit-constructor)
-  explicit Json(Array items) : value_(std::move(items)) {}
+  Json(T value) : Json(Unsigned{}, value) {}
+  // NOLINTEND(google-explicit-constructor)
+  explicit Json(Array items);
   /// Names must differ.
-  explicit Json(Object members) : value_(std::move(members)) {}
+  explicit Json(Object members);
   Json(const Json&);
   Json(Json&&) noexcept;
   Json& operator=(const Json&);
@@ -116,6 +118,10 @@ class Json {
   friend bool operator==(const Json& left, const Json& right);
 
  private:
+  struct Signed {};
+  struct Unsigned {};
+  Json(Signed, std::int64_t value);
+  Json(Unsigned, std::uint64_t value);
   std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Array, Object> value_;
 };
 
