@@ -54,7 +54,7 @@ template <class T>
 class Promise final : public PromiseBase {
  public:
   Task<T> get_return_object() noexcept;
-  template <class U>
+  template <class U = T>
     requires std::is_constructible_v<T, U&&>
   void return_value(U&& value) {
     result_.emplace(std::forward<U>(value));
