@@ -1,0 +1,110 @@
+#include "engine/storage/entry.h"
+
+namespace flashstor::storage {
+namespace {
+
+constexpr std::uint8_t kEntryFormat = 1;
+
+void encode_changes(base::ByteWriter& out, const std::vector<RowChange>& changes) {
+  out.varint(changes.size());
+  for (const RowChange& change : changes) {
+    out.u8(static_cast<std::uint8_t>(change.family)).bytes(change.key).boolean(change.value.has_value());
+    if (change.value) out.bytes(*change.value);
+  }
+}
+
+std::vector<RowChange> decode_changes(base::ByteReader& in) {
+  std::vector<RowChange> changes;
+  const std::uint64_t count = in.varint();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    RowChange change;
+    const std::uint8_t family = in.u8();
+    // Local families change only on their own drive: an entry that names one is from no healthy leader.
+    if (family >= kFamilies || is_local(static_cast<Family>(family))) in.mark_bad();
+    change.family = static_cast<Family>(family);
+    change.key = in.bytes();
+    const std::uint8_t has_value = in.u8();
+    if (has_value > 1) in.mark_bad();
+    if (has_value == 1) change.value = std::string(in.bytes());
+    if (in.ok()) changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
+void encode_id(base::ByteWriter& out, const Uuid& id) { out.u64(id.high).u64(id.low); }
+Uuid decode_id(base::ByteReader& in) {
+  Uuid id;
+  id.high = in.u64();
+  id.low = in.u64();
+  return id;
+}
+
+std::vector<std::uint64_t> decode_indexes(base::ByteReader& in) {
+  std::vector<std::uint64_t> indexes;
+  const std::uint64_t count = in.varint();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) indexes.push_back(in.varint());
+  return indexes;
+}
+
+}  // namespace
+
+void encode_data_ref(base::ByteWriter& out, const DataRef& data) {
+  out.u8(static_cast<std::uint8_t>(data.place));
+  if (data.place == DataPlace::kNone) return;
+  encode_id(out, data.id);
+  out.varint(data.set).u8(data.geometry.data_shards).u8(data.geometry.parity_shards).varint(data.length);
+}
+
+DataRef decode_data_ref(base::ByteReader& in) {
+  DataRef data;
+  const std::uint8_t place = in.u8();
+  if (place > static_cast<std::uint8_t>(DataPlace::kFile)) in.mark_bad();
+  data.place = static_cast<DataPlace>(place);
+  if (!in.ok() || data.place == DataPlace::kNone) return {};
+  data.id = decode_id(in);
+  const std::uint64_t set = in.varint();
+  if (set > UINT32_MAX) in.mark_bad();
+  data.set = static_cast<std::uint32_t>(set);
+  data.geometry.data_shards = in.u8();
+  data.geometry.parity_shards = in.u8();
+  data.length = in.varint();
+  if (data.geometry.data_shards == 0 || data.geometry.shards() > limits::kMaxDrivesPerSet) in.mark_bad();
+  if (data.length > limits::kMaxObjectBytes) in.mark_bad();
+  return data;
+}
+
+std::string encode_entry(const EntryBody& entry) {
+  base::ByteWriter out;
+  out.u8(kEntryFormat);
+  encode_id(out, entry.request_id);
+  encode_changes(out, entry.changes);
+  encode_data_ref(out, entry.data);
+  encode_changes(out, entry.on_confirm);
+  encode_changes(out, entry.on_void);
+  out.varint(entry.confirms.size());
+  for (const std::uint64_t index : entry.confirms) out.varint(index);
+  out.varint(entry.voids.size());
+  for (const std::uint64_t index : entry.voids) out.varint(index);
+  out.varint(entry.frees.size());
+  for (const DataId& id : entry.frees) encode_id(out, id);
+  return out.take();
+}
+
+Result<EntryBody> decode_entry(std::string_view bytes) {
+  base::ByteReader in(bytes);
+  if (in.u8() != kEntryFormat) return fail(ErrorCode::kMalformed, "log entry of an unknown format");
+  EntryBody entry;
+  entry.request_id = decode_id(in);
+  entry.changes = decode_changes(in);
+  entry.data = decode_data_ref(in);
+  entry.on_confirm = decode_changes(in);
+  entry.on_void = decode_changes(in);
+  entry.confirms = decode_indexes(in);
+  entry.voids = decode_indexes(in);
+  const std::uint64_t frees = in.varint();
+  for (std::uint64_t i = 0; i < frees && in.ok(); ++i) entry.frees.push_back(decode_id(in));
+  if (!in.ok() || !in.at_end()) return fail(ErrorCode::kMalformed, "log entry does not parse");
+  return entry;
+}
+
+}  // namespace flashstor::storage

@@ -1,0 +1,250 @@
+#include "engine/storage/row_store_rocksdb.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace flashstor::storage {
+
+struct RowStoreResources::State {
+  Options options;
+  std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+  rocksdb::Env* env = rocksdb::Env::Default();  ///< Its pools are the process's.
+};
+
+namespace {
+
+// On disk: the order is Family's.
+constexpr std::array<const char*, kFamilies> kNames = {"default", "versions", "extents", "inline",
+                                                       "uploads", "refs",     "heal",    "due",
+                                                       "intents", "inodes",   "results"};
+
+rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+std::unexpected<Error> store_error(const rocksdb::Status& status, std::string_view doing) {
+  const std::string words = std::string(doing) + ": " + status.ToString();
+  if (status.IsIncomplete()) return fail(ErrorCode::kWouldBlock);
+  if (status.IsCorruption()) return fail(ErrorCode::kCorrupt, words);
+  if (status.IsNoSpace()) return fail(ErrorCode::kNoSpace, words);
+  return fail(ErrorCode::kIo, words);
+}
+
+rocksdb::ColumnFamilyOptions family_options(const RowStoreResources::State& shared, Family family) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = shared.cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.block_size = 16 << 10;
+  table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = shared.options.memtable_bytes;
+  options.arena_block_size = 64 << 10;  // an idle family costs one of these, and there are eleven a drive
+  options.max_write_buffer_number = 3;
+  options.level_compaction_dynamic_level_bytes = true;
+  options.max_bytes_for_level_base = 64 << 20;
+  options.target_file_size_base = 16 << 20;
+  options.compression = rocksdb::kNoCompression;
+  // Overwrites and deletes leave tombstones that scans must step over: files full of them go first.
+  options.table_properties_collector_factories = {
+      rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024, 0.5)};
+  (void)family;
+  return options;
+}
+
+rocksdb::DBOptions database_options(const RowStoreResources::State& shared) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.atomic_flush = true;
+  options.allow_ingest_behind = false;
+  options.write_buffer_manager = shared.write_buffers;
+  options.env = shared.env;
+  options.max_background_jobs = shared.options.background_threads;
+  options.max_open_files = shared.options.max_open_files;
+  options.max_file_opening_threads = 1;
+  options.skip_stats_update_on_db_open = true;
+  options.keep_log_file_num = 2;
+  options.max_log_file_size = 1 << 20;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.bytes_per_sync = 1 << 20;
+  options.avoid_flush_during_shutdown = true;  // close() flushes; a crash must not look like a flush
+  options.avoid_unnecessary_blocking_io = true;
+  options.enable_thread_tracking = false;
+  options.paranoid_checks = true;
+  return options;
+}
+
+class RocksIterator final : public RowIterator {
+ public:
+  RocksIterator(rocksdb::DB& database, rocksdb::ColumnFamilyHandle* family, std::string_view lower,
+                std::string_view upper, ReadTier tier)
+      : lower_(lower), upper_(upper), lower_slice_(lower_), upper_slice_(upper_) {
+    rocksdb::ReadOptions options;
+    if (!lower_.empty()) options.iterate_lower_bound = &lower_slice_;
+    if (!upper_.empty()) options.iterate_upper_bound = &upper_slice_;
+    if (tier == ReadTier::kCacheOnly) options.read_tier = rocksdb::kBlockCacheTier;
+    options.auto_prefix_mode = true;
+    inner_.reset(database.NewIterator(options, family));
+    if (lower_.empty()) {
+      inner_->SeekToFirst();
+    } else {
+      inner_->Seek(lower_slice_);
+    }
+  }
+  void seek(std::string_view key) override { inner_->Seek(slice(key)); }
+  void next() override { inner_->Next(); }
+  [[nodiscard]] bool valid() const override { return inner_->Valid(); }
+  [[nodiscard]] std::string_view key() const override { return inner_->key().ToStringView(); }
+  [[nodiscard]] std::string_view value() const override { return inner_->value().ToStringView(); }
+  [[nodiscard]] Result<void> status() const override {
+    if (inner_->status().ok()) return {};
+    return store_error(inner_->status(), "scan of the index");
+  }
+
+ private:
+  std::string lower_;
+  std::string upper_;
+  rocksdb::Slice lower_slice_;
+  rocksdb::Slice upper_slice_;
+  std::unique_ptr<rocksdb::Iterator> inner_;
+};
+
+class RowStoreRocksdb final : public RowStore {
+ public:
+  RowStoreRocksdb(std::unique_ptr<rocksdb::DB> database, std::vector<rocksdb::ColumnFamilyHandle*> families)
+      : database_(std::move(database)), families_(std::move(families)) {}
+  RowStoreRocksdb(const RowStoreRocksdb&) = delete;
+  RowStoreRocksdb& operator=(const RowStoreRocksdb&) = delete;
+  ~RowStoreRocksdb() override {
+    for (rocksdb::ColumnFamilyHandle* family : families_) (void)database_->DestroyColumnFamilyHandle(family);
+    (void)database_->Close();
+  }
+
+  Result<std::optional<std::string>> get(Family family, std::string_view key, ReadTier tier) override {
+    rocksdb::ReadOptions options;
+    if (tier == ReadTier::kCacheOnly) options.read_tier = rocksdb::kBlockCacheTier;
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status status = database_->Get(options, handle(family), slice(key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return store_error(status, "read of the index");
+    return std::string(value.data(), value.size());
+  }
+
+  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override {
+    rocksdb::WriteBatch batch;
+    for (const RowChange& change : changes) {
+      const rocksdb::Status added =
+          change.value ? batch.Put(handle(change.family), slice(change.key), slice(*change.value))
+                       : batch.Delete(handle(change.family), slice(change.key));
+      if (!added.ok()) return store_error(added, "write to the index");
+    }
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
+    options.no_slowdown = !may_wait;
+    const rocksdb::Status status = database_->Write(options, &batch);
+    if (!status.ok()) return store_error(status, "write to the index");
+    return {};
+  }
+
+  std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower, std::string_view upper,
+                                       ReadTier tier) override {
+    return std::make_unique<RocksIterator>(*database_, handle(family), lower, upper, tier);
+  }
+
+  Result<void> flush() override {
+    rocksdb::FlushOptions options;
+    options.wait = true;
+    options.allow_write_stall = true;
+    const rocksdb::Status status = database_->Flush(options, families_);
+    if (!status.ok()) return store_error(status, "flush of the index");
+    return {};
+  }
+
+  Result<void> verify() override {
+    const rocksdb::Status status = database_->VerifyChecksum(rocksdb::ReadOptions());
+    if (!status.ok()) return store_error(status, "verification of the index");
+    return {};
+  }
+
+  Result<void> checkpoint(const std::string& path) override {
+    if (auto flushed = flush(); !flushed) return flushed;
+    rocksdb::Checkpoint* made = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(database_.get(), &made);
+    const std::unique_ptr<rocksdb::Checkpoint> owned(made);
+    if (status.ok()) status = owned->CreateCheckpoint(path);
+    if (!status.ok()) return store_error(status, "checkpoint of the index");
+    return {};
+  }
+
+  [[nodiscard]] Usage usage() const override {
+    Usage usage;
+    std::uint64_t value = 0;
+    if (database_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &value))
+      usage.memory_bytes += value;
+    if (database_->GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &value))
+      usage.drive_bytes += value;
+    return usage;
+  }
+
+ private:
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const {
+    return families_[static_cast<std::size_t>(family)];
+  }
+  std::unique_ptr<rocksdb::DB> database_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
+};
+
+Result<std::unique_ptr<RowStore>> open_rows(const std::string& path, const RowStoreResources& resources,
+                                            bool read_only) {
+  const RowStoreResources::State& shared = resources.state();
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (std::size_t i = 0; i < kFamilies; ++i)
+    descriptors.emplace_back(kNames[i], family_options(shared, static_cast<Family>(i)));
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::DBOptions options = database_options(shared);
+  const rocksdb::Status status =
+      read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened)
+                : rocksdb::DB::Open(options, path, descriptors, &families, &opened);
+  if (!status.ok()) return store_error(status, "opening the index in " + path);
+  return std::make_unique<RowStoreRocksdb>(std::unique_ptr<rocksdb::DB>(opened), std::move(families));
+}
+
+}  // namespace
+
+RowStoreResources::RowStoreResources(Options options) : state_(std::make_unique<State>()) {
+  state_->options = options;
+  state_->cache = rocksdb::NewLRUCache(options.block_cache_bytes, 4);
+  state_->write_buffers = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
+  state_->env->SetBackgroundThreads(options.background_threads, rocksdb::Env::LOW);
+  state_->env->SetBackgroundThreads(1, rocksdb::Env::HIGH);
+}
+RowStoreResources::~RowStoreResources() = default;
+
+Result<std::unique_ptr<RowStore>> open_rocksdb_rows(const std::string& path,
+                                                    const RowStoreResources& resources) {
+  return open_rows(path, resources, false);
+}
+Result<std::unique_ptr<RowStore>> open_rocksdb_rows_read_only(const std::string& path,
+                                                              const RowStoreResources& resources) {
+  return open_rows(path, resources, true);
+}
+
+}  // namespace flashstor::storage

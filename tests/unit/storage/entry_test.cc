@@ -1,0 +1,55 @@
+#include "engine/storage/entry.h"
+
+#include <gtest/gtest.h>
+
+namespace flashstor::storage {
+namespace {
+
+EntryBody full_entry() {
+  EntryBody entry;
+  entry.request_id = {1, 2};
+  entry.changes = {{Family::kVersions, std::string("k\0y", 3), "value"},
+                   {Family::kDue, "gone", std::nullopt}};
+  entry.data = {{3, 4}, 7, {2, 2}, DataPlace::kLog, 4096};
+  entry.on_confirm = {{Family::kVersions, "old", std::nullopt}};
+  entry.on_void = {{Family::kVersions, "new", ""}};
+  entry.confirms = {1, 300};
+  entry.voids = {UINT64_MAX};
+  entry.frees = {{5, 6}, {7, 8}};
+  return entry;
+}
+
+TEST(Entry, ComesBackAsItWas) {
+  const std::string bytes = encode_entry(full_entry());
+  const auto decoded = decode_entry(bytes);
+  ASSERT_TRUE(decoded) << decoded.error().describe();
+  EXPECT_EQ(encode_entry(*decoded), bytes);
+  EXPECT_EQ(decoded->changes[0].key.size(), 3U);
+  EXPECT_FALSE(decoded->changes[1].value.has_value());
+  EXPECT_EQ(decoded->on_void[0].value, "");
+  EXPECT_EQ(decoded->data, full_entry().data);
+  EXPECT_EQ(decoded->voids[0], UINT64_MAX);
+}
+
+TEST(Entry, EveryTruncationIsRefused) {
+  const std::string bytes = encode_entry(full_entry());
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_entry(std::string_view(bytes).substr(0, size))) << size;
+  EXPECT_FALSE(decode_entry(bytes + "x"));
+}
+
+TEST(Entry, LocalFamiliesAndBadGeometriesAreRefused) {
+  EntryBody entry = full_entry();
+  entry.changes[0].family = Family::kInline;
+  EXPECT_FALSE(decode_entry(encode_entry(entry)));
+  entry = full_entry();
+  entry.data.geometry = {0, 2};
+  EXPECT_FALSE(decode_entry(encode_entry(entry)));
+  entry.data.geometry = {16, 16};
+  EXPECT_FALSE(decode_entry(encode_entry(entry)));
+}
+
+TEST(Entry, AnEmptyOneIsSmall) { EXPECT_LT(encode_entry(EntryBody{}).size(), 32U); }
+
+}  // namespace
+}  // namespace flashstor::storage
