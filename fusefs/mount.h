@@ -1,0 +1,78 @@
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse3/fuse_lowlevel.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/async/sync.h"
+#include "engine/files/file_store.h"
+#include "fusefs/access.h"
+#include "fusefs/node_table.h"
+
+namespace flashstor::fusefs {
+
+/// How long the kernel may keep names and attributes without asking: bounds how late a change from another
+/// door is seen.
+struct CacheTimes {
+  double entry_s = 0.9;
+  double attribute_s = 0.9;
+};
+
+/// What the operations of one mount share. Lives on one runtime.
+struct Mount {
+  Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root)
+      : runtime(on), volume(served), access(checks), nodes(root) {}
+
+  Runtime& runtime;
+  files::VolumeApi& volume;
+  AccessApi& access;
+  NodeTable nodes;
+  CacheTimes times;
+  async::Gate gate;              ///< Every operation under way.
+  std::uint64_t owner_salt = 0;  ///< Makes lock owners of different mounts different.
+};
+
+/// The operations, as libfuse wants them; the session's user data is the Mount.
+[[nodiscard]] const fuse_lowlevel_ops& operations();
+
+/// Files and directories between open and release; their addresses are the kernel's handles.
+struct OpenFile {
+  std::unique_ptr<files::OpenFileApi> file;
+  NodeId node = 0;
+};
+struct OpenDirectory {
+  std::vector<files::DirectoryEntry> entries;  ///< The page at hand.
+  std::uint64_t first = 0;                     ///< Position of entries[0] in the directory.
+  std::string after;                           ///< Last name read so far.
+  bool end = false;
+  async::Semaphore busy{1};  ///< Reads of one handle come one after another.
+};
+
+/// Starts an operation: it runs to its end under the mount's gate and answers `request` itself.
+void start(Mount& mount, fuse_req_t request, Task<void> operation);
+[[nodiscard]] inline Mount& mount_of(fuse_req_t request) {
+  return *static_cast<Mount*>(fuse_req_userdata(request));
+}
+[[nodiscard]] files::Caller caller_of(fuse_req_t request);
+void reply_error(fuse_req_t request, const Error& error);
+/// Answers 0 or the error.
+void reply_result(fuse_req_t request, const Result<void>& result);
+[[nodiscard]] struct stat stat_of(const Mount& mount, const files::Attributes& attributes);
+[[nodiscard]] fuse_entry_param entry_of(Mount& mount, NodeId node, const files::Attributes& attributes);
+/// The stable st_ino of an inode.
+[[nodiscard]] std::uint64_t inode_number(const files::InodeId& inode);
+[[nodiscard]] std::string join(const std::string& directory, std::string_view name);
+
+// One file each; they fill in their part of the table.
+void add_attribute_operations(fuse_lowlevel_ops& table);
+void add_name_operations(fuse_lowlevel_ops& table);
+void add_directory_operations(fuse_lowlevel_ops& table);
+void add_file_operations(fuse_lowlevel_ops& table);
+void add_data_operations(fuse_lowlevel_ops& table);
+void add_lock_operations(fuse_lowlevel_ops& table);
+void add_extended_attribute_operations(fuse_lowlevel_ops& table);
+
+}  // namespace flashstor::fusefs

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/async/uv_runtime.h"
+#include "engine/files/file_store.h"
+#include "fusefs/access.h"
+
+namespace flashstor::fusefs {
+
+/// Where a session's /dev/fuse descriptor comes from, and what it serves.
+struct SessionOptions {
+  std::string bucket;        ///< Shown by mount(8) as the source.
+  std::string mountpoint;    ///< Mounted by the session; with `device` only a name.
+  int device = -1;           ///< An open /dev/fuse that is mounted already; the session owns it.
+  bool allow_other = false;  ///< Others than the mounting user may use it (root mounts: usually on).
+  bool read_only = false;
+  std::uint64_t owner_salt = 0;  ///< Different for each mount of a bucket.
+};
+
+/// One mount: the /dev/fuse descriptor, non-blocking and polled by the loop. Requests are read until there
+/// are none and run as coroutines; answers leave from wherever they are ready. Lives on one runtime.
+class Session {
+ public:
+  /// Mounts (or takes over `device`) and serves. Errors: kIo with libfuse's words, kNotPermitted, kNotFound
+  /// for a missing directory.
+  static Result<std::unique_ptr<Session>> start(async::UvRuntime& runtime, files::VolumeApi& volume,
+                                                AccessApi& access, files::InodeId root,
+                                                SessionOptions options);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  [[nodiscard]] const SessionOptions& options() const;
+  /// False once the kernel ended the mount (umount from outside).
+  [[nodiscard]] bool mounted() const;
+  /// Waits until the kernel ended the mount.
+  Task<void> wait_ended();
+  /// Unmounts, waits for the operations under way and publishes what is dirty.
+  Task<Result<void>> stop();
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flashstor::fusefs
