@@ -56,10 +56,11 @@ class IdentityStore {
   IdentityStore& operator=(const IdentityStore&) = delete;
   ~IdentityStore();
 
-  /// Reads everything and publishes it; again when another node changed something. Errors: kCorrupt when a
-  /// secret was sealed under other root credentials (the message says so), and the backend's. Nothing is
-  /// published on error.
-  Task<Result<void>> load();
+  /// Reads everything and publishes it; again when another node changed something. After a change of the root
+  /// credentials `previous` is the box of the old ones: what it opens is sealed anew and saved. Errors:
+  /// kCorrupt when a secret was sealed under other root credentials (the message says so), kMalformed for a
+  /// record that is none of ours, and the backend's. Nothing is published on error.
+  Task<Result<void>> load(const SecretBox* previous = nullptr);
 
   /// Adds a user, or gives an existing one a new secret (as MinIO's `admin user add` does), enabled.
   /// Errors: kInvalidArgument (length, alphabet, root's own key), kQuotaExceeded.
@@ -93,9 +94,12 @@ class IdentityStore {
   using Users = std::map<std::string, User, std::less<>>;
   using Policies = std::map<std::string, Named, std::less<>>;
 
-  Task<Result<void>> save_user(User user);
-  Task<Result<Users>> load_users();
+  Task<Result<Users>> load_users(const SecretBox* previous);
   Task<Result<Policies>> load_policies();
+  /// Saves `user`, then makes it the one that counts.
+  Task<Result<void>> replace_user(User user);
+  [[nodiscard]] Result<User> need_user(std::string_view access_key) const;
+  [[nodiscard]] IdentityRef identity_of(const User& user) const;
   void publish();
 
   Iam& iam_;

@@ -50,11 +50,14 @@ class Policy {
   /// Whether a condition or variable uses a key that begins with `prefix` (lower-case):
   /// "s3:existingobjecttag/" tells that the tags of the object must be read before a decision.
   [[nodiscard]] bool uses_key(std::string_view prefix) const;
+  /// uses_key("s3:existingobjecttag/"), answered once.
+  [[nodiscard]] bool uses_object_tags() const { return uses_object_tags_; }
 
  private:
   std::string text_;
   std::vector<Statement> statements_;
   bool is_public_;
+  bool uses_object_tags_;
 };
 
 using PolicyRef = std::shared_ptr<const Policy>;
