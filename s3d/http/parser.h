@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <memory>
+#include <string_view>
+
+#include "engine/base/arena.h"
+#include "s3d/http/request.h"
+#include "s3d/http/server.h"
+
+namespace flashstor::s3d {
+
+/// Why bytes are not a request that is served, and what to answer.
+struct ParseFailure {
+  Refusal refusal = Refusal::kMalformed;
+  int status = 400;
+  std::string_view why;  ///< A literal.
+};
+
+/// Looks for the blank line that ends a header block in bytes that arrive piece by piece.
+class HeaderScan {
+ public:
+  /// `bytes` is the block from its beginning; gives its size with the blank line once it is there, 0 before.
+  /// Errors: kSmuggling for a line that ends in a bare LF.
+  std::expected<std::size_t, ParseFailure> find_end(std::string_view bytes);
+
+ private:
+  std::size_t scanned_ = 0;
+  std::size_t line_start_ = 0;
+};
+
+/// Parses one whole header block (through its blank line). Views point into `block` and, for what had to be
+/// decoded, into `arena`. Errors: see Refusal; nothing is accepted that two servers could read in two ways.
+/// Source: RFC 9112; Boost.Beast's basic_parser does the grammar.
+std::expected<Request::Parts, ParseFailure> parse_request(std::string_view block, Arena& arena);
+
+/// Percent-decodes into `arena` (no copy when there is nothing to decode). Nothing when a '%' is not followed
+/// by two hex digits.
+std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space, Arena& arena);
+
+/// Takes RFC 9112 chunked framing off a stream of bytes.
+class ChunkedDecoder {
+ public:
+  ChunkedDecoder();
+  ~ChunkedDecoder();
+  ChunkedDecoder(const ChunkedDecoder&) = delete;
+  ChunkedDecoder& operator=(const ChunkedDecoder&) = delete;
+
+  struct Step {
+    std::size_t consumed = 0;
+    std::string_view payload;  ///< Into the bytes given; empty when more are needed or at the end.
+  };
+  /// Goes on to the next payload bytes, at most `max_payload` (not 0). What was not consumed is given again,
+  /// in front of more. Errors: kMalformed.
+  Result<Step> next(std::string_view bytes, std::size_t max_payload);
+  [[nodiscard]] bool done() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flashstor::s3d

@@ -1,0 +1,87 @@
+#include "s3d/http/wire.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace flashstor::s3d {
+
+std::string_view ServerCore::fixed_headers() {
+  const std::int64_t second = base::to_nanoseconds(runtime.wall_now()) / 1'000'000'000;
+  if (second != fixed_second_) {
+    fixed_second_ = second;
+    fixed_ = fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\nServer: {}\r\n",
+                         fmt::gmtime(static_cast<std::time_t>(second)), options.server_name);
+  }
+  return fixed_;
+}
+
+Wire::Wire(ServerCore& core, std::unique_ptr<async::Connection> connection)
+    : core_(core), connection_(std::move(connection)), peer_(connection_->peer()), next_(core.first) {
+  if (next_ != nullptr) next_->before_ = this;
+  core.first = this;
+  ++core.counters.open_connections;
+}
+
+Wire::~Wire() {
+  (before_ != nullptr ? before_->next_ : core_.first) = next_;
+  if (next_ != nullptr) next_->before_ = before_;
+  --core_.counters.open_connections;
+}
+
+void Wire::close() {
+  broken_ = true;
+  connection_->close();
+}
+
+template <class T>
+Result<T> Wire::settle(Result<T> result) {
+  if (result) return result;
+  broken_ = true;
+  if (timed_out_) return fail(ErrorCode::kTimeout, "the peer was too slow");
+  return result;
+}
+
+Task<Result<void>> Wire::wait_readable() {
+  idle_ = true;
+  auto result = co_await connection_->wait_readable();
+  idle_ = false;
+  co_return settle(std::move(result));
+}
+
+Task<Result<std::size_t>> Wire::read(std::span<std::byte> into) {
+  co_return settle(co_await connection_->read(into));
+}
+
+Task<Result<void>> Wire::send(std::span<const std::span<const std::byte>> slices) {
+  if (broken_) co_return fail(timed_out_ ? ErrorCode::kTimeout : ErrorCode::kCancelled);
+  std::uint64_t bytes = 0;
+  for (const auto& slice : slices) bytes += slice.size();
+  const auto seconds = std::chrono::seconds(bytes / core_.options.min_body_bytes_per_second);
+  expect_by(core_.runtime.now() + core_.options.body_grace + seconds, Refusal::kSlowReceiver);
+  auto result = co_await connection_->write(slices);
+  relax();
+  co_return settle(std::move(result));
+}
+
+Task<void> Wire::shutdown() {
+  if (!broken_ && !co_await connection_->shutdown()) broken_ = true;
+}
+
+void Wire::expect_by(MonotonicTime at, std::optional<Refusal> why) {
+  deadline_ = at;
+  why_ = why;
+}
+
+void Wire::check(MonotonicTime now) {
+  if (now < deadline_ || broken_) return;
+  relax();
+  timed_out_ = true;
+  if (why_) core_.handler.on_refused(*why_, peer_);
+  close();
+}
+
+void Wire::stop_if_idle() {
+  if (idle_) close();
+}
+
+}  // namespace flashstor::s3d
