@@ -10,7 +10,10 @@ LogView::LogView(Restored& restored) : base_(restored.base), last_(restored.base
   memberships_.emplace_back(restored.membership_index,
                             std::make_shared<const Membership>(restored.membership));
   runs_ = std::move(restored.runs);
-  if (!restored.tail.empty()) {
+  if (restored.tail.empty()) {
+    last_ = std::max(base_.index, restored.applied);
+    FLASHSTOR_CHECK(last_ == base_.index || (!runs_.empty() && runs_.front().first == base_.index + 1));
+  } else {
     const Index first = restored.tail.front().index;
     FLASHSTOR_CHECK(first > base_.index);
     FLASHSTOR_CHECK(first == base_.index + 1 || (!runs_.empty() && runs_.front().first == base_.index + 1));

@@ -102,7 +102,7 @@ void Raft::applied(MonotonicTime now, Index index) {
   advance(now);
   FLASHSTOR_CHECK(index <= handed_out_);
   applied_ = std::max(applied_, index);
-  log_.shrink(applied_, limits::kMaxEntriesInMemory, limits::kMaxBytesInMemory);
+  log_.shrink(applied_, options_.max_entries_in_memory, limits::kMaxBytesInMemory);
 }
 
 void Raft::compacted(Index index) { log_.compact(std::min(index, applied_)); }

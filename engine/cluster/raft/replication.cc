@@ -32,7 +32,7 @@ bool Raft::can_send_next(Progress& peer, Ready& out) {
   if (peer.loading) return false;
   probe(Probe::kEntriesWanted);
   peer.loading = true;
-  const Index to = std::min(log_.memory_first() - 1, peer.next + limits::kMaxAppendEntries - 1);
+  const Index to = std::min(log_.memory_first() - 1, peer.next + options_.max_append_entries - 1);
   out.wanted.push_back({.member = peer.id, .from = peer.next, .to = to});
   return false;
 }
@@ -51,7 +51,7 @@ void Raft::send_to(Progress& peer, Ready& out) {
       if (peer.next <= log_.last_index() && can_send_next(peer, out)) {
         send_append(
             peer,
-            log_.slice(peer.next, log_.last_index(), limits::kMaxAppendEntries, limits::kMaxAppendBytes),
+            log_.slice(peer.next, log_.last_index(), options_.max_append_entries, limits::kMaxAppendBytes),
             false);
       } else {
         send_append(peer, {}, false);
@@ -62,13 +62,13 @@ void Raft::send_to(Progress& peer, Ready& out) {
   }
   bool sent = false;
   while (peer.next <= log_.last_index() && can_send_next(peer, out)) {
-    if (peer.inflight.size() >= limits::kMaxInflight) {
+    if (peer.inflight.size() >= options_.max_inflight) {
       probe(Probe::kInflightFull);
       break;
     }
-    send_append(peer,
-                log_.slice(peer.next, log_.last_index(), limits::kMaxAppendEntries, limits::kMaxAppendBytes),
-                true);
+    send_append(
+        peer, log_.slice(peer.next, log_.last_index(), options_.max_append_entries, limits::kMaxAppendBytes),
+        true);
     sent = true;
   }
   if (due && !sent) send_append(peer, {}, false);

@@ -10,6 +10,7 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/time.h"
+#include "engine/cluster/raft/limits.h"
 
 /// The values that go into and come out of the consensus core.
 namespace flashstor::cluster::raft {
@@ -170,6 +171,9 @@ struct Options {
   MemberId self = 0;
   std::uint64_t generation = 0;
   Nanoseconds election_timeout{1'000'000'000};
+  std::size_t max_append_entries = limits::kMaxAppendEntries;
+  std::size_t max_inflight = limits::kMaxInflight;
+  std::size_t max_entries_in_memory = limits::kMaxEntriesInMemory;
   Defects defects;
   ProbeCounts* probes = nullptr;  ///< Counted when set; must outlive the core.
 

@@ -1,0 +1,143 @@
+#include <algorithm>
+
+#include "tests/sim/probes.h"
+#include "tests/sim/raft_world.h"
+
+/// What the driver and the healer of a set do, in its plainest form: release members after a crash, make
+/// those that lost their tail or fell behind standbys, fill them, and promote standbys that have caught up.
+namespace flashstor::sim {
+
+using namespace cluster::raft;  // NOLINT(google-build-using-namespace): the simulator is about nothing else
+
+RaftWorld::Member* RaftWorld::ready_leader() {
+  Member* found = nullptr;
+  for (Member& member : members_) {
+    if (!member.up || member.paused_until > now_ || !member.core->leader_ready()) continue;
+    if (found == nullptr || member.core->term() > found->core->term()) found = &member;
+  }
+  return found;
+}
+
+void RaftWorld::admin() {
+  release_muted();
+  Member* leader = ready_leader();
+  if (leader == nullptr) return;
+  fill_standbys(*leader);
+  if (step_membership(*leader)) after_input(*leader);
+}
+
+/// Asks the others what they recorded of `member`; they refuse what it said in earlier lives from then on.
+/// Gives false while too few can be asked.
+bool RaftWorld::told_enough(Member& member) {
+  const Membership& members = member.core->membership();
+  std::size_t told = 1;
+  for (const MemberId id : members.voters) {
+    if (id != member.id && members_[id - 1].up) ++told;
+  }
+  if (members.is_voter(member.id) && told < members.majority()) return false;
+  for (Member& peer : members_) {
+    if (peer.id == member.id || !peer.up) continue;
+    Recorded& recorded = peer.recorded[member.id - 1];
+    recorded.life = member.life;
+    const Raft& core = *member.core;
+    const bool short_log = core.term() < recorded.term ||
+                           (core.term() == recorded.acked_term && core.log().last_index() < recorded.acked);
+    if (short_log) member.must_stand_by = true;
+  }
+  return true;
+}
+
+void RaftWorld::release_muted() {
+  for (Member& member : members_) {
+    if (!member.up || !member.core->muted()) continue;
+    if (member.must_stand_by) {
+      const Member* leader = ready_leader();
+      const bool demoted = leader != nullptr && !leader->applied_membership.is_voter(member.id);
+      if (!demoted) {
+        const bool was = member.must_stand_by;
+        member.must_stand_by = false;
+        if (told_enough(member) && !member.must_stand_by) member.core->set_muted(false);
+        if (member.core->muted()) member.must_stand_by = was;
+        continue;
+      }
+      PROBE("released-as-standby");
+      member.must_stand_by = false;
+      for (Member& peer : members_) peer.recorded[member.id - 1] = {.life = member.life};
+      member.core->set_muted(false);
+    } else if (told_enough(member) && !member.must_stand_by) {
+      member.core->set_muted(false);
+    }
+  }
+}
+
+/// At most one step; gives true when one was proposed.
+bool RaftWorld::step_membership(Member& leader) {
+  Raft& core = *leader.core;
+  const MonotonicTime now = clock_of(leader);
+  for (Member& member : members_) {
+    if (member.id == leader.id) continue;
+    Membership wanted = core.membership();
+    const bool voter = wanted.is_voter(member.id);
+    const bool standby = wanted.is_standby(member.id);
+    const auto insert = [](std::vector<MemberId>& ids, MemberId id) {
+      ids.insert(std::lower_bound(ids.begin(), ids.end(), id), id);
+    };
+    const bool caught_up = member.up && !member.needs_fill && !member.core->muted() &&
+                           core.acked_by(member.id) >= core.commit_index();
+    if (voter && (member.must_stand_by || member.needs_fill)) {
+      PROBE("demoted");
+      std::erase(wanted.voters, member.id);
+      insert(wanted.standbys, member.id);
+    } else if (voter && member.failed && plan_.membership) {
+      PROBE("removed-failed");
+      std::erase(wanted.voters, member.id);
+    } else if (standby && member.failed) {
+      std::erase(wanted.standbys, member.id);
+    } else if (standby && caught_up) {
+      PROBE("promoted");
+      std::erase(wanted.standbys, member.id);
+      insert(wanted.voters, member.id);
+    } else if (!voter && !standby && !member.failed && plan_.membership) {
+      PROBE("added-standby");
+      insert(wanted.standbys, member.id);
+    } else {
+      continue;
+    }
+    const auto index = core.propose_membership(now, wanted);
+    if (index) note(leader, "membership", *index);
+    return index.has_value();
+  }
+  if (faults_on_ && plan_.membership && !plan_.failing_appends && chance(100)) {  // a healthy voter steps back and returns
+    Membership wanted = core.membership();
+    const MemberId id = wanted.voters[below(wanted.voters.size())];
+    if (id == leader.id || wanted.voters.size() < 3) return false;
+    std::erase(wanted.voters, id);
+    wanted.standbys.insert(std::lower_bound(wanted.standbys.begin(), wanted.standbys.end(), id), id);
+    return core.propose_membership(now, wanted).has_value();
+  }
+  return false;
+}
+
+void RaftWorld::fill_standbys(Member& leader) {
+  for (Member& member : members_) {
+    if (!member.needs_fill || !member.up || member.paused_until > now_ || member.id == leader.id) continue;
+    if (!leader.core->membership().is_standby(member.id)) continue;
+    const Index index = leader.core->applied_index();
+    const LogBase base{.index = index, .term = leader.core->log().term_at(index)};
+    if (!member.core->filled(clock_of(member), base, leader.applied_membership)) {
+      member.needs_fill = false;
+      continue;
+    }
+    PROBE("filled");
+    member.needs_fill = false;
+    member.applied_membership = leader.applied_membership;
+    member.applied_membership_index = leader.applied_membership_index;
+    member.drive.set_checkpoint({.at = base,
+                                 .membership = member.applied_membership,
+                                 .membership_index = member.applied_membership_index});
+    note(member, "filled", index);
+    after_input(member);
+  }
+}
+
+}  // namespace flashstor::sim
