@@ -1,0 +1,128 @@
+#include "s3d/ops/call.h"
+
+#include <charconv>
+
+#include "engine/codec/checksum.h"
+#include "s3d/ops/bucket_policies.h"
+#include "s3d/ops/checksum_headers.h"
+#include "s3d/ops/conditions.h"
+#include "s3d/ops/xml_writer.h"
+
+namespace flashstor::s3d {
+
+std::optional<std::string_view> Call::header(std::string_view name) const {
+  if (auto value = request_.header(name)) return value;
+  if (signature.presigned && name.starts_with("x-amz-"))
+    for (const QueryParam& param : request_.query())
+      if (equal_ignoring_case(param.name, name)) return param.value;
+  return std::nullopt;
+}
+
+std::string_view Call::query(std::string_view name) const {
+  const QueryParam* param = request_.find_query(name);
+  return param == nullptr ? std::string_view() : param->value;
+}
+
+Result<std::uint32_t> Call::query_number(std::string_view name, std::uint32_t otherwise) {
+  const QueryParam* param = request_.find_query(name);
+  if (param == nullptr || param->value.empty()) return otherwise;
+  std::uint32_t value = 0;
+  const char* end = param->value.data() + param->value.size();
+  const auto [at, problem] = std::from_chars(param->value.data(), end, value);
+  if (problem != std::errc() || at != end || value > INT32_MAX)
+    return refuse(S3Code::kInvalidArgument,
+                  "Provided " + std::string(name) + " not an integer or within integer range",
+                  {{"ArgumentName", std::string(name)}, {"ArgumentValue", std::string(param->value)}});
+  return value;
+}
+
+std::unexpected<Error> Call::refuse(S3Code code, std::string message,
+                                    std::vector<std::pair<std::string, std::string>> fields) {
+  refusal_ = S3Error{code, std::move(message), std::move(fields)};
+  return fail(ErrorCode::kInvalidArgument);
+}
+
+S3Error Call::s3_error(const Error& error) const {
+  if (refusal_) return *refusal_;
+  if (payload_ != nullptr && payload_->failure() == AuthFailure::kPayloadHashMismatch)
+    return {.code = S3Code::kXAmzContentSHA256Mismatch};
+  return to_s3_error(error);
+}
+
+Result<Payload*> Call::payload() {
+  if (payload_ == nullptr) {
+    auto opened = Payload::open(request_, signature);
+    if (!opened) return std::unexpected(opened.error());
+    payload_ = std::move(*opened);
+  }
+  return payload_.get();
+}
+
+Task<Result<Buffer>> Call::small_body(std::size_t max_bytes, S3Code too_large) {
+  Payload* source = co_await or_return(payload());
+  BodyChecks checks = co_await or_return(body_checks(*this));
+  auto body = co_await read_all(*source, max_bytes);
+  if (!body) {
+    if (body.error().code() == ErrorCode::kEntityTooLarge) co_return refuse(too_large);
+    co_return std::unexpected(body.error());
+  }
+  co_await or_return(verify_small(*this, checks, body->view()));
+  co_return std::move(*body);
+}
+
+Task<Result<void>> Call::authorise(std::string_view action, std::string_view key,
+                                   std::string_view version_id) {
+  co_return co_await authorise_in(bucket, action, key, version_id);
+}
+
+Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view action, std::string_view key,
+                                      std::string_view version_id) {
+  if (who->kind == iam::Principal::Kind::kRoot) co_return Result<void>();
+  const BucketPolicies::Access known =
+      other == nullptr ? BucketPolicies::Access{} : services_.policies.access(other);
+  iam::Authorizer& authorizer = services_.authorizer;
+  objects::Tags tags;
+  std::optional<objects::ObjectInfo> info;
+  const auto load = [](Call& call, const objects::BucketRef& in, std::string_view name,
+                       std::string_view version) -> Task<std::optional<objects::ObjectInfo>> {
+    auto found = co_await call.store().head_object(
+        {.bucket = in->name, .key = std::string(name), .version_id = std::string(version)});
+    if (!found) co_return std::nullopt;
+    co_return std::move(found->info);
+  };
+  const bool with_tags = !key.empty() && other != nullptr && authorizer.needs_object_tags(who, known.access);
+  if (with_tags) info = co_await load(*this, other, key, version_id);
+  if (info) tags = info->attributes.tags;
+  const RequestConditions conditions(*this, request_, info ? &tags : nullptr);
+  const std::string resource =
+      other == nullptr ? iam::resource_arn(target_.bucket, key) : iam::resource_arn(other->name, key);
+  iam::Decision decision = authorizer.decide(who, known.access,
+                                             {.action = action,
+                                              .resource = resource,
+                                              .now = services_.runtime.wall_now(),
+                                              .conditions = &conditions});
+  if (!known.valid && decision.reason != iam::Reason::kRoot) decision = {};
+  if (!decision.allowed && decision.object_acl_may_allow && !key.empty() && other != nullptr && known.valid) {
+    if (!info) info = co_await load(*this, other, key, version_id);
+    if (info)
+      decision = iam::with_object_acl(decision, static_cast<iam::CannedAcl>(info->attributes.acl), action,
+                                      is_anonymous());
+  }
+  if (decision.allowed) co_return Result<void>();
+  services_.stats.count_denied(is_anonymous());
+  co_return fail(ErrorCode::kAccessDenied);
+}
+
+Task<Result<void>> Call::send_xml(XmlWriter& xml, int status) {
+  response_.set_status(status);
+  response_.add_header("Content-Type", "application/xml");
+  const BufferChain document = xml.take();
+  co_return co_await response_.send(document);
+}
+
+Task<Result<void>> Call::send_status(int status) {
+  response_.set_status(status);
+  co_return co_await response_.send(std::string_view());
+}
+
+}  // namespace flashstor::s3d
