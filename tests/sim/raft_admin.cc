@@ -22,6 +22,11 @@ void RaftWorld::admin() {
   release_muted();
   Member* leader = ready_leader();
   if (leader == nullptr) return;
+  for (Member& member : members_) member.needs_fill = member.regressed = false;
+  for (const Progress& peer : leader->core->peers()) {
+    members_[peer.id - 1].needs_fill = peer.flow == Flow::kNeedsFill;
+    members_[peer.id - 1].regressed = peer.regressed;
+  }
   fill_standbys(*leader);
   if (step_membership(*leader)) after_input(*leader);
 }
@@ -84,7 +89,7 @@ bool RaftWorld::step_membership(Member& leader) {
     };
     const bool caught_up = member.up && !member.needs_fill && !member.core->muted() &&
                            core.acked_by(member.id) >= core.commit_index();
-    if (voter && (member.must_stand_by || member.needs_fill)) {
+    if (voter && (member.must_stand_by || member.needs_fill || member.regressed)) {
       PROBE("demoted");
       std::erase(wanted.voters, member.id);
       insert(wanted.standbys, member.id);
@@ -104,10 +109,12 @@ bool RaftWorld::step_membership(Member& leader) {
       continue;
     }
     const auto index = core.propose_membership(now, wanted);
+    if (trace_ && !index) note(leader, index.error().describe().c_str(), member.id);
     if (index) note(leader, "membership", *index);
     return index.has_value();
   }
-  if (faults_on_ && plan_.membership && !plan_.failing_appends && chance(100)) {  // a healthy voter steps back and returns
+  if (faults_on_ && plan_.membership && !plan_.failing_appends &&
+      chance(100)) {  // a healthy voter steps back and returns
     Membership wanted = core.membership();
     const MemberId id = wanted.voters[below(wanted.voters.size())];
     if (id == leader.id || wanted.voters.size() < 3) return false;
@@ -121,7 +128,9 @@ bool RaftWorld::step_membership(Member& leader) {
 void RaftWorld::fill_standbys(Member& leader) {
   for (Member& member : members_) {
     if (!member.needs_fill || !member.up || member.paused_until > now_ || member.id == leader.id) continue;
-    if (!leader.core->membership().is_standby(member.id)) continue;
+    const bool stuck = leader.core->log().membership_index() > leader.core->commit_index();
+    if (stuck) PROBE("fill-under-change");
+    if (!leader.core->membership().is_standby(member.id) && !stuck) continue;
     const Index index = leader.core->applied_index();
     const LogBase base{.index = index, .term = leader.core->log().term_at(index)};
     if (!member.core->filled(clock_of(member), base, leader.applied_membership)) {

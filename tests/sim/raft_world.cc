@@ -12,6 +12,17 @@ namespace flashstor::sim {
 
 using namespace cluster::raft;  // NOLINT(google-build-using-namespace): the simulator is about nothing else
 
+namespace {
+
+void print_message(const Message& message) {
+  fmt::print("             from={} term={} at=({},{}) hint={} commit={} number={}{}{} entries={}\n",
+             message.from, message.term, message.log_index, message.log_term, message.hint_index,
+             message.commit, message.number, message.refused ? " refused" : "",
+             message.transfer ? " transfer" : "", message.entries.size());
+}
+
+}  // namespace
+
 RaftWorld::RaftWorld(std::uint64_t seed, const Defects& defects, ProbeCounts& probes, bool trace)
     : seed_(seed), random_(seed * 2654435761 + 12345), trace_(trace), bus_(random_) {
   options_.defects = defects;
@@ -55,8 +66,8 @@ void RaftWorld::note(const Member& member, const char* what, std::uint64_t value
 void RaftWorld::start(Member& member) {
   ++member.life;
   member.up = true;
+  member.has_led = false;
   member.paused_until = 0;
-  member.needs_fill = false;
   member.applying = false;
   member.reads.clear();
   Options options = options_;
@@ -138,6 +149,7 @@ void RaftWorld::run_member(Member& member, const Event& event) {
       Slot slot = std::move(slots_[event.value]);
       free_slots_.push_back(event.value);
       note(member, "deliver", static_cast<std::uint64_t>(slot.message.type));
+      if (trace_) print_message(slot.message);
       deliver(member, std::move(slot.message), slot.life);
       break;
     }
@@ -169,10 +181,12 @@ void RaftWorld::deliver(Member& target, Message message, std::uint64_t life) {
   if (message.type != MessageType::kPreVoteAnswer && message.type != MessageType::kPreVote) {
     recorded.term = std::max(recorded.term, message.term);
   }
-  if (message.type == MessageType::kAppendAnswer && !message.refused) {
-    if (std::pair(message.term, message.log_index) > std::pair(recorded.acked_term, recorded.acked)) {
+  const bool acknowledges = message.type == MessageType::kAppendAnswer && !message.refused;
+  if (acknowledges || message.type == MessageType::kAppend) {
+    const Index index = acknowledges ? message.log_index : message.hint_index;
+    if (std::pair(message.term, index) > std::pair(recorded.acked_term, recorded.acked)) {
       recorded.acked_term = message.term;
-      recorded.acked = message.log_index;
+      recorded.acked = index;
     }
   }
   target.core->step(clock_of(target), std::move(message));
@@ -181,6 +195,7 @@ void RaftWorld::deliver(Member& target, Message message, std::uint64_t life) {
 void RaftWorld::after_input(Member& member) {
   Raft& core = *member.core;
   checker_.after_step(core, member.life);
+  if (core.is_leader()) member.has_led = true;
   Ready ready = core.ready();
   checker_.after_step(core, member.life);
   if (ready.records) {
@@ -206,7 +221,6 @@ void RaftWorld::after_input(Member& member) {
     if (answer.confirmed) checker_.read(core, core.applied_index(), found->floor);
     member.reads.erase(found);
   }
-  for (const MemberId behind : ready.needs_fill) members_[behind - 1].needs_fill = true;
   if (!ready.wanted.empty()) {
     for (const EntriesWanted& wanted : ready.wanted) {
       core.entries_loaded(clock_of(member), wanted.member, member.drive.read(wanted.from, wanted.to));

@@ -85,12 +85,14 @@ class RaftWorld {
     bool failed = false;         ///< Its drive is gone for good.
     bool must_stand_by = false;  ///< Its log came back short: it must be made a standby before it speaks.
     bool needs_fill = false;
+    bool has_led = false;    ///< In this life.
+    bool regressed = false;  ///< The leader caught it lying.
     std::uint64_t life = 0;
     std::int64_t paused_until = 0;
     std::int64_t clock_offset = 0;
     std::int64_t clock_ppm = 0;
     std::int64_t drive_free_at = 0;
-    std::uint64_t fail_at_sequence = 0;   ///< kFailNext: the next write will fail.
+    std::uint64_t fail_at_sequence = 0;  ///< kFailNext: the next write will fail.
     std::unique_ptr<cluster::raft::Raft> core;
     RaftDrive drive;
     cluster::raft::Membership applied_membership;
@@ -115,7 +117,8 @@ class RaftWorld {
   void draw_plan();
   void client();
   void fault();
-  void crash(Member& member, bool may_lie);
+  void crash(Member& member, bool want_lie);
+  [[nodiscard]] bool may_lie(const Member& member) const;
   void disturb_bus();
   void stop_faults();
   [[nodiscard]] bool may_fail_another() const;

@@ -41,6 +41,14 @@ Result<Index> Raft::propose_membership(MonotonicTime now, Membership wanted) {
                   [&wanted](MemberId id) { return wanted.is_voter(id); })) {
     return fail(ErrorCode::kInvalidArgument, "not one step from the present membership");
   }
+  const auto follows = std::count_if(wanted.voters.begin(), wanted.voters.end(), [this](MemberId id) {
+    const Progress* peer = find_peer(id);
+    return id == options_.self || (peer != nullptr && peer->flow == Flow::kReplicate);
+  });
+  if (static_cast<std::size_t>(follows) < wanted.majority()) {
+    return fail(ErrorCode::kBusy,
+                "too few of the new voters follow");  // it could never be committed, nor taken back
+  }
   const Index index = log_.last_index() + 1;
   append_local({.term = hard_.term,
                 .index = index,

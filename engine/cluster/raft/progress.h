@@ -26,9 +26,11 @@ struct Progress {
   bool empty_due = false;  ///< A heartbeat is to go out even without entries.
   bool loading = false;    ///< Entries were asked of the driver.
   bool fill_reported = false;
-  std::uint64_t floor = 0;    ///< Answers to older numbers are from before this member (re)joined.
-  std::uint64_t echoed = 0;   ///< The newest number that it echoed.
-  MonotonicTime echoed_at{};  ///< When that came in.
+  bool regressed = false;  ///< A voter that refuses what it acknowledged: its drive lied; make it a standby.
+  std::uint64_t matched_at = 0;  ///< The newest number sent when `match` last rose.
+  std::uint64_t floor = 0;       ///< Answers to older numbers are from before this member (re)joined.
+  std::uint64_t echoed = 0;      ///< The newest number that it echoed.
+  MonotonicTime echoed_at{};     ///< When that came in.
 
   void probe_from(Index index) {
     flow = Flow::kProbe;

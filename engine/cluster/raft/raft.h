@@ -38,8 +38,9 @@ class Raft {
   /// unapplied; kInvalidArgument above kMaxEntryBytes.
   Result<Index> propose(MonotonicTime now, Buffer payload);
   /// Changes who takes part; takes effect at once, holds when committed. At most one voter more or fewer at a
-  /// time. Errors: kNotLeader; kBusy while an earlier change is not committed; kInvalidArgument (more than
-  /// one voter differs, this leader would not be a voter, limits).
+  /// time. Errors: kNotLeader; kBusy while an earlier change is not committed, or when no majority of the new
+  /// voters follows; kInvalidArgument (more than one voter differs, this leader would not be a voter,
+  /// limits).
   Result<Index> propose_membership(MonotonicTime now, Membership wanted);
   /// Records up to `sequence` are synced, or the first of them failed: then this member is silent for good.
   void append_done(MonotonicTime now, std::uint64_t sequence, bool ok);
@@ -144,6 +145,7 @@ class Raft {
   void refuse_append(const Message& message);
   void handle_append_answer(const Message& message);
   void handle_refusal(Progress& peer, const Message& message);
+  void note_regress(Progress& peer);
   void handle_match(Progress& peer, const Message& message);
   void send_to_peers(Ready& out);
   void send_to(Progress& peer, Ready& out);

@@ -79,6 +79,7 @@ void Raft::send_append(Progress& peer, std::vector<Entry> entries, bool advance_
   message.log_index = peer.next - 1;
   message.log_term = log_.term_at(message.log_index);
   message.commit = commit_;
+  message.hint_index = self_match_;
   message.number = round_number();
   sent_number_ = message.number;
   if (advance_next && !entries.empty()) {
@@ -129,7 +130,11 @@ void Raft::handle_refusal(Progress& peer, const Message& message) {
   const bool stale = peer.flow == Flow::kReplicate
                          ? message.log_index <= peer.match || message.log_index >= peer.next
                          : message.log_index != peer.next - 1;
-  if (stale) return;
+  if (message.log_index <= peer.match && message.number > peer.matched_at) {
+    note_regress(peer);
+  } else if (stale) {
+    return;
+  }
   if (message.hint_index < log_.base().index) {
     mark_for_fill(peer);
     return;
@@ -139,9 +144,25 @@ void Raft::handle_refusal(Progress& peer, const Message& message) {
   if (peer.next <= log_.base().index) mark_for_fill(peer);
 }
 
+/// A member that was asked after it had acknowledged something denies it. A standby's word was not counted
+/// and it starts over; a voter must be made a standby first.
+void Raft::note_regress(Progress& peer) {
+  probe(Probe::kRegressed);
+  if (peer.voter) {
+    peer.regressed = true;
+    return;
+  }
+  peer.match = 0;
+  peer.floor = peer.matched_at = number_;
+  force_round();
+}
+
 void Raft::handle_match(Progress& peer, const Message& message) {
   const bool more = message.log_index > peer.match;
-  if (more) peer.match = message.log_index;
+  if (more) {
+    peer.match = message.log_index;
+    peer.matched_at = number_;
+  }
   peer.acknowledge(peer.match);
   if (peer.flow == Flow::kReplicate) {
     peer.next = std::max(peer.next, peer.match + 1);

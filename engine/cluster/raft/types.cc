@@ -44,6 +44,8 @@ std::string_view name_of(Probe probe) {
       return "muted-silence";
     case Probe::kInflightFull:
       return "inflight-full";
+    case Probe::kRegressed:
+      return "regressed";
     case Probe::kCount:
       break;
   }

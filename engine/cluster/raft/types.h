@@ -81,7 +81,8 @@ struct Message {
   Index log_index = 0;   ///< Append: the entry before `entries`. Votes: the candidate's last. Answers: the
                          ///< match, or what was refused.
   Term log_term = 0;     ///< The term of `log_index`; in a refusal the term of `hint_index`.
-  Index hint_index = 0;  ///< Refused append: the highest index at which the logs may agree.
+  Index hint_index = 0;  ///< Refused append: the highest index at which the logs may agree. Append: what the
+                         ///< leader itself has synced, for peers to record.
   Index commit = 0;
   std::uint64_t number = 0;  ///< Append: of this round; its answer echoes it.
   bool refused = false;
@@ -122,7 +123,8 @@ struct Ready {
       committed;  ///< Apply in order, then call `applied`. Each comes out once per life of the core.
   std::vector<ReadAnswer> reads;
   std::vector<EntriesWanted> wanted;
-  std::vector<MemberId> needs_fill;  ///< Too far behind for this log; each is named once when it becomes so.
+  std::vector<MemberId>
+      needs_fill;  ///< Too far behind for this log; named once per term; `peers()` says it always.
 };
 
 /// Branches that are rarely taken; the simulator fails when no schedule of a large run took one.
@@ -147,6 +149,7 @@ enum class Probe : std::uint8_t {
   kClosed,
   kMutedSilence,
   kInflightFull,
+  kRegressed,
   kCount,
 };
 [[nodiscard]] std::string_view name_of(Probe probe);
