@@ -10,6 +10,7 @@
 
 #include "engine/base/time.h"
 #include "s3d/auth/credential.h"
+#include "s3d/auth/sha256.h"
 #include "s3d/http/request.h"
 
 namespace flashstor::s3d {
@@ -38,11 +39,19 @@ inline constexpr std::size_t kAuthFailures = 16;
 
 struct AuthError {
   AuthFailure cause;
+  bool presigned = false;  ///< The signature is in the query.
   Error error;
   // For the answer to kBadSignature, as S3 gives them; empty otherwise.
   std::string canonical_request = {};
   std::string string_to_sign = {};
 };
+
+/// What S3 answers for a failure: its error code and HTTP status.
+struct S3AuthAnswer {
+  std::string_view code;
+  int status;
+};
+[[nodiscard]] S3AuthAnswer s3_answer_of(AuthFailure failure, bool presigned);
 
 /// How x-amz-content-sha256 says that the body is covered.
 enum class PayloadKind : std::uint8_t {
@@ -53,10 +62,9 @@ enum class PayloadKind : std::uint8_t {
   kStreamingUnsignedTrailer,  ///< STREAMING-UNSIGNED-PAYLOAD-TRAILER.
 };
 
-using Sha256Digest = std::array<std::uint8_t, 32>;
-
 /// A signing key: HMAC-SHA256 over `key` with the states after the inner and the outer pad kept.
 struct SigningKey;
+class SigningKeyCache;
 
 /// Who signed a request and what its body must match. Views are into the request.
 struct Identity {
@@ -99,10 +107,9 @@ class SignatureVerifier {
   Task<std::expected<Identity, AuthError>> verify(const Request& request, WallTime now);
 
  private:
-  class Keys;
   CredentialSource& source_;
   SignatureOptions options_;
-  std::unique_ptr<Keys> keys_;
+  std::unique_ptr<SigningKeyCache> keys_;
 };
 
 }  // namespace flashstor::s3d
