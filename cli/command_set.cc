@@ -77,6 +77,9 @@ void add_all_commands(CommandSet& commands) {
   add_alias_commands(commands);
   add_bucket_commands(commands);
   add_list_commands(commands);
+  add_copy_commands(commands);
+  add_remove_commands(commands);
+  add_stream_commands(commands);
   add_completion_command(commands);
 }
 
