@@ -109,7 +109,9 @@ Result<std::unique_ptr<Listener>> listen_unix(UvRuntime& runtime, const std::str
   if (!probe) return std::unexpected(std::move(probe).error());
   if (::connect(probe->get(), where->get(), where->size) == 0 || errno == EAGAIN)
     return fail(ErrorCode::kBusy, fmt::format("socket {} is in use by another program", path));
-  if (errno == ECONNREFUSED) ::unlink(path.c_str());
+  struct stat found{};
+  if (errno == ECONNREFUSED && ::lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode))
+    ::unlink(path.c_str());
   if (::bind(socket->get(), where->get(), where->size) != 0) {
     if (errno == EADDRINUSE) return fail(ErrorCode::kBusy, fmt::format("{} exists and is no socket", path));
     return std::unexpected(base::errno_error(errno, "listen on", path));
