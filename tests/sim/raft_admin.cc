@@ -113,14 +113,18 @@ bool RaftWorld::step_membership(Member& leader) {
     if (index) note(leader, "membership", *index);
     return index.has_value();
   }
-  if (faults_on_ && plan_.membership && !plan_.failing_appends &&
+  const bool sound =
+      std::none_of(members_.begin(), members_.end(), [](const Member& one) { return one.must_stand_by; });
+  if (sound && faults_on_ && plan_.membership && !plan_.failing_appends &&
       chance(100)) {  // a healthy voter steps back and returns
     Membership wanted = core.membership();
     const MemberId id = wanted.voters[below(wanted.voters.size())];
     if (id == leader.id || wanted.voters.size() < 3) return false;
     std::erase(wanted.voters, id);
     wanted.standbys.insert(std::lower_bound(wanted.standbys.begin(), wanted.standbys.end(), id), id);
-    return core.propose_membership(now, wanted).has_value();
+    const auto index = core.propose_membership(now, wanted);
+    if (index) note(leader, "step-back", *index * 100 + id);
+    return index.has_value();
   }
   return false;
 }

@@ -35,10 +35,11 @@ void RaftChecker::check_leader(const Raft& core, std::uint64_t life, Last& last)
   if (!first && (place->second.id != core.id() || place->second.life != life)) {
     fail(fmt::format("election safety: {} and {} led term {}", place->second.id, core.id(), core.term()));
   }
-  if (commits_.empty()) return;
-  if (!core.log().matches(commits_.size(), commits_.back())) {
-    fail(fmt::format("leader completeness: {} leads term {} without entry {}", core.id(), core.term(),
-                     commits_.size()));
+  std::size_t known = commits_.size();  // what was committed in terms before this one
+  while (known > 0 && commits_[known - 1].in_term >= core.term()) --known;
+  if (known > 0 && !core.log().matches(known, commits_[known - 1].term)) {
+    fail(
+        fmt::format("leader completeness: {} leads term {} without entry {}", core.id(), core.term(), known));
   }
 }
 
@@ -49,10 +50,10 @@ void RaftChecker::check_commit(const Raft& core, Index from) {
     if (i > commits_.size()) {
       if (i != commits_.size() + 1)
         return fail(fmt::format("member {} commits {} out of order", core.id(), i));
-      commits_.push_back(term);
-    } else if (commits_[i - 1] != term) {
+      commits_.push_back({.term = term, .in_term = core.term()});
+    } else if (commits_[i - 1].term != term) {
       return fail(fmt::format("member {} commits term {} at {}, another term {}", core.id(), term, i,
-                              commits_[i - 1]));
+                              commits_[i - 1].term));
     }
   }
 }

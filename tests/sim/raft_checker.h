@@ -40,6 +40,10 @@ class RaftChecker {
     std::uint64_t payload;
     Term before;
   };
+  struct Commit {
+    Term term;     ///< Of the entry.
+    Term in_term;  ///< Of the leader that committed it.
+  };
   struct Leader {
     cluster::raft::MemberId id;
     std::uint64_t life;
@@ -55,7 +59,7 @@ class RaftChecker {
 
   std::map<Term, Leader> leaders_;
   std::vector<std::vector<Seen>> seen_;  ///< By index.
-  std::vector<Term> commits_;            ///< commits_[i - 1]: the term committed at index i.
+  std::vector<Commit> commits_;          ///< commits_[i - 1]: what was committed at index i.
   std::vector<std::uint64_t> states_;    ///< The payload applied at each index.
   std::map<cluster::raft::MemberId, Last> last_;
   Index floor_ = 0;

@@ -130,7 +130,7 @@ bool RaftWorld::may_lie(const Member& member) const {
   bool known = !member.has_led;
   for (const Member& peer : members_) {
     if (peer.id == member.id) continue;
-    if (!peer.up || peer.core->muted()) return false;
+    if (!peer.up || peer.core->muted() || peer.core->membership().voters.size() < 3) return false;
     known = known || peer.recorded[member.id - 1].acked >= member.core->synced_index();
   }
   return known;

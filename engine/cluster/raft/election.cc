@@ -24,7 +24,7 @@ void Raft::reset_election_timer() {
 
 bool Raft::may_stand() const {
   return (!muted_ || options_.defects.vote_after_lost_tail) && electable_ &&
-         membership().is_voter(options_.self);
+         log_.may_lead(options_.self, commit_);
 }
 
 /// A leader that still may hold a lease must not be voted out: within an election time-out of hearing it, or

@@ -101,6 +101,12 @@ void LogView::reset(LogBase base, std::shared_ptr<const Membership> membership) 
   memberships_.emplace_back(base.index, std::move(membership));
 }
 
+bool LogView::may_lead(MemberId id, Index commit) const {
+  if (membership().is_voter(id)) return true;
+  return memberships_.size() > 1 && membership_index() > commit &&
+         memberships_[memberships_.size() - 2].second->is_voter(id);
+}
+
 void LogView::compact(Index index) {
   if (index <= base_.index) return;
   FLASHSTOR_CHECK(index <= last_);

@@ -50,6 +50,9 @@ class LogView {
   }
   /// The entry that set membership().
   [[nodiscard]] Index membership_index() const { return memberships_.back().first; }
+  /// Whether `id` votes, or voted under the membership before one that is not committed at `commit`: until
+  /// then it may be needed as a leader (Ongaro 4.2.2).
+  [[nodiscard]] bool may_lead(MemberId id, Index commit) const;
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:

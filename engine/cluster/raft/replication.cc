@@ -170,7 +170,7 @@ void Raft::handle_match(Progress& peer, const Message& message) {
     peer.replicate_from(peer.match + 1);
   }
   if (more) maybe_commit();
-  maybe_hand_over(peer);
+  if (role_ == Role::kLeader) maybe_hand_over(peer);
 }
 
 /// Commits what a majority holds, but counts only for entries of this term: older ones are committed by those
@@ -188,6 +188,10 @@ void Raft::maybe_commit() {
     return;
   }
   commit_ = agreed;
+  if (!log_.may_lead(options_.self, commit_)) {
+    probe(Probe::kLedUntilRemoved);
+    become_follower(hard_.term, 0);
+  }
 }
 
 }  // namespace flashstor::cluster::raft

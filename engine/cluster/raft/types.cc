@@ -46,6 +46,8 @@ std::string_view name_of(Probe probe) {
       return "inflight-full";
     case Probe::kRegressed:
       return "regressed";
+    case Probe::kLedUntilRemoved:
+      return "led-until-removed";
     case Probe::kCount:
       break;
   }

@@ -150,6 +150,7 @@ enum class Probe : std::uint8_t {
   kMutedSilence,
   kInflightFull,
   kRegressed,
+  kLedUntilRemoved,
   kCount,
 };
 [[nodiscard]] std::string_view name_of(Probe probe);
