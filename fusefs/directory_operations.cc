@@ -15,18 +15,17 @@ Task<Result<bool>> load(Mount& mount, NodeId node, OpenDirectory& directory, std
   if (position < directory.first) {  // rewinddir, seekdir: from the start again
     directory.entries.clear();
     directory.first = 0;
-    directory.after.clear();
+    directory.cursor.clear();
     directory.end = false;
   }
   while (position >= directory.first + directory.entries.size()) {
     if (directory.end) co_return false;
     auto page = co_await or_return(
-        mount.volume.read_directory(mount.nodes.path(node), directory.after, kPageEntries));
+        mount.volume.read_directory(mount.nodes.path(node), directory.cursor, kPageEntries));
     directory.first += directory.entries.size();
     directory.entries = std::move(page.entries);
     directory.end = page.end;
-    if (!directory.entries.empty()) directory.after = directory.entries.back().name;
-    if (directory.entries.empty() && !directory.end) directory.end = true;
+    directory.cursor = std::move(page.cursor);
   }
   co_return true;
 }

@@ -46,7 +46,7 @@ struct OpenFile {
 struct OpenDirectory {
   std::vector<files::DirectoryEntry> entries;  ///< The page at hand.
   std::uint64_t first = 0;                     ///< Position of entries[0] in the directory.
-  std::string after;                           ///< Last name read so far.
+  std::string cursor;                          ///< Where the page after it begins.
   bool end = false;
   async::Semaphore busy{1};  ///< Reads of one handle come one after another.
 };

@@ -64,7 +64,8 @@ struct DirectoryEntry {
   Attributes attributes;
 };
 struct DirectoryPage {
-  std::vector<DirectoryEntry> entries;  ///< In the order of names as bytes; without "." and "..".
+  std::vector<DirectoryEntry> entries;  ///< Without "." and "..".
+  std::string cursor;                   ///< Where the next page begins; opaque.
   bool end = false;
 };
 
@@ -159,8 +160,9 @@ class VolumeApi {
   virtual Task<Result<Attributes>> lookup(std::string directory, std::string name) = 0;
   virtual Task<Result<Attributes>> attributes(FileRef file) = 0;
   virtual Task<Result<Attributes>> change_attributes(FileRef file, AttributeChange change) = 0;
-  /// Entries after the name `after` ("" for the first), at most `limit`.
-  virtual Task<Result<DirectoryPage>> read_directory(std::string directory, std::string after,
+  /// Entries from `cursor` on ("" for the first page, else the page before's), at most `limit`. What is made
+  /// or removed meanwhile may be seen or not; everything else is seen exactly once.
+  virtual Task<Result<DirectoryPage>> read_directory(std::string directory, std::string cursor,
                                                      std::size_t limit) = 0;
 
   /// Makes a file, directory, symlink or node. Exclusive across all doors: kExists when the name is taken.

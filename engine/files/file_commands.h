@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/cluster/set_api.h"
+#include "engine/files/file_store.h"
+#include "engine/files/slice_edit.h"
+#include "engine/objects/rows.h"
+#include "engine/objects/types.h"
+
+/// What a volume sends to the leaders of sets: commands and queries 100-199, and their encoding. Decoders
+/// give kMalformed.
+namespace flashstor::files {
+
+/// On the wire: never reuse a number.
+enum class FileCommand : cluster::CommandKind {
+  kMake = 100,
+  kPublish = 101,
+  kChangeAttributes = 102,
+  kRemove = 103,
+  kRemoveDirectory = 104,
+  kRename = 105,
+  kRenameDirectory = 106,
+  kLink = 107,
+  kLookup = 150,
+  kReadDirectory = 151,
+  kLinks = 152,
+  kLeftovers = 153,
+};
+
+/// Adds the planners and queries of files. Once, by main, before the first set starts.
+void register_file_commands(cluster::CommandRegistry& registry);
+
+/// The bucket and the key that a command is about; directories end in a slash.
+struct FileTarget {
+  Uuid bucket;
+  std::uint64_t epoch = 0;
+  objects::Versioning versioning = objects::Versioning::kUnversioned;
+  std::string key;
+  InodeId inode;  ///< What must be there; nil: anything.
+};
+
+/// POSIX attributes to set; what is empty stays.
+struct PosixChange {
+  std::optional<std::uint32_t> mode;
+  std::optional<std::uint32_t> uid;
+  std::optional<std::uint32_t> gid;
+  std::optional<std::int64_t> mtime_ns;
+  std::optional<std::int64_t> atime_ns;
+  std::optional<std::int64_t> ctime_ns;
+  [[nodiscard]] bool empty() const { return !mode && !uid && !gid && !mtime_ns && !atime_ns && !ctime_ns; }
+};
+
+struct MakePayload {
+  FileTarget target;
+  objects::PosixAttributes posix;
+  std::string owner;
+};
+struct PublishPayload {
+  FileTarget target;
+  std::optional<std::uint64_t> shrink_to;  ///< Applied before the pieces.
+  std::vector<Placed> pieces;
+  std::uint64_t size = 0;  ///< Of the file afterwards.
+  PosixChange posix;
+  objects::VersionId revises;  ///< The version that this open made already.
+  bool has_data = false;
+  std::vector<std::string> links;  ///< The other names of the inode, whose locks are held.
+};
+struct AttributesPayload {
+  FileTarget target;
+  PosixChange posix;
+  std::string attribute;             ///< Name of the extended attribute to change, or empty.
+  std::optional<std::string> value;  ///< None: remove it.
+  AttributeSetMode mode = AttributeSetMode::kAny;
+  std::optional<objects::PosixAttributes> implied;  ///< For a directory without a row: what it gets.
+  std::vector<std::string> links;
+};
+struct RemovePayload {
+  FileTarget target;
+  bool keep_orphan = false;  ///< It is open: keep its row under the inode until the last release.
+  std::vector<std::string> links;
+  std::int64_t now_ns = 0;
+};
+struct RenamePayload {
+  FileTarget target;
+  std::string to_key;
+  RenameMode mode = RenameMode::kReplace;
+  bool keep_orphan = false;  ///< What is replaced is open.
+  std::int64_t now_ns = 0;
+};
+struct LinkPayload {
+  FileTarget target;
+  std::string to_key;
+  std::vector<std::string> links;
+  std::int64_t now_ns = 0;
+};
+struct LookupPayload {
+  Uuid bucket;
+  std::string key;  ///< Without trailing slash.
+};
+struct DirectoryPayload {
+  Uuid bucket;
+  std::string prefix;  ///< "" or ends in a slash.
+  std::string after;   ///< Entry (with its slash if a directory) after which to begin, or empty.
+  std::uint32_t limit = 0;
+};
+
+/// What a command gives back.
+struct FileOutcome {
+  std::string row;     ///< The version row now there (encode_version), or empty.
+  std::string orphan;  ///< The row of what was orphaned, or empty.
+  bool more = false;   ///< kRenameDirectory: rows are left; repeat.
+  std::vector<objects::DroppedReference> drops;
+};
+/// What lies at a name in one set.
+struct LookupAnswer {
+  std::string file;       ///< Row of the object with this key, or empty.
+  std::string directory;  ///< Row of the directory object, or empty.
+  bool has_children = false;
+};
+struct DirectoryAnswer {
+  struct Entry {
+    std::string name;  ///< Component; with a slash for a directory.
+    std::string row;   ///< Empty for an implied directory.
+  };
+  std::vector<Entry> entries;
+  bool end = false;
+};
+
+template <class Payload>
+[[nodiscard]] std::string encode(const Payload& payload);
+template <class Payload>
+[[nodiscard]] Result<Payload> decode(std::string_view bytes);
+
+/// Rows of files whose last name is gone while they are open lie under this bucket id, keyed by inode.
+[[nodiscard]] Uuid orphans_of(const Uuid& bucket);
+/// Family::kInodes: the names of an inode that has several.
+[[nodiscard]] std::string links_key(const Uuid& bucket, const InodeId& inode);
+
+using PlanTask = Task<Result<cluster::Plan>>;
+PlanTask plan_make(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_change_attributes(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_remove(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_remove_directory(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_rename_directory(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command);
+Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view payload);
+Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload);
+Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload);
+Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload);
+
+}  // namespace flashstor::files

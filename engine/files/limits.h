@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/limits.h"
+
+/// Maxima of the files layer.
+namespace flashstor::files {
+
+inline constexpr std::size_t kMaxLinks = 64;          ///< Names of one inode.
+inline constexpr std::size_t kMaxSlicesInFile = 512;  ///< Above it short neighbours are folded into one.
+inline constexpr std::size_t kMaxDirtyBytes = 8 * limits::kMiB;  ///< Waiting in one open file.
+inline constexpr std::size_t kStageFromBytes =
+    2 * limits::kMiB;  ///< A run of this length is streamed as it grows.
+inline constexpr std::uint64_t kMaxStageBytes = 4 * limits::kGiB;  ///< One streamed slice.
+inline constexpr std::size_t kMaxAttributeNameBytes = 255;
+inline constexpr std::size_t kMaxAttributeValueBytes = 64 * limits::kKiB;
+inline constexpr std::size_t kMaxMovedBytes = 3 * limits::kMiB;  ///< Rows of one step of a directory rename.
+inline constexpr std::size_t kMaxCachedStripes = 32;             ///< 1 MiB each, a volume.
+inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 53;
+inline constexpr std::size_t kMaxTargetBytes = 4095;            ///< Of a symlink.
+inline constexpr std::chrono::seconds kDirectoryTimesDelay{1};  ///< How long a directory's times may wait.
+inline constexpr int kMaxStaleRetries = 8;
+
+}  // namespace flashstor::files

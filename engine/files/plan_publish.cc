@@ -1,0 +1,229 @@
+#include <algorithm>
+
+#include "engine/files/plan_support.h"
+
+namespace flashstor::files {
+namespace {
+
+using objects::Versioning;
+using objects::VersionRow;
+
+void append(cluster::Plan& plan, cluster::Plan part) {
+  for (RowChange& change : part.changes) plan.changes.push_back(std::move(change));
+  for (RowChange& change : part.on_confirm) plan.on_confirm.push_back(std::move(change));
+  for (RowChange& change : part.on_void) plan.on_void.push_back(std::move(change));
+}
+
+/// One name of the file getting its new bytes.
+struct Replacement {
+  const FileTarget& target;
+  const std::string& key;
+  const LiveFile& live;
+  std::vector<Slice> before;
+  VersionRow row;
+  bool has_data = false;
+};
+
+// The new row takes the place of the old one; data that both use stays, data that only the old one used goes
+// once the new one is sure.
+Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, cluster::Plan& plan,
+                                   FileOutcome& outcome) {
+  objects::NewVersion version{.bucket = change.target.bucket,
+                              .key = change.key,
+                              .versioning = change.target.versioning,
+                              .row = std::move(change.row),
+                              .has_data = change.has_data};
+  version.releases = dropped(change.before, version.row.slices);
+  if (change.live.row.header.layout == objects::Layout::kSlicesRow)
+    version.on_confirm.push_back(
+        {Family::kExtents, objects::slices_key(change.live.row.extent_root), std::nullopt});
+  objects::VersionOutcome placed;
+  VersionRow made = version.row;
+  append(plan,
+         co_await or_return(objects::plan_new_version(rows, std::move(version), change.live.found, placed)));
+  made.id = placed.id;
+  made.header.is_null = placed.is_null;
+  if (outcome.row.empty()) outcome.row = objects::encode_version(made);
+  for (auto& drop : placed.drops) outcome.drops.push_back(std::move(drop));
+  co_return {};
+}
+
+// What the version before uses too gets a reference of its own; new data belongs to the new version alone.
+Result<void> share_kept(cluster::RowView& rows, const std::vector<Slice>& before, std::vector<Slice>& after,
+                        std::vector<RowChange>& changes) {
+  std::vector<Slice> kept;
+  const auto is_kept = [&](const Slice& slice) {
+    return std::ranges::any_of(before, [&](const Slice& held) { return held.data.id == slice.data.id; });
+  };
+  for (const Slice& slice : after)
+    if (is_kept(slice)) kept.push_back(slice);
+  if (auto shared = share_slices(rows.random(), kept, changes); !shared) return shared;
+  std::size_t next = 0;
+  for (Slice& slice : after)
+    if (is_kept(slice)) slice = kept[next++];
+  return {};
+}
+
+// In a bucket with versions: the first publish of an open adds a version that shares data with the one
+// before, later ones replace it.
+Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const objects::VersionId& revises,
+                               cluster::Plan& plan, FileOutcome& outcome) {
+  objects::NewVersion version{.bucket = change.target.bucket,
+                              .key = change.key,
+                              .versioning = change.target.versioning,
+                              .row = std::move(change.row),
+                              .has_data = change.has_data};
+  if (revises.is_set() && revises == change.live.found.id && !change.live.row.header.is_null) {
+    std::vector<RowChange>& later = version.on_confirm;
+    later.push_back(
+        {Family::kVersions, objects::version_key(change.target.bucket, change.key, revises), std::nullopt});
+    co_await or_return(objects::release_slices(rows, dropped(change.before, version.row.slices), rows.now(),
+                                               later, outcome.drops));
+  } else {
+    co_await or_return(share_kept(rows, change.before, version.row.slices, version.beside));
+  }
+  objects::VersionOutcome placed;
+  VersionRow made = version.row;
+  append(plan,
+         co_await or_return(objects::plan_new_version(rows, std::move(version), change.live.found, placed)));
+  made.id = placed.id;
+  made.header.is_null = placed.is_null;
+  outcome.row = objects::encode_version(made);
+  for (auto& drop : placed.drops) outcome.drops.push_back(std::move(drop));
+  co_return {};
+}
+
+void apply_bytes(const PublishPayload& in, std::vector<Slice>& slices) {
+  if (in.shrink_to) resize(slices, std::min(*in.shrink_to, bytes_of(slices)));
+  for (const Placed& piece : in.pieces) overwrite(slices, piece);
+  resize(slices, in.size);
+}
+
+// The other names of the inode show the same bytes, each with references of its own, so that S3 may remove
+// any of them.
+Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& in,
+                                 const VersionRow& published, cluster::Plan& plan, FileOutcome& outcome) {
+  for (const std::string& name : in.links) {
+    if (name == in.target.key) continue;
+    const auto live = co_await or_return(find_live(rows, in.target.bucket, name));
+    if (!live || inode_of(live->row) != in.target.inode) continue;
+    std::vector<Slice> before = co_await or_return(slices_of(rows, live->row));
+    std::vector<Slice> after = published.slices;
+    // What this name has already keeps its reference; the rest gets one.
+    std::vector<Slice> fresh;
+    const auto held = [&](const Slice& slice) {
+      return std::ranges::find_if(before, [&](const Slice& mine) { return mine.data.id == slice.data.id; });
+    };
+    for (Slice& slice : after) {
+      if (const auto mine = held(slice); mine != before.end())
+        slice.referrer = mine->referrer;
+      else
+        fresh.push_back(slice);
+    }
+    co_await or_return(share_slices(rows.random(), fresh, plan.changes));
+    std::size_t next = 0;
+    for (Slice& slice : after)
+      if (held(slice) == before.end()) slice = fresh[next++];
+    Replacement change{in.target, name, *live, std::move(before), published, in.has_data};
+    change.row.hides = {};
+    set_slices(change.row, std::move(after));
+    change.row.header.etag = published.header.etag;
+    co_await or_return(replace_version(rows, std::move(change), plan, outcome));
+  }
+  co_return {};
+}
+
+}  // namespace
+
+PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<PublishPayload>(command.payload));
+  co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  const LiveFile live =
+      co_await or_return(require_live(rows, in.target.bucket, in.target.key, in.target.inode));
+  if (live.row.attributes.posix && live.row.attributes.posix->nlink > 1) {
+    // Whoever made or removed a name since the caller looked: it looks again.
+    const auto names = co_await or_return(links_of(rows, in.target.bucket, in.target.inode));
+    for (const std::string& name : names)
+      if (std::ranges::find(in.links, name) == in.links.end())
+        co_return fail(ErrorCode::kStale, "links changed");
+  }
+  std::vector<Slice> before = co_await or_return(slices_of(rows, live.row));
+  std::vector<Slice> after = before;
+  apply_bytes(in, after);
+
+  VersionRow row = live.row;
+  row.hides = {};
+  row.attributes.posix = posix_of(live.row, false, {});
+  apply(in.posix, *row.attributes.posix);
+  row.header.created_ns = 0;  // Last-Modified is now
+  row.foreign_id.clear();
+  row.header.has_foreign_id = false;
+  set_slices(row, std::move(after));
+  const VersionRow published = row;
+
+  cluster::Plan plan;
+  FileOutcome outcome;
+  Replacement change{in.target, in.target.key, live, std::move(before), std::move(row), in.has_data};
+  if (in.target.versioning == Versioning::kEnabled)
+    co_await or_return(add_version(rows, std::move(change), in.revises, plan, outcome));
+  else
+    co_await or_return(replace_version(rows, std::move(change), plan, outcome));
+  if (in.links.size() > 1) co_await or_return(publish_links(rows, in, published, plan, outcome));
+  co_return answered(std::move(plan), outcome);
+}
+
+PlanTask plan_change_attributes(cluster::RowView& rows, const cluster::Command& command) {
+  auto in = co_await or_return(decode<AttributesPayload>(command.payload));
+  co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  auto live = co_await or_return(find_live(rows, in.target.bucket, in.target.key));
+  const bool directory = in.target.key.ends_with('/');
+  cluster::Plan plan;
+  FileOutcome outcome;
+  if (!live && in.implied) {  // the directory gets the row that it never had
+    objects::NewVersion version{
+        .bucket = in.target.bucket, .key = in.target.key, .versioning = in.target.versioning};
+    version.row.attributes.posix = std::move(in.implied);
+    version.row.header.etag = "d41d8cd98f00b204e9800998ecf8427e";
+    apply(in.posix, *version.row.attributes.posix);
+    VersionRow made = version.row;
+    const auto newest = co_await or_return(objects::find_newest(rows, in.target.bucket, in.target.key));
+    objects::VersionOutcome placed;
+    plan = co_await or_return(objects::plan_new_version(rows, std::move(version), newest, placed));
+    made.id = placed.id;
+    made.header.created_ns = placed.id.time_ns;
+    outcome.row = objects::encode_version(made);
+    co_return answered(std::move(plan), outcome);
+  }
+  if (!live) co_return fail(ErrorCode::kNoSuchKey);
+  if (!in.target.inode.is_nil() && inode_of(live->row) != in.target.inode)
+    co_return fail(ErrorCode::kStaleHandle);
+  std::vector<std::string> names{in.target.key};
+  for (const std::string& name : in.links)
+    if (name != in.target.key) names.push_back(name);
+  objects::PosixAttributes posix = posix_of(live->row, directory, {});
+  apply(in.posix, posix);
+  if (!in.attribute.empty()) {
+    auto held =
+        std::ranges::find_if(posix.xattrs, [&](const auto& each) { return each.first == in.attribute; });
+    if (held != posix.xattrs.end() && in.mode == AttributeSetMode::kCreate)
+      co_return fail(ErrorCode::kExists);
+    if (held == posix.xattrs.end() && (!in.value || in.mode == AttributeSetMode::kReplace))
+      co_return fail(ErrorCode::kNoAttribute);
+    if (!in.value)
+      posix.xattrs.erase(held);
+    else if (held != posix.xattrs.end())
+      held->second = *in.value;
+    else
+      posix.xattrs.emplace_back(in.attribute, *in.value);
+  }
+  for (const std::string& name : names) {
+    if (name != in.target.key) live = co_await or_return(find_live(rows, in.target.bucket, name));
+    if (!live || inode_of(live->row) != posix.inode) continue;
+    live->row.attributes.posix = posix;
+    put_row(in.target.bucket, name, live->row, plan);
+    if (outcome.row.empty()) outcome.row = objects::encode_version(live->row);
+  }
+  co_return answered(std::move(plan), outcome);
+}
+
+}  // namespace flashstor::files

@@ -1,0 +1,130 @@
+#include "engine/files/plan_support.h"
+
+namespace flashstor::files {
+
+Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<LookupPayload>(payload));
+  LookupAnswer answer;
+  if (!in.key.empty()) {
+    if (const auto file = co_await or_return(find_live(rows, in.bucket, in.key)))
+      answer.file = objects::encode_version(file->row);
+    const std::string directory = in.key + "/";
+    if (const auto found = co_await or_return(find_live(rows, in.bucket, directory)))
+      answer.directory = objects::encode_version(found->row);
+    else
+      answer.has_children = co_await or_return(has_children(rows, in.bucket, directory));
+  }
+  co_return encode(answer);
+}
+
+namespace {
+
+// Gathers one page of a directory: each file with its newest row, each subdirectory once.
+class DirectoryScan {
+ public:
+  explicit DirectoryScan(const DirectoryPayload& in) : in_(in) {}
+
+  cluster::ScanStep visit(std::string_view row_key, std::string_view value) {
+    using Step = cluster::ScanStep::Kind;
+    const auto parsed = objects::parse_version_key(row_key);
+    if (!parsed || !parsed->key.starts_with(in_.prefix)) {
+      broken = true;
+      return {Step::kStop, {}};
+    }
+    const std::string_view rest = std::string_view(parsed->key).substr(in_.prefix.size());
+    const std::string next = objects::after_key(in_.bucket, parsed->key);
+    if (parsed->is_mapping || rest.empty()) return {Step::kSeek, next};
+    const auto header = objects::decode_version_header(value);
+    if (!header) {
+      broken = true;
+      return {Step::kStop, {}};
+    }
+    if (header->kind == objects::RowKind::kDeleteMarker) return {Step::kSeek, next};
+    if (answer.entries.size() >= in_.limit) {
+      answer.end = false;
+      return {Step::kStop, {}};
+    }
+    const std::size_t slash = rest.find('/');
+    if (slash == std::string_view::npos) {
+      add(std::string(rest), *parsed, value);
+      return {Step::kSeek, next};
+    }
+    const std::string name(rest.substr(0, slash + 1));
+    if (slash + 1 == rest.size())
+      add(name, *parsed, value);
+    else
+      answer.entries.push_back({name, {}});
+    return {Step::kSeek, objects::after_prefix(objects::listing_start(in_.bucket, in_.prefix + name))};
+  }
+  void restart() {
+    answer = {.entries = {}, .end = true};
+    broken = false;
+  }
+
+  DirectoryAnswer answer{.entries = {}, .end = true};
+  bool broken = false;
+
+ private:
+  void add(std::string name, const objects::ParsedVersionKey& parsed, std::string_view value) {
+    auto row = objects::decode_version(value);
+    if (!row) {
+      broken = true;
+      return;
+    }
+    row->id = parsed.id;
+    answer.entries.push_back({std::move(name), objects::encode_version(*row)});
+  }
+  const DirectoryPayload& in_;
+};
+
+}  // namespace
+
+Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<DirectoryPayload>(payload));
+  DirectoryScan scan(in);
+  const std::string all = objects::listing_start(in.bucket, in.prefix);
+  std::string lower = all;
+  if (in.after.ends_with('/'))
+    lower = objects::after_prefix(objects::listing_start(in.bucket, in.prefix + in.after));
+  else if (!in.after.empty())
+    lower = objects::after_key(in.bucket, in.prefix + in.after);
+  co_await or_return(rows.scan(
+      Family::kVersions, std::move(lower), objects::after_prefix(all),
+      [&scan](std::string_view key, std::string_view value) { return scan.visit(key, value); },
+      [&scan] { scan.restart(); }));
+  if (scan.broken) co_return fail(ErrorCode::kCorrupt, "a version row that does not parse");
+  co_return encode(scan.answer);
+}
+
+Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<FileTarget>(payload));
+  co_return encode(co_await or_return(links_of(rows, in.bucket, in.inode)));
+}
+
+// What a crash left of this bucket: orphans (their keys) and renames of directories to go on with (their
+// payloads).
+Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<FileTarget>(payload));
+  std::vector<std::string> found;
+  const Uuid orphans = orphans_of(in.bucket);
+  const std::string lower = objects::bucket_prefix(orphans);
+  co_await or_return(rows.scan(
+      Family::kVersions, lower, objects::after_prefix(lower),
+      [&](std::string_view key, std::string_view) -> cluster::ScanStep {
+        if (const auto parsed = objects::parse_version_key(key)) found.push_back("o" + parsed->key);
+        return {};
+      },
+      [&] { found.clear(); }));
+  const std::size_t orphan_count = found.size();
+  const std::string renames = "rename/" + in.bucket.to_bytes();
+  co_await or_return(rows.scan(
+      Family::kIntents, renames, objects::after_prefix(renames),
+      [&](std::string_view, std::string_view value) -> cluster::ScanStep {
+        found.push_back("r" + std::string(value));
+        return {};
+      },
+      [&] { found.resize(orphan_count); }));
+  co_return encode(found);
+}
+
+}  // namespace flashstor::files
