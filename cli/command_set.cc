@@ -80,6 +80,8 @@ void add_all_commands(CommandSet& commands) {
   add_copy_commands(commands);
   add_remove_commands(commands);
   add_stream_commands(commands);
+  add_mount_commands(commands);
+  add_admin_commands(commands);
   add_completion_command(commands);
 }
 

@@ -1,0 +1,88 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/admin_client.h"
+#include "cli/command_set.h"
+#include "cli/text.h"
+
+namespace flashstor::cli {
+namespace {
+
+std::string drive_line(const Json& drive) {
+  const std::uint64_t total = drive.uint_or("total_bytes");
+  const std::uint64_t used = drive.uint_or("used_bytes");
+  std::string line = fmt::format("    {:8} {}  set {} slot {}  {} of {} used", drive.string_or("state"),
+                                 drive.string_or("path"), drive.int_or("set"), drive.int_or("slot"),
+                                 human_bytes(used), human_bytes(total));
+  if (const std::string error = drive.string_or("error"); !error.empty()) line += "  " + printable(error);
+  return line;
+}
+
+std::string info_text(const Json& info) {
+  std::string out = fmt::format("Flashstor {}  deployment {}  up {}\n", info.string_or("version"),
+                                info.string_or("deployment_id"),
+                                human_duration(std::chrono::seconds(info.int_or("uptime_s"))));
+  for (const Json& node : info.get("nodes").items()) {
+    out += fmt::format("  Node {}  {}\n", node.string_or("address"), node.string_or("state"));
+    for (const Json& drive : node.get("drives").items()) out += drive_line(drive) + "\n";
+  }
+  for (const Json& set : info.get("sets").items())
+    out += fmt::format("  Set {}  {} drives, parity {}, writes need {}, {} healthy\n", set.int_or("index"),
+                       set.get("drives").is_array() ? set.get("drives").size() : set.uint_or("drives"),
+                       set.int_or("parity"), set.int_or("write_quorum"),
+                       set.get("healthy").is_bool() ? (set.bool_or("healthy") ? "all" : "not all")
+                                                    : std::to_string(set.int_or("healthy")));
+  out += fmt::format("  {} buckets", info.uint_or("buckets"));
+  if (info.get("objects").is_number()) out += fmt::format(", {} objects", info.uint_or("objects"));
+  return out;
+}
+
+Exit info_command(Session& session, const std::string& alias) {
+  const auto client = session.client(alias);
+  if (!client) return session.fail(client.error());
+  const auto info = admin_call(**client, "GET", "info");
+  if (!info) return session.fail(info.error(), alias);
+  session.output.result(info_text(*info), *info);
+  return Exit::kOk;
+}
+
+Exit heal_command(Session& session, const std::string& alias) {
+  const auto client = session.client(alias);
+  if (!client) return session.fail(client.error());
+  const auto heal = admin_call(**client, "GET", "heal");
+  if (!heal) return session.fail(heal.error(), alias);
+  const std::string text = fmt::format(
+      "{}: {} waiting, {} healed, {} failed, {} rewritten, {}/s{}",
+      heal->bool_or("active") ? "Healing" : "Idle", heal->uint_or("queue"), heal->uint_or("healed"),
+      heal->uint_or("failed"), human_bytes(heal->uint_or("bytes_healed")),
+      human_bytes(static_cast<std::uint64_t>(heal->double_or("rate_bytes_s"))),
+      heal->bool_or("active")
+          ? ", " + human_duration(std::chrono::seconds(static_cast<std::int64_t>(heal->double_or("eta_s")))) +
+                " left"
+          : std::string());
+  session.output.result(text, *heal);
+  return Exit::kOk;
+}
+
+}  // namespace
+
+void add_admin_commands(CommandSet& commands) {
+  CLI::App* admin = commands.add_group(nullptr, "admin", "Nodes, drives, users and policies");
+  const auto alias = std::make_shared<std::string>();
+  commands
+      .add(admin, "info", "Nodes, drives and sets with their state", "  flashctl admin info local",
+           [alias](Session& session) { return info_command(session, *alias); })
+      ->add_option("ALIAS", *alias, "Which")
+      ->required();
+  commands
+      .add(admin, "heal", "How far healing is", "  flashctl admin heal local",
+           [alias](Session& session) { return heal_command(session, *alias); })
+      ->add_option("ALIAS", *alias, "Which")
+      ->required();
+  add_user_commands(commands, admin);
+  add_policy_commands(commands, admin);
+  add_trace_command(commands, admin);
+}
+
+}  // namespace flashstor::cli
