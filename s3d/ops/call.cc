@@ -46,6 +46,9 @@ S3Error Call::s3_error(const Error& error) const {
   if (refusal_) return *refusal_;
   if (payload_ != nullptr && payload_->failure() == AuthFailure::kPayloadHashMismatch)
     return {.code = S3Code::kXAmzContentSHA256Mismatch};
+  // Without a version id the newest version is meant, and a marker means that there is none.
+  if (error.code() == ErrorCode::kIsDeleteMarker && query("versionId").empty())
+    return {.code = S3Code::kNoSuchKey};
   return to_s3_error(error);
 }
 

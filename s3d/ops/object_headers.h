@@ -41,6 +41,9 @@ void add_version_header(Call& call, std::string_view version_id);
 /// x-amz-acl. nullopt without the header. Errors: InvalidArgument.
 [[nodiscard]] Result<std::optional<iam::CannedAcl>> canned_acl_header(Call& call);
 
+/// partNumber of the query, 1 to kMaxParts. Errors: InvalidArgument.
+[[nodiscard]] Result<std::uint32_t> part_number(Call& call);
+
 /// RFC 2047 words ("=?UTF-8?B?…?=") of a metadata value as UTF-8.
 [[nodiscard]] std::string decode_mime_words(std::string_view text);
 /// A metadata value as a header may carry it: UTF-8 beyond ASCII as RFC 2047 words.

@@ -38,6 +38,10 @@ Task<void> S3Handler::handle(Request& request, ResponseWriter& response) {
     if (response.started()) {
       response.abort();
     } else {
+      if (outcome.error().code() == ErrorCode::kIsDeleteMarker) {
+        response.add_header("x-amz-delete-marker", "true");
+        response.add_header("x-amz-version-id", outcome.error().message());
+      }
       co_await send_error(call, call.s3_error(outcome.error()));
     }
   }
