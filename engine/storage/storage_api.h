@@ -98,13 +98,16 @@ class StorageApi {
 
   // The log.
   /// Returns when the whole batch is on stable storage. After the first error the drive is failed: every
-  /// later append gives kDriveFailed, and nothing goes on over a failed write.
+  /// later append gives kDriveFailed, and nothing goes on over a failed write. Before anything is written
+  /// and without failing the drive: kStale when the id of a data record is refused, kInvalidArgument for
+  /// records that cannot be.
   virtual Task<Result<void>> append(AppendBatch batch) = 0;
   /// Entries [from, to], at most about `max_bytes` of them (at least one). Errors: kNotFound when the log no
   /// longer has `from`.
   virtual Task<Result<std::vector<LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
                                                            std::size_t max_bytes) = 0;
   /// Applies committed entries in order (kind 0 only matters): visible in the index on return. Idempotent.
+  /// One call at a time, without a gap after what was applied.
   /// Data records named by them become readable, frees drop shards, confirms and voids run what their entries
   /// deferred.
   virtual Task<Result<void>> apply(std::vector<LogEntry> entries) = 0;
@@ -141,6 +144,10 @@ class StorageApi {
   virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) = 0;
   /// Which of `data` this drive holds durably (entry applied or not).
   virtual Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) = 0;
+
+  /// Data ids of staged shard files, finished or not: what a sweep asks the leader about. Delete them with a
+  /// refusal in `append`, never before.
+  virtual Task<Result<std::vector<DataId>>> staged() { co_return std::vector<DataId>{}; }
 
   /// Flushes the index, marks the log as cleanly closed and ends the drive's threads. Nothing may be called
   /// afterwards.

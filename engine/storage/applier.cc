@@ -1,0 +1,202 @@
+#include "engine/storage/applier.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace flashstor::storage {
+
+Result<LocalState> Applier::load() {
+  auto state = load_local_state(rows_);
+  if (!state) return state;
+  const std::lock_guard lock(mutex_);
+  applied_ = state->applied;
+  live_ = state->live;
+  return state;
+}
+
+AppliedState Applier::applied() const {
+  const std::lock_guard lock(mutex_);
+  return applied_;
+}
+
+std::map<std::uint32_t, std::int64_t> Applier::live() const {
+  const std::lock_guard lock(mutex_);
+  return live_;
+}
+
+void Applier::decide(Step* step, const EntryBody& body) {
+  const auto take = [&](std::uint64_t index) -> std::optional<Pending> {
+    const auto found = pending_.find(index);
+    if (found == pending_.end()) return std::nullopt;
+    Pending pending = std::move(found->second);
+    pending_.erase(found);
+    return pending;
+  };
+  const auto add = [&](std::vector<RowChange>& changes) {
+    if (step != nullptr) std::ranges::move(changes, std::back_inserter(step->changes));
+  };
+  for (const std::uint64_t index : body.confirms)
+    if (auto pending = take(index)) add(pending->on_confirm);
+  for (const std::uint64_t index : body.voids)
+    if (auto pending = take(index)) {
+      add(pending->on_void);
+      if (step != nullptr) step->drops.push_back(pending->data.id);
+    }
+}
+
+void Applier::plan_entry(Step& step, const LogEntry& entry, EntryBody body) {
+  decide(&step, body);
+  std::ranges::move(body.changes, std::back_inserter(step.changes));
+  if (body.data.place == DataPlace::kNone) {
+    // Nothing to wait for: what the entry replaces goes with it.
+    std::ranges::move(body.on_confirm, std::back_inserter(step.changes));
+  } else {
+    pending_[entry.index] = {std::move(body.on_confirm), std::move(body.on_void), body.data};
+  }
+  if (body.data.place == DataPlace::kFile) step.renames.push_back(body.data);
+  if (body.data.place == DataPlace::kLog) {
+    if (auto data = index_.unsettled(body.data.id)) {
+      step.changes.push_back(inline_row(*data));
+      step.growth[data->at.segment] += data->at.length;
+      step.settled.push_back(body.data.id);
+      step.placed.insert_or_assign(body.data.id, std::move(*data));
+    }
+  }
+  std::ranges::copy(body.frees, std::back_inserter(step.drops));
+}
+
+Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
+  Step step;
+  step.after = applied();
+  // Everything is decoded before anything is remembered, so that a bad entry changes nothing.
+  std::vector<std::pair<const LogEntry*, EntryBody>> bodies;
+  for (const LogEntry& entry : entries) {
+    if (entry.index <= step.after.index) continue;
+    if (entry.index != step.after.index + 1)
+      return fail(ErrorCode::kInternal,
+                  fmt::format("entry {} cannot be applied after entry {}", entry.index, step.after.index));
+    step.after.index = entry.index;
+    step.after.term = entry.term;
+    if (entry.kind != 0) continue;
+    auto body = decode_entry(entry.payload.view());
+    if (!body) return std::unexpected(body.error());
+    bodies.emplace_back(&entry, std::move(*body));
+  }
+  for (auto& [entry, body] : bodies) plan_entry(step, *entry, std::move(body));
+  step.after.oldest_undecided = pending_.empty() ? 0 : pending_.begin()->first;
+  return step;
+}
+
+Result<void> Applier::remember(const LogEntry& entry) {
+  if (entry.kind != 0) return {};
+  auto body = decode_entry(entry.payload.view());
+  if (!body) return std::unexpected(body.error());
+  decide(nullptr, *body);
+  const AppliedState state = applied();
+  if (body->data.place != DataPlace::kNone && state.oldest_undecided != 0 &&
+      entry.index >= state.oldest_undecided)
+    pending_[entry.index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
+  if (body->data.place == DataPlace::kLog) index_.settle(body->data.id);
+  if (body->data.place == DataPlace::kFile)
+    if (auto renamed = shards_.publish(body->data.id); !renamed) return renamed;
+  for (const DataId& id : body->frees) {
+    index_.settle(id);
+    if (auto dropped = shards_.drop(id); !dropped) return dropped;
+  }
+  return {};
+}
+
+Result<void> Applier::run_files(Step& step) {
+  for (const DataRef& data : step.renames)
+    if (auto renamed = shards_.publish(data.id); !renamed) return renamed;
+  step.renames.clear();
+  for (const DataId& id : step.drops) {
+    step.changes.push_back(inline_row_gone(id));
+    if (const auto placed = step.placed.find(id); placed != step.placed.end()) {
+      step.growth[placed->second.at.segment] -= placed->second.at.length;
+      step.placed.erase(placed);
+      continue;
+    }
+    step.settled.push_back(id);
+    if (auto dropped = shards_.drop(id); !dropped) return dropped;
+  }
+  return {};
+}
+
+void Applier::add_growth(std::vector<RowChange>& changes,
+                         const std::map<std::uint32_t, std::int64_t>& growth) {
+  for (const auto& [segment, bytes] : growth) {
+    const auto found = live_.find(segment);
+    changes.push_back(live_row(segment, (found == live_.end() ? 0 : found->second) + bytes));
+  }
+}
+
+Result<void> Applier::write(Step& step, bool may_wait, const std::optional<CheckpointState>& checkpoint) {
+  const std::lock_guard lock(mutex_);
+  std::map<std::uint32_t, std::int64_t> growth = step.growth;
+  // Rows of dropped shards are read here, under the lock, so that a relocation cannot move them in between.
+  for (const DataId& id : step.drops) {
+    auto row = rows_.get(Family::kInline, id.to_bytes(), ReadTier::kAny);
+    if (!row) return std::unexpected(row.error());
+    if (!*row) continue;
+    auto data = decode_data_position(**row, id);
+    if (!data) return std::unexpected(data.error());
+    growth[data->at.segment] -= data->at.length;
+  }
+  std::vector<RowChange> changes = step.changes;
+  add_growth(changes, growth);
+  changes.push_back(applied_row(step.after));
+  if (checkpoint) changes.push_back(checkpoint_row(*checkpoint));
+  if (auto written = rows_.write(changes, may_wait); !written) return written;
+  for (const auto& [segment, bytes] : growth)
+    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  applied_ = step.after;
+  for (const DataId& id : step.settled) index_.settle(id);
+  return {};
+}
+
+Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPosition>>& moves) {
+  const std::lock_guard lock(mutex_);
+  std::vector<RowChange> changes;
+  std::map<std::uint32_t, std::int64_t> growth;
+  for (const auto& [from, to] : moves) {
+    auto row = rows_.get(Family::kInline, from.ref.id.to_bytes(), ReadTier::kAny);
+    if (!row) return std::unexpected(row.error());
+    if (!*row) continue;
+    auto now = decode_data_position(**row, from.ref.id);
+    if (!now) return std::unexpected(now.error());
+    if (now->at != from.at) continue;
+    changes.push_back(inline_row(to));
+    growth[from.at.segment] -= from.at.length;
+    growth[to.at.segment] += to.at.length;
+  }
+  if (changes.empty()) return {};
+  add_growth(changes, growth);
+  if (auto written = rows_.write(changes, true); !written) return written;
+  for (const auto& [segment, bytes] : growth)
+    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  return {};
+}
+
+Result<void> Applier::place(const DataPosition& data) {
+  const std::lock_guard lock(mutex_);
+  std::map<std::uint32_t, std::int64_t> growth;
+  auto row = rows_.get(Family::kInline, data.ref.id.to_bytes(), ReadTier::kAny);
+  if (!row) return std::unexpected(row.error());
+  if (*row) {
+    // A damaged row is what is being repaired: its bytes stay accounted as live, which only delays reuse.
+    if (auto old = decode_data_position(**row, data.ref.id)) growth[old->at.segment] -= old->at.length;
+  }
+  growth[data.at.segment] += data.at.length;
+  std::vector<RowChange> changes{inline_row(data)};
+  add_growth(changes, growth);
+  if (auto written = rows_.write(changes, true); !written) return written;
+  for (const auto& [segment, bytes] : growth)
+    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  index_.settle(data.ref.id);
+  return {};
+}
+
+}  // namespace flashstor::storage

@@ -1,0 +1,190 @@
+#include "engine/storage/commit_log/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace flashstor::storage {
+namespace {
+
+constexpr std::size_t kWindowBytes = limits::kMiB;
+
+/// Gives bytes of a segment at growing offsets, reading ahead in windows.
+class SegmentReader {
+ public:
+  explicit SegmentReader(const Segment& segment) : segment_(segment) {}
+
+  /// `size` bytes at `offset`, fewer at the end of the file. Valid until the next call.
+  Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t size) {
+    if (offset < start_ || offset + size > start_ + filled_) {
+      if (size > window_.size()) window_ = Buffer::allocate(std::max(size, kWindowBytes));
+      auto got = segment_.file->read(window_.writable_span(), offset);
+      if (!got) return std::unexpected(got.error());
+      start_ = offset;
+      filled_ = *got;
+    }
+    const std::size_t skip = offset - start_;
+    return window_.span().subspan(skip, std::min(size, filled_ - skip));
+  }
+
+  /// The whole batch at `offset`, or nothing when none stands there.
+  Result<std::span<const std::byte>> batch_at(std::uint64_t offset, std::optional<BatchHeader>& header) {
+    auto front = at(offset, kBatchHeaderBytes);
+    if (!front) return std::unexpected(front.error());
+    header = peek_batch(*front, segment_.header.salt);
+    if (!header || offset + kBatchHeaderBytes + header->body_bytes > segment_.header.bytes) {
+      header.reset();
+      return std::span<const std::byte>{};
+    }
+    auto whole = at(offset, kBatchHeaderBytes + header->body_bytes);
+    if (!whole) return std::unexpected(whole.error());
+    if (!batch_is_whole(*whole)) header.reset();
+    return whole;
+  }
+
+ private:
+  const Segment& segment_;
+  Buffer window_;
+  std::uint64_t start_ = 0;
+  std::size_t filled_ = 0;
+};
+
+std::string_view body_of(std::span<const std::byte> batch) {
+  return {reinterpret_cast<const char*>(batch.data()) + kBatchHeaderBytes, batch.size() - kBatchHeaderBytes};
+}
+
+/// Visits whole batches from `at` on and moves `at` behind the last.
+Result<std::uint64_t> read_batches(const Segment& segment, BatchPosition& at, const BatchVisitor& visit) {
+  SegmentReader reader(segment);
+  std::uint64_t count = 0;
+  while (at.offset + kBatchHeaderBytes <= segment.header.bytes) {
+    std::optional<BatchHeader> header;
+    auto batch = reader.batch_at(at.offset, header);
+    if (!batch) return std::unexpected(batch.error());
+    if (!header || header->sequence != at.sequence) break;
+    if (auto visited = visit(at, body_of(*batch)); !visited) return std::unexpected(visited.error());
+    at.offset += static_cast<std::uint32_t>(round_to_block(batch->size()));
+    ++at.sequence;
+    ++count;
+  }
+  return count;
+}
+
+/// Looks behind the last whole batch for one that proves that something in between was lost.
+Result<bool> check_tail(const Segment& segment, const BatchPosition& end) {
+  SegmentReader reader(segment);
+  bool torn = false;
+  for (std::uint64_t offset = end.offset; offset < segment.header.bytes; offset += limits::kLogBlockBytes) {
+    auto block = reader.at(offset, limits::kLogBlockBytes);
+    if (!block) return std::unexpected(block.error());
+    if (!peek_batch(*block, segment.header.salt)) continue;
+    if (offset == end.offset) torn = true;
+    std::optional<BatchHeader> header;
+    auto batch = reader.batch_at(offset, header);
+    if (!batch) return std::unexpected(batch.error());
+    if (header && header->sequence > end.sequence && header->synced_through >= end.sequence)
+      return fail(
+          ErrorCode::kCorrupt,
+          fmt::format("log segment {}: batch {} at offset {} is lost, but batch {} at offset {} shows "
+                      "that it had been synced; the drive must be rebuilt from its set",
+                      segment.header.number, end.sequence, end.offset, header->sequence, offset));
+  }
+  return torn;
+}
+
+}  // namespace
+
+Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition> start,
+                                const BatchVisitor& visit) {
+  ReplayResult result;
+  if (start) result.next_sequence = start->sequence;
+  std::vector<std::uint32_t> numbers = segments.numbers();
+  if (start) std::erase_if(numbers, [&](std::uint32_t number) { return number < start->segment; });
+  BatchPosition at;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0 && numbers[i] != numbers[i - 1] + 1)
+      return fail(ErrorCode::kCorrupt, fmt::format("log segment {} is missing", numbers[i - 1] + 1));
+    auto segment = segments.find(numbers[i]);
+    if (!segment) return std::unexpected(segment.error());
+    const SegmentHeader& header = (*segment)->header;
+    if (i == 0) {
+      at = start ? *start : BatchPosition{numbers[i], limits::kLogBlockBytes, header.first_sequence};
+      if (at.segment != numbers[i])
+        return fail(ErrorCode::kCorrupt, fmt::format("log segment {} is missing", at.segment));
+    } else if (header.first_sequence != at.sequence) {
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("log segment {}: batches {} to {} are lost; the drive must be rebuilt from its "
+                              "set",
+                              at.segment, at.sequence, header.first_sequence - 1));
+    } else {
+      at = {numbers[i], limits::kLogBlockBytes, header.first_sequence};
+    }
+    const std::uint32_t begin = at.offset;
+    auto count = read_batches(**segment, at, visit);
+    if (!count) return std::unexpected(count.error());
+    result.batches += *count;
+    result.bytes += at.offset - begin;
+  }
+  if (numbers.empty()) return result;
+  result.next_sequence = at.sequence;
+  result.end = at;
+  return result;
+}
+
+Result<void> check_log_tail(Segments& segments, ReplayResult& result) {
+  if (!result.end) return {};
+  auto segment = segments.find(result.end->segment);
+  if (!segment) return std::unexpected(segment.error());
+  auto torn = check_tail(**segment, *result.end);
+  if (!torn) return std::unexpected(torn.error());
+  result.torn_tail = *torn;
+  return {};
+}
+
+Result<void> scan_segment(const Segment& segment, const BatchVisitor& visit) {
+  BatchPosition at{segment.header.number, limits::kLogBlockBytes, segment.header.first_sequence};
+  auto count = read_batches(segment, at, visit);
+  if (!count) return std::unexpected(count.error());
+  return {};
+}
+
+Result<void> feed_index(LogIndex& index, const BatchPosition& at, std::string_view body) {
+  RecordReader reader(body);
+  while (!reader.at_end()) {
+    auto record = reader.next();
+    if (!record) return std::unexpected(record.error());
+    const LogPosition place{
+        at.segment, static_cast<std::uint32_t>(at.offset + kBatchHeaderBytes + record->payload_offset),
+        static_cast<std::uint32_t>(record->payload.size())};
+    switch (record->kind) {
+      case RecordKind::kEntry:
+        index.on_entry(record->index, {record->term, record->entry_kind, place, at, {}});
+        break;
+      case RecordKind::kData:
+        record->data.at = place;
+        index.on_data(std::move(record->data));
+        break;
+      case RecordKind::kRelocation:
+        // The row of the index says where a shard is; until it names this copy the old one is kept.
+        break;
+      case RecordKind::kHardState:
+        index.on_hard_state(record->hard_state);
+        break;
+      case RecordKind::kTruncate:
+        index.on_truncate(record->index);
+        break;
+      case RecordKind::kRefusal:
+        index.on_refusal(record->id);
+        break;
+      case RecordKind::kCleanClose:
+        index.on_clean_close();
+        break;
+      case RecordKind::kConfiguration:
+        index.on_configuration(std::string(record->payload));
+        break;
+    }
+  }
+  return {};
+}
+
+}  // namespace flashstor::storage

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/uuid.h"
+#include "engine/storage/file_io.h"
+
+namespace flashstor::storage {
+
+/// What a drive is: `.flashstor/format.json`, written once, checked at each start.
+struct DriveFormat {
+  Uuid deployment_id;
+  std::uint32_t pool = 0;
+  std::uint32_t set = 0;
+  std::uint32_t slot = 0;  ///< Position in the set.
+  Uuid drive_id;
+  std::vector<Uuid> set_drives;  ///< Drive ids of the whole set, by slot: tells swapped drives apart.
+  bool operator==(const DriveFormat&) const = default;
+};
+
+/// The text of format.json, with a checksum in it, and back. Errors: kCorrupt for what does not parse or does
+/// not match its checksum, kDriveForeign for a version of another major.
+[[nodiscard]] std::string encode_format(const DriveFormat& format);
+[[nodiscard]] Result<DriveFormat> decode_format(std::string_view text);
+
+/// What stands in a drive's directory.
+enum class DriveCondition : std::uint8_t {
+  kEmpty,       ///< An empty directory: it may be formatted.
+  kFormatted,   ///< A drive of this version.
+  kMissing,     ///< No such directory.
+  kForeign,     ///< Something else's files, or a format of another version.
+  kReadOnly,    ///< Mounted read-only.
+  kUnreadable,  ///< The operating system refuses it, or its format is damaged.
+};
+struct DriveInspection {
+  DriveCondition condition = DriveCondition::kEmpty;
+  std::string words;  ///< For a person, naming the path; empty when formatted or empty.
+  std::optional<DriveFormat> format;
+  SpaceInfo space;
+};
+/// Looks without changing anything.
+[[nodiscard]] DriveInspection inspect_drive(FileIo& io, const std::string& path);
+
+/// Makes a drive of an empty directory. Errors: kDriveForeign when it is not empty (never formatted over),
+/// kNotFound, kReadOnly, kNoSpace, kIo. Durable on return.
+Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format);
+
+/// Compares what a drive says with what it should be. Errors: kDriveForeign, in words: another deployment,
+/// swapped with another slot (which one), a drive that this set does not know.
+[[nodiscard]] Result<void> check_identity(const std::string& path, const DriveFormat& found,
+                                          const DriveFormat& expected);
+/// Finds drives given twice (two paths with one drive id). Errors: kDriveForeign naming both paths.
+[[nodiscard]] Result<void> check_no_duplicates(
+    const std::vector<std::pair<std::string, DriveFormat>>& drives);
+
+/// Takes the drive for this process. Errors: kBusy when another process has it.
+[[nodiscard]] Result<std::unique_ptr<File>> lock_drive(FileIo& io, const std::string& path);
+
+}  // namespace flashstor::storage

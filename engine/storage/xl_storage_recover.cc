@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include "engine/storage/commit_log/replay.h"
+#include "engine/storage/staged_shard.h"
+#include "engine/storage/xl_storage.h"
+
+namespace flashstor::storage {
+
+Task<Result<RecoveredState>> XlStorage::recover() {
+  auto state = co_await async::offload(io_pool(), [this] { return recover_now(); });
+  if (!state) {
+    log_.fail_with(state.error());
+  } else {
+    start_refill();
+  }
+  co_return state;
+}
+
+Result<void> XlStorage::replay(const LocalState& local) {
+  const CheckpointState& checkpoint = local.checkpoint;
+  if (auto opened = segments_.open(checkpoint.segments, checkpoint.next_segment); !opened) return opened;
+  index_.start_at(checkpoint.first_index, checkpoint.previous_term);
+  index_.on_hard_state(checkpoint.hard_state);
+  index_.on_configuration(checkpoint.configuration);
+  for (const DataPosition& data : checkpoint.unsettled) index_.on_data(data);
+  for (const DataId& id : checkpoint.refusals) index_.on_refusal(id);
+  auto replayed = replay_log(
+      segments_, checkpoint.replay_from,
+      [this](const BatchPosition& at, std::string_view body) { return feed_index(index_, at, body); });
+  if (!replayed) return std::unexpected(replayed.error());
+  // After an orderly stop nothing can stand behind the last batch, so there is nothing to look for.
+  if (!index_.clean())
+    if (auto checked = check_log_tail(segments_, *replayed); !checked) return checked;
+  const AppliedState applied = applier_->applied();
+  if (index_.last() < applied.index) {
+    // The drive lost the end of its log though it had said it was safe, and kept a newer index.
+    index_.on_truncate(0);
+    index_.start_at(applied.index + 1, applied.term);
+  }
+  return log_.start(replayed->next_sequence, replayed->end);
+}
+
+Result<void> XlStorage::remember_applied() {
+  const AppliedState applied = applier_->applied();
+  for (std::uint64_t index = index_.first(); index <= applied.index; ++index) {
+    auto entry = read_entry(index);
+    if (!entry) return std::unexpected(entry.error());
+    if (auto done = applier_->remember(*entry); !done) return done;
+  }
+  return {};
+}
+
+Result<RecoveredState> XlStorage::recover_now() {
+  auto rows = options_.open_rows(options_.path + "/rows");
+  if (!rows) return std::unexpected(rows.error());
+  rows_ = std::move(*rows);
+  applier_ = std::make_unique<Applier>(*rows_, index_, shards_);
+  auto local = applier_->load();
+  if (!local) return std::unexpected(local.error());
+  if (auto replayed = replay(*local); !replayed) return std::unexpected(replayed.error());
+  if (auto remembered = remember_applied(); !remembered) return std::unexpected(remembered.error());
+
+  RecoveredState state;
+  const AppliedState applied = applier_->applied();
+  state.hard_state = index_.hard_state();
+  state.first_index = index_.first();
+  state.previous_term = index_.previous_term();
+  state.applied_index = applied.index;
+  state.applied_term = applied.term;
+  state.clean = index_.clean();
+  state.configuration = index_.configuration();
+  std::uint64_t from = applied.index + 1;
+  if (applied.oldest_undecided != 0) from = std::min(from, applied.oldest_undecided);
+  for (std::uint64_t index = std::max(from, state.first_index); index <= index_.last(); ++index) {
+    auto entry = read_entry(index);
+    if (!entry) return std::unexpected(entry.error());
+    state.entries.push_back(std::move(*entry));
+  }
+  index_.applied_through(applied.index);
+  if (segments_.numbers().empty() && segments_.spares() == 0)
+    if (auto made = segments_.refill(1); !made) return std::unexpected(made.error());
+  recovered_ = true;
+  return state;
+}
+
+}  // namespace flashstor::storage
