@@ -9,10 +9,11 @@ namespace flashstor::sim {
 
 using namespace cluster::raft;  // NOLINT(google-build-using-namespace): the simulator is about nothing else
 
-RaftWorld::Member* RaftWorld::ready_leader() {
+RaftWorld::Member* RaftWorld::current_leader(bool ready) {
   Member* found = nullptr;
   for (Member& member : members_) {
-    if (!member.up || member.paused_until > now_ || !member.core->leader_ready()) continue;
+    if (!member.up || member.paused_until > now_ || !member.core->is_leader()) continue;
+    if (ready && !member.core->leader_ready()) continue;
     if (found == nullptr || member.core->term() > found->core->term()) found = &member;
   }
   return found;
@@ -20,7 +21,8 @@ RaftWorld::Member* RaftWorld::ready_leader() {
 
 void RaftWorld::admin() {
   release_muted();
-  Member* leader = ready_leader();
+  // A leader may need a fill to get its first entry committed, so it need not be ready for this.
+  Member* leader = current_leader(/*ready=*/false);
   if (leader == nullptr) return;
   for (Member& member : members_) member.needs_fill = member.regressed = false;
   for (const Progress& peer : leader->core->peers()) {
@@ -56,7 +58,7 @@ void RaftWorld::release_muted() {
   for (Member& member : members_) {
     if (!member.up || !member.core->muted()) continue;
     if (member.must_stand_by) {
-      const Member* leader = ready_leader();
+      const Member* leader = current_leader(/*ready=*/true);
       const bool demoted = leader != nullptr && !leader->applied_membership.is_voter(member.id);
       if (!demoted) {
         const bool was = member.must_stand_by;
@@ -73,6 +75,16 @@ void RaftWorld::release_muted() {
       member.core->set_muted(false);
     }
   }
+}
+
+/// Whether a majority of these voters can answer: a change that they cannot commit could not be taken back
+/// either.
+bool RaftWorld::can_decide(const Membership& wanted) const {
+  const auto able = std::count_if(wanted.voters.begin(), wanted.voters.end(), [this](MemberId id) {
+    const Member& member = members_[id - 1];
+    return member.up && !member.must_stand_by && !member.core->muted();
+  });
+  return static_cast<std::size_t>(able) >= wanted.majority();
 }
 
 /// At most one step; gives true when one was proposed.
@@ -108,6 +120,7 @@ bool RaftWorld::step_membership(Member& leader) {
     } else {
       continue;
     }
+    if (!can_decide(wanted)) continue;
     const auto index = core.propose_membership(now, wanted);
     if (trace_ && !index) note(leader, index.error().describe().c_str(), member.id);
     if (index) note(leader, "membership", *index);
@@ -132,8 +145,11 @@ bool RaftWorld::step_membership(Member& leader) {
 void RaftWorld::fill_standbys(Member& leader) {
   for (Member& member : members_) {
     if (!member.needs_fill || !member.up || member.paused_until > now_ || member.id == leader.id) continue;
-    const bool stuck = leader.core->log().membership_index() > leader.core->commit_index();
-    if (stuck) PROBE("fill-under-change");
+    // As a voter it is filled where it is only when nothing can be decided without it.
+    const Membership& members = leader.core->membership();
+    const bool stuck = leader.core->log().membership_index() > leader.core->commit_index() ||
+                       leader.core->following(members) < members.majority();
+    if (stuck && leader.core->membership().is_voter(member.id)) PROBE("filled-as-voter");
     if (!leader.core->membership().is_standby(member.id) && !stuck) continue;
     const Index index = leader.core->applied_index();
     const LogBase base{.index = index, .term = leader.core->log().term_at(index)};

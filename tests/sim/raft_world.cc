@@ -284,7 +284,7 @@ void RaftWorld::apply(Member& member, const std::vector<Entry>& entries) {
 /// After the faults: some entry committed since then is applied by every member that is up and takes part.
 bool RaftWorld::converged() {
   if (goal_ == 0) return false;
-  const Member* leader = ready_leader();
+  const Member* leader = current_leader(/*ready=*/true);
   if (leader == nullptr) return false;
   const Membership& members = leader->core->membership();
   return std::all_of(members_.begin(), members_.end(), [&](const Member& member) {

@@ -125,11 +125,12 @@ class RaftWorld {
   Member* pick_victim();
   // raft_admin.cc
   void admin();
+  [[nodiscard]] bool can_decide(const cluster::raft::Membership& wanted) const;
   bool step_membership(Member& leader);
   void release_muted();
   bool told_enough(Member& member);
   void fill_standbys(Member& leader);
-  Member* ready_leader();
+  Member* current_leader(bool ready);
   std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
   bool chance(std::uint64_t per_mille) { return random_.below(1000) < per_mille; }
   void note(const Member& member, const char* what, std::uint64_t value = 0);

@@ -30,6 +30,16 @@ bool Raft::sole_voter() const {
   return members.voters.size() == 1 && members.voters.front() == options_.self;
 }
 
+std::size_t Raft::following(const Membership& members) const {
+  std::size_t count = role_ == Role::kLeader && members.is_voter(options_.self) ? 1 : 0;
+  for (const Progress& peer : peers_) {
+    const bool answers =
+        peer.flow == Flow::kReplicate && !peer.regressed && now_ - peer.echoed_at < options_.election_timeout;
+    if (answers && members.is_voter(peer.id)) ++count;
+  }
+  return count;
+}
+
 Result<Index> Raft::propose_membership(MonotonicTime now, Membership wanted) {
   advance(now);
   if (!leader_ready() || transfer_target_ != 0) return fail(ErrorCode::kNotLeader);
@@ -41,11 +51,7 @@ Result<Index> Raft::propose_membership(MonotonicTime now, Membership wanted) {
                   [&wanted](MemberId id) { return wanted.is_voter(id); })) {
     return fail(ErrorCode::kInvalidArgument, "not one step from the present membership");
   }
-  const auto follows = std::count_if(wanted.voters.begin(), wanted.voters.end(), [this](MemberId id) {
-    const Progress* peer = find_peer(id);
-    return id == options_.self || (peer != nullptr && peer->flow == Flow::kReplicate);
-  });
-  if (static_cast<std::size_t>(follows) < wanted.majority()) {
+  if (following(wanted) < wanted.majority()) {
     return fail(ErrorCode::kBusy,
                 "too few of the new voters follow");  // it could never be committed, nor taken back
   }

@@ -92,6 +92,9 @@ class Raft {
   [[nodiscard]] Index acked_by(MemberId member) const;
   /// As leader: what is known of each other member.
   [[nodiscard]] std::span<const Progress> peers() const { return peers_; }
+  /// As leader: how many voters of `members`, itself included, are in step and answered within an election
+  /// time-out.
+  [[nodiscard]] std::size_t following(const Membership& members) const;
   [[nodiscard]] bool transferring() const { return transfer_target_ != 0; }
 
  private:
