@@ -14,20 +14,32 @@ pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 
-# Debian's RapidJSON 1.1 assigns a const member in GenericStringRef::operator=, which clang 19 refuses: the headers are
-# copied into the build tree and that one body becomes `= delete`.
+# Debian's RapidJSON 1.1 assigns a const member in GenericStringRef::operator=, which clang 19 refuses, and adds an offset to a
+# null pointer in its stack, which UBSan refuses: the headers are copied into the build tree and these bodies mended.
 set(RAPIDJSON_COPY "${PROJECT_BINARY_DIR}/patched/rapidjson")
-if(NOT EXISTS "${RAPIDJSON_COPY}/.patched")
+function(mend_rapidjson header)
+  file(READ "${RAPIDJSON_COPY}/${header}" text)
+  while(ARGN)
+    list(POP_FRONT ARGN old new)
+    string(REPLACE "${old}" "${new}" mended "${text}")
+    if(mended STREQUAL text)
+      message(FATAL_ERROR "RapidJSON's ${header} does not have what was to be mended: ${old}")
+    endif()
+    set(text "${mended}")
+  endwhile()
+  file(WRITE "${RAPIDJSON_COPY}/${header}" "${text}")
+endfunction()
+if(NOT EXISTS "${RAPIDJSON_COPY}/.patched-2")
   find_path(RAPIDJSON_DIR rapidjson/document.h REQUIRED)
+  file(REMOVE_RECURSE "${RAPIDJSON_COPY}")
   file(COPY "${RAPIDJSON_DIR}/rapidjson" DESTINATION "${PROJECT_BINARY_DIR}/patched")
-  file(READ "${RAPIDJSON_COPY}/document.h" document)
-  string(REPLACE "GenericStringRef& operator=(const GenericStringRef& rhs) { s = rhs.s; length = rhs.length; }"
-    "GenericStringRef& operator=(const GenericStringRef& rhs) = delete;" patched "${document}")
-  if(patched STREQUAL document)
-    message(FATAL_ERROR "RapidJSON's GenericStringRef::operator= is not where it was expected")
-  endif()
-  file(WRITE "${RAPIDJSON_COPY}/document.h" "${patched}")
-  file(WRITE "${RAPIDJSON_COPY}/.patched" "")
+  mend_rapidjson(document.h
+    "GenericStringRef& operator=(const GenericStringRef& rhs) { s = rhs.s\; length = rhs.length\; }"
+    "GenericStringRef& operator=(const GenericStringRef& rhs) = delete\;")
+  mend_rapidjson(internal/stack.h
+    "stackTop_ + sizeof(T) * count > stackEnd_" "static_cast<std::ptrdiff_t>(sizeof(T) * count) > (stackEnd_ - stackTop_)"
+    "stackTop_ + sizeof(T) * count <= stackEnd_" "static_cast<std::ptrdiff_t>(sizeof(T) * count) <= (stackEnd_ - stackTop_)")
+  file(WRITE "${RAPIDJSON_COPY}/.patched-2" "")
 endif()
 add_library(rapidjson_patched INTERFACE)
 target_include_directories(rapidjson_patched SYSTEM INTERFACE "${PROJECT_BINARY_DIR}/patched")
