@@ -178,7 +178,7 @@ class SetApi {
   /// Holds freeing of `data` off while the pin lives.
   [[nodiscard]] virtual std::unique_ptr<DataPin> pin(const DataRef& data) = 0;
 };
-inline constexpr std::size_t kMaxReadBytes = 4 * limits::kMiB;
+inline constexpr std::size_t kMaxReadBytes = 4 * flashstor::limits::kMiB;
 
 /// All sets of the deployment, and which of them holds what.
 class ClusterApi {

@@ -1,0 +1,309 @@
+#include "engine/cluster/group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/cluster/limits.h"
+
+namespace flashstor::cluster {
+
+Group::Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives)
+    : home_(home), listener_(listener) {
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    auto member = std::make_unique<MemberState>();
+    member->slot = static_cast<std::uint32_t>(slot);
+    member->id = static_cast<raft::MemberId>(slot + 1);
+    member->drive = drives[slot];
+    if (member->drive == nullptr) member->failure = "missing";
+    members_.push_back(std::move(member));
+  }
+  work_.group = this;
+  work_.run = [](async::Work* work) { static_cast<PumpWork*>(work)->group->pump(); };
+  timer_.group = this;
+  timer_.fire = [](async::TimerNode* timer) { static_cast<ClockTimer*>(timer)->group->tick(); };
+}
+
+Group::~Group() { FLASHSTOR_CHECK(!scheduled_ && !timer_.armed && gate_.running() == 0); }
+
+Task<void> Group::stop() {
+  stopping_ = true;
+  home_.disarm(timer_);
+  co_await gate_.close();
+  while (scheduled_) co_await async::switch_to(home_);  // the queued turn runs before us
+  home_.disarm(timer_);
+}
+
+bool Group::is_open(std::uint32_t slot) const { return members_[slot]->open(); }
+
+std::size_t Group::open_members() const {
+  return static_cast<std::size_t>(std::ranges::count_if(members_, [](const auto& m) { return m->open(); }));
+}
+
+raft::Index Group::committed() const {
+  raft::Index index = 0;
+  for (const auto& member : members_)
+    if (member->core) index = std::max(index, member->core->commit_index());
+  return index;
+}
+
+std::optional<std::uint32_t> Group::highest_log() const {
+  if (open_members() < size() - majority() + 1) return std::nullopt;
+  const MemberState* best = nullptr;
+  const auto rank = [](const MemberState& m) {
+    return std::pair(m.core->log().last_term(), m.core->log().last_index());
+  };
+  for (const auto& member : members_)
+    if (member->open() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
+  return best->slot;
+}
+
+std::vector<raft::Entry> Group::tail(std::uint32_t slot) const {
+  const raft::Raft& core = *members_[slot]->core;
+  const raft::Index from = std::max(members_[slot]->applied + 1, core.log().memory_first());
+  return core.log().slice(from, core.log().last_index(), SIZE_MAX, SIZE_MAX);
+}
+
+Result<Group::Proposed> Group::propose(Buffer payload) {
+  if (!leader_) return fail(ErrorCode::kNotLeader);
+  MemberState& member = *members_[*leader_];
+  auto index = member.core->propose(clock_, std::move(payload));
+  if (!index) return std::unexpected(std::move(index).error());
+  touch(member);
+  return Proposed{.index = *index, .term = member.core->term()};
+}
+
+void Group::fail_member(std::uint32_t slot, std::string why) {
+  MemberState& member = *members_[slot];
+  if (!member.open()) return;
+  member.failure = std::move(why);
+  member.core->append_done(clock_, 0, /*ok=*/false);  // as a failed append: silent for good
+  changed_ = true;
+  schedule();
+}
+
+void Group::nudge() { schedule(); }
+
+void Group::touch(MemberState& member) {
+  if (!member.dirty) {
+    member.dirty = true;
+    dirty_.push_back(&member);
+  }
+  schedule();
+}
+
+void Group::schedule() {
+  if (scheduled_) return;
+  scheduled_ = true;
+  home_.post(work_);
+}
+
+// One turn: every member with news gives its output until nobody has any.
+void Group::pump() {
+  drain_dirty();
+  if (beat_due_ && leader_ && !stopping_) {
+    beat();
+    drain_dirty();
+  }
+  scheduled_ = false;
+  look_for_leader();
+  if (std::exchange(changed_, false)) listener_.changed();
+  arm_clock();
+}
+
+void Group::drain_dirty() {
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    MemberState& member = *dirty_[i];
+    member.dirty = false;
+    if (!member.open() || stopping_) continue;
+    if (member.appends >= limits::kMaxAppendsInFlight) continue;  // what comes meanwhile goes into one batch
+    handle(member, member.core->ready());
+  }
+  dirty_.clear();
+}
+
+void Group::handle(MemberState& member, raft::Ready ready) {
+  route(std::move(ready.messages));
+  if (ready.records) send_records(member, std::move(*ready.records));
+  if (!ready.committed.empty()) {
+    for (raft::Entry& entry : ready.committed) member.to_apply.push_back(std::move(entry));
+    if (!member.applying) {
+      member.applying = true;
+      gate_.spawn(apply(member));
+    }
+    beat_due_ = beat_due_ || leader_ == member.slot;
+  }
+  for (const raft::EntriesWanted& wanted : ready.wanted) gate_.spawn(load(member, wanted));
+}
+
+void Group::route(std::vector<raft::Message> messages) {
+  for (raft::Message& message : messages) {
+    MemberState& target = *members_[message.to - 1];
+    if (!target.open()) continue;
+    target.core->step(clock_, std::move(message));
+    if (!target.dirty) {
+      target.dirty = true;
+      dirty_.push_back(&target);
+    }
+  }
+}
+
+void Group::send_records(MemberState& member, raft::Records records) {
+  storage::AppendBatch batch;
+  std::vector<AppendedEntry> appended;
+  if (records.truncate_from != 0) batch.truncate_from = records.truncate_from;
+  if (records.hard_state)
+    batch.hard_state = storage::HardState{.term = records.hard_state->term, .vote = records.hard_state->vote};
+  batch.entries.reserve(records.entries.size());
+  appended.reserve(records.entries.size());
+  for (const raft::Entry& entry : records.entries) {
+    const bool with_data = listener_.add_data(member.slot, entry, batch);
+    appended.push_back({.index = entry.index, .term = entry.term, .with_data = with_data});
+    batch.entries.push_back(to_log_entry(entry));
+  }
+  ++member.appends;
+  member.append_starts.push_back(home_.now());
+  gate_.spawn(append(member, std::move(batch), records.sequence, std::move(appended)));
+}
+
+Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::uint64_t sequence,
+                         std::vector<AppendedEntry> entries) {
+  const auto result = co_await member.drive->append(std::move(batch));
+  --member.appends;
+  member.append_starts.pop_front();
+  if (!result && member.open()) {
+    member.failure = result.error().describe();
+    changed_ = true;
+  }
+  member.core->append_done(clock_, sequence, result.has_value());
+  if (result && !entries.empty()) listener_.appended(member.slot, entries);
+  touch(member);
+}
+
+Task<void> Group::apply(MemberState& member) {
+  std::vector<raft::Entry> batch;
+  while (!member.to_apply.empty() && member.open() && !stopping_) {
+    batch.clear();
+    while (!member.to_apply.empty() && batch.size() < limits::kMaxApplyBatch) {
+      batch.push_back(std::move(member.to_apply.front()));
+      member.to_apply.pop_front();
+    }
+    const auto result = co_await apply_batch(member, batch);
+    if (!result) {
+      fail_member(member.slot, result.error().describe());
+      break;
+    }
+    member.applied = batch.back().index;
+    member.core->applied(clock_, member.applied);
+    listener_.applied(member.slot, member.applied);
+    touch(member);
+  }
+  member.applying = false;
+}
+
+Task<Result<void>> Group::apply_batch(MemberState& member, const std::vector<raft::Entry>& batch) {
+  bool configure = false;
+  std::vector<storage::LogEntry> entries;
+  entries.reserve(batch.size());
+  for (const raft::Entry& entry : batch) {
+    if (member.runs.empty() || member.runs.back().term != entry.term) {
+      member.runs.push_back({.first = entry.index, .term = entry.term});
+      configure = true;
+    }
+    if (entry.membership != nullptr) {
+      member.membership = *entry.membership;
+      member.membership_index = entry.index;
+      configure = true;
+    }
+    entries.push_back(to_log_entry(entry));
+  }
+  if (configure) {
+    // Before the entries: a checkpoint that holds them then holds this too.
+    co_await or_return(
+        member.drive->set_configuration(encode_configuration({.membership = member.membership,
+                                                              .membership_index = member.membership_index,
+                                                              .runs = member.runs})));
+  }
+  listener_.applying(member.slot, batch);
+  co_return co_await member.drive->apply(std::move(entries));
+}
+
+Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
+  std::vector<raft::Entry> entries;
+  auto found = co_await member.drive->read_entries(wanted.from, wanted.to, flashstor::limits::kMiB);
+  if (found) {
+    for (const storage::LogEntry& entry : *found) {
+      auto parsed = from_log_entry(entry);
+      if (!parsed) break;
+      entries.push_back(std::move(*parsed));
+    }
+  }
+  if (!member.open()) co_return;
+  member.core->entries_loaded(clock_, wanted.member, std::move(entries));
+  touch(member);
+}
+
+void Group::look_for_leader() {
+  std::optional<std::uint32_t> leader;
+  raft::Term term = 0;
+  for (const auto& member : members_) {
+    if (!member->open() || !member->core->leader_ready() || member->core->term() < term) continue;
+    leader = member->slot;
+    term = member->core->term();
+  }
+  if (leader == leader_ && (!leader || term == leader_term_)) return;
+  leader_ = leader;
+  leader_term_ = term;
+  beat_due_ = leader.has_value();
+  changed_ = true;
+}
+
+bool Group::clock_needed() const { return !leader_ && open_members() >= majority(); }
+
+// A vote or entry on its way to a drive is no silence: the clock waits for it, unless it takes very long.
+bool Group::waits_for_drive() const {
+  const MonotonicTime slow = home_.now() - limits::kSlowAppend;
+  return std::ranges::any_of(members_, [slow](const auto& member) {
+    return member->open() &&
+           (member->applying || (!member->append_starts.empty() && member->append_starts.front() > slow));
+  });
+}
+
+void Group::arm_clock() {
+  if (timer_.armed || stopping_) return;
+  if (clock_needed()) {
+    timer_.at = home_.now() + limits::kClockPace;
+  } else if (beat_due_ && leader_) {
+    timer_.at = home_.now() + limits::kElectionTimeout;
+  } else {
+    return;
+  }
+  home_.arm(timer_);
+}
+
+void Group::tick() {
+  if (clock_needed()) {
+    if (!waits_for_drive()) {
+      clock_ += limits::kClockStep;
+      for (const auto& member : members_) {
+        if (!member->open()) continue;
+        member->core->tick(clock_);
+        touch(*member);
+      }
+    }
+  } else if (leader_) {
+    beat();
+  }
+  arm_clock();
+}
+
+// When no entry is on its way that would tell them: a heartbeat, so that followers learn what is committed.
+void Group::beat() {
+  if (std::ranges::any_of(members_, [](const auto& m) { return m->open() && m->appends > 0; })) return;
+  beat_due_ = false;
+  clock_ += limits::kClockStep;
+  MemberState& member = *members_[*leader_];
+  member.core->tick(clock_);
+  touch(member);
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/async/sync.h"
+#include "engine/cluster/member_state.h"
+#include "engine/cluster/raft/raft.h"
+#include "engine/storage/storage_api.h"
+
+namespace flashstor::cluster {
+
+/// One entry that a drive has made durable.
+struct AppendedEntry {
+  raft::Index index = 0;
+  raft::Term term = 0;
+  bool with_data = false;  ///< Its shard went in the same batch.
+};
+
+/// What a group tells the set that it orders. Called on the group's loop, never from inside a call of the
+/// set's into the group.
+class GroupListener {
+ public:
+  virtual ~GroupListener() = default;
+  /// Adds the shard of `slot` that belongs to `entry` to `batch`; gives whether there was one.
+  virtual bool add_data(std::uint32_t slot, const raft::Entry& entry, storage::AppendBatch& batch) = 0;
+  virtual void appended(std::uint32_t slot, std::span<const AppendedEntry> entries) = 0;
+  /// Just before `entries` become visible in the index of `slot`.
+  virtual void applying(std::uint32_t slot, std::span<const raft::Entry> entries) = 0;
+  virtual void applied(std::uint32_t slot, raft::Index index) = 0;
+  /// A leader stands, or stands no more; or a drive fell silent.
+  virtual void changed() = 0;
+};
+
+/// A consensus group whose members are the drives of one set, all in this process: drives each member's core
+/// against its drive, hands messages over by pointer, applies what is committed.
+/// Time:    the cores run on a clock of the group's own, which stands still while a leader stands: members
+///          of one process fail by failing, not by silence. So an idle group costs nothing, a slow drive
+///          brings no election about, and the leader's lease does not run out.
+/// Batches: proposals of one turn of the loop, and all that come while kMaxAppendsInFlight batches are under
+///          way to a drive, go to the drive as one.
+/// Threads: one loop. Calls into it do their work in a later turn.
+class Group {
+ public:
+  Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives);
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+  ~Group();
+
+  /// Recovers every drive (null ones are missing) and starts the members. Errors of a drive close its member.
+  Task<void> start();
+  /// Stops the clock, waits for what is under way. Drives stay open.
+  Task<void> stop();
+
+  struct Proposed {
+    raft::Index index = 0;
+    raft::Term term = 0;
+  };
+  /// Errors: kNotLeader, kTooManyRequests, kInvalidArgument as raft::Raft::propose.
+  Result<Proposed> propose(Buffer payload);
+
+  /// The slot that leads and is ready, or none.
+  [[nodiscard]] std::optional<std::uint32_t> leader() const { return leader_; }
+  [[nodiscard]] raft::Term leader_term() const { return leader_term_; }
+  [[nodiscard]] bool leads(raft::Term term) const { return leader_.has_value() && leader_term_ == term; }
+  [[nodiscard]] bool is_open(std::uint32_t slot) const;
+  [[nodiscard]] std::size_t open_members() const;
+  [[nodiscard]] std::size_t majority() const { return members_.size() / 2 + 1; }
+  [[nodiscard]] std::size_t size() const { return members_.size(); }
+  [[nodiscard]] const std::string& failure(std::uint32_t slot) const { return members_[slot]->failure; }
+  [[nodiscard]] raft::Index applied(std::uint32_t slot) const { return members_[slot]->applied; }
+  [[nodiscard]] raft::Index committed() const;
+  /// Null for a member that is not open.
+  [[nodiscard]] const raft::Raft* core(std::uint32_t slot) const { return members_[slot]->core.get(); }
+  /// The member with the longest log, if enough stand to be sure that nothing committed is missing from it.
+  [[nodiscard]] std::optional<std::uint32_t> highest_log() const;
+  /// Entries in memory at `slot` after its applied index.
+  [[nodiscard]] std::vector<raft::Entry> tail(std::uint32_t slot) const;
+  /// Entries that are applied somewhere and may still be undecided, as recovery gave them.
+  [[nodiscard]] std::vector<storage::LogEntry> take_recovered() { return std::move(recovered_); }
+  /// Takes a drive out after a failed operation.
+  void fail_member(std::uint32_t slot, std::string why);
+  /// Something failed that the clock must see to.
+  void nudge();
+
+ private:
+  void start_member(MemberState& member, storage::RecoveredState state);
+  void touch(MemberState& member);
+  void schedule();
+  void pump();
+  void drain_dirty();
+  void handle(MemberState& member, raft::Ready ready);
+  void route(std::vector<raft::Message> messages);
+  void send_records(MemberState& member, raft::Records records);
+  Task<void> append(MemberState& member, storage::AppendBatch batch, std::uint64_t sequence,
+                    std::vector<AppendedEntry> entries);
+  Task<void> apply(MemberState& member);
+  Task<Result<void>> apply_batch(MemberState& member, const std::vector<raft::Entry>& batch);
+  Task<void> load(MemberState& member, raft::EntriesWanted wanted);
+  void look_for_leader();
+  [[nodiscard]] bool clock_needed() const;
+  [[nodiscard]] bool waits_for_drive() const;
+  void arm_clock();
+  void tick();
+  void beat();
+
+  struct PumpWork : async::Work {
+    Group* group = nullptr;
+  };
+  struct ClockTimer : async::TimerNode {
+    Group* group = nullptr;
+  };
+
+  Runtime& home_;
+  GroupListener& listener_;
+  std::vector<std::unique_ptr<MemberState>> members_;
+  std::vector<MemberState*> dirty_;
+  std::vector<storage::LogEntry> recovered_;
+  MonotonicTime clock_{Nanoseconds(1)};  // the group's own
+  PumpWork work_;
+  ClockTimer timer_;
+  bool scheduled_ = false;
+  bool stopping_ = false;
+  bool changed_ = false;
+  bool beat_due_ = false;
+  std::optional<std::uint32_t> leader_;
+  raft::Term leader_term_ = 0;
+  async::Gate gate_;
+};
+
+}  // namespace flashstor::cluster

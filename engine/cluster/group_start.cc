@@ -1,0 +1,116 @@
+#include <algorithm>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/group.h"
+#include "engine/cluster/limits.h"
+
+// How a group finds its members' state again when its process starts.
+namespace flashstor::cluster {
+namespace {
+
+Task<Result<storage::RecoveredState>> recover_drive(storage::StorageApi* drive) {
+  if (drive == nullptr) co_return fail(ErrorCode::kDriveFailed, "missing");
+  auto state = co_await or_return(drive->recover());
+  if (state.entries.empty() && state.applied_index >= state.first_index && state.applied_index > 0) {
+    // The core wants the newest applied entry, to know that the older ones can be read.
+    auto newest = co_await drive->read_entries(state.applied_index, state.applied_index, 1);
+    if (newest) state.entries = std::move(*newest);
+  }
+  co_return state;
+}
+
+// The runs of `all` that lie in [first, end), beginning exactly at `first`; empty when they do not reach it.
+std::vector<raft::TermRun> clip_runs(const std::vector<raft::TermRun>& all, raft::Index first,
+                                     raft::Index end) {
+  std::vector<raft::TermRun> out;
+  for (const raft::TermRun& run : all) {
+    if (run.first >= end) break;
+    if (run.first <= first) out.clear();
+    out.push_back({.first = std::max(run.first, first), .term = run.term});
+  }
+  if (!out.empty() && out.front().first != first) out.clear();
+  return out;
+}
+
+}  // namespace
+
+Task<void> Group::start() {
+  std::vector<Task<Result<storage::RecoveredState>>> recoveries;
+  for (const auto& member : members_) recoveries.push_back(recover_drive(member->drive));
+  auto states = co_await async::gather(std::move(recoveries));
+  // What may be undecided is the same on all drives; the one that goes back furthest tells most.
+  for (const auto& state : states) {
+    if (!state || state->entries.empty()) continue;
+    if (recovered_.empty() || state->entries.front().index < recovered_.front().index ||
+        (state->entries.front().index == recovered_.front().index &&
+         state->applied_index > recovered_.back().index)) {
+      recovered_.clear();
+      for (const storage::LogEntry& entry : state->entries)
+        if (entry.index <= state->applied_index) recovered_.push_back(entry);
+    }
+  }
+  for (std::size_t slot = 0; slot < members_.size(); ++slot) {
+    MemberState& member = *members_[slot];
+    if (states[slot]) {
+      start_member(member, std::move(*states[slot]));
+    } else {
+      member.failure = states[slot].error().describe();
+    }
+  }
+  changed_ = true;
+  schedule();
+}
+
+void Group::start_member(MemberState& member, storage::RecoveredState state) {
+  raft::Restored restored;
+  restored.hard_state = {.term = state.hard_state.term,
+                         .vote = static_cast<raft::MemberId>(state.hard_state.vote)};
+  restored.applied = state.applied_index;
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    member.membership.voters.push_back(static_cast<raft::MemberId>(i + 1));
+  if (!state.configuration.empty()) {
+    auto stored = decode_configuration(state.configuration);
+    if (!stored) {
+      member.failure = stored.error().describe();
+      return;
+    }
+    member.membership = std::move(stored->membership);
+    member.membership_index = stored->membership_index;
+    member.runs = std::move(stored->runs);
+  }
+  restored.membership = member.membership;
+  restored.membership_index = member.membership_index;
+  for (const storage::LogEntry& entry : state.entries) {
+    auto parsed = from_log_entry(entry);
+    if (!parsed) {
+      member.failure = parsed.error().describe();
+      return;
+    }
+    restored.tail.push_back(std::move(*parsed));
+  }
+  if (restored.tail.empty()) {
+    restored.base = {.index = state.applied_index, .term = state.applied_term};
+  } else {
+    const raft::Index first = restored.tail.front().index;
+    restored.runs = clip_runs(member.runs, state.first_index, first);
+    if (first <= state.first_index || !restored.runs.empty()) {
+      restored.base = {.index = std::min(first, state.first_index) - 1, .term = state.previous_term};
+    } else {
+      // The terms before the tail are not known: what lies there cannot be sent to others from here.
+      restored.base = {.index = first - 1, .term = 0};
+      if (first - 1 == state.applied_index) restored.base.term = state.applied_term;
+      for (const raft::TermRun& run : member.runs)
+        if (run.first <= first - 1) restored.base.term = run.term;
+    }
+  }
+  // Runs past what is applied were noted for entries that a crash took back.
+  std::erase_if(member.runs, [&state](const raft::TermRun& run) { return run.first > state.applied_index; });
+  member.applied = state.applied_index;
+  raft::Options options;
+  options.self = member.id;
+  options.election_timeout = limits::kElectionTimeout;
+  member.core = std::make_unique<raft::Raft>(options, std::move(restored), home_.random(), clock_);
+  touch(member);
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+/// What bounds a set, in one place.
+namespace flashstor::cluster::limits {
+
+/// Synced batches under way to one drive; what comes meanwhile is gathered into the next.
+inline constexpr std::size_t kMaxAppendsInFlight = 2;
+/// Time-outs of the consensus core where all members live in one process.
+inline constexpr std::chrono::milliseconds kElectionTimeout{50};
+/// While no leader stands, the group's clock goes on by kClockStep every kClockPace.
+inline constexpr std::chrono::milliseconds kClockStep{5};
+inline constexpr std::chrono::milliseconds kClockPace{1};
+/// An append that takes longer than this no longer holds the group's clock.
+inline constexpr std::chrono::milliseconds kSlowAppend{1000};
+/// An append that takes longer than this fails the drive.
+inline constexpr std::chrono::seconds kHungAppend{20};
+/// How long a write waits for the slowest drive once enough drives hold it.
+inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
+/// How long a command waits for its locks, a leader, or an undecided version.
+inline constexpr std::chrono::seconds kWaitDeadline{10};
+/// After this a write whose outcome is still open is answered as unknown.
+inline constexpr std::chrono::seconds kOutcomeDeadline{30};
+/// A confirmation waits so long for an entry to ride on.
+inline constexpr std::chrono::milliseconds kConfirmDelay{500};
+/// How often a leader looks again at versions that it could not settle.
+/// How often deadlines of writes under way are looked at.
+inline constexpr std::chrono::milliseconds kHousePace{50};
+inline constexpr std::chrono::milliseconds kSettleRetry{1000};
+/// Versions that one entry confirms.
+inline constexpr std::size_t kMaxConfirms = 1024;
+/// Rows of the set's own that ride on one entry.
+inline constexpr std::size_t kMaxRiders = 1024;
+/// Commands waiting for locks.
+inline constexpr std::size_t kMaxLockWaiters = 16'384;
+/// Entries given to a drive for applying at a time.
+inline constexpr std::size_t kMaxApplyBatch = 512;
+/// Rows visited on a loop before a scan goes to the pool.
+inline constexpr std::size_t kRowsOnLoop = 2000;
+/// A shard that has not come after this is read from another drive.
+inline constexpr std::chrono::milliseconds kHedgeAfter{50};
+/// Staged data whose entry never came is dropped after this.
+inline constexpr std::chrono::hours kStagedKeep{1};
+/// Stripes of a large slice waiting for one drive.
+inline constexpr std::size_t kStagedStripes = 2;
+/// A drive that takes no stripe for so long is left out of the slice.
+inline constexpr std::chrono::seconds kStageDeadline{10};
+/// Due rows looked at, and slices freed, at a time.
+inline constexpr std::size_t kMaxFrees = 256;
+inline constexpr std::chrono::seconds kDuePeriod{10};
+/// Slices healed at a time, and how often the queue is looked at when nobody calls.
+inline constexpr std::size_t kMaxHealBatch = 64;
+inline constexpr std::chrono::seconds kHealPeriod{5};
+/// A reported shard is looked at after this; and between slices while commands are under way.
+inline constexpr std::chrono::milliseconds kHealSoon{200};
+inline constexpr std::chrono::milliseconds kHealPause{2};
+/// Shards reported bad and not yet in the durable queue.
+inline constexpr std::size_t kMaxHealReports = 4096;
+
+}  // namespace flashstor::cluster::limits

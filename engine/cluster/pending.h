@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "engine/cluster/raft/types.h"
+#include "engine/storage/entry.h"
+
+namespace flashstor::cluster {
+
+/// Versions with data that are applied and not yet confirmed or voided by an entry of the log, and what the
+/// leader wants to say about them (and about what it owes its drives) in the entries to come.
+/// Threads: the set's loop.
+class Pending {
+ public:
+  struct Version {
+    raft::Term term = 0;
+    DataRef data;
+    bool decided = false;  ///< The leader knows that enough drives hold it; only the record is missing.
+  };
+
+  void add(raft::Index index, raft::Term term, const DataRef& data) {
+    versions_.emplace(index, Version{.term = term, .data = data, .decided = false});
+  }
+  /// A confirming or voiding entry took care of it.
+  void erase(raft::Index index) { versions_.erase(index); }
+  [[nodiscard]] Version* find(raft::Index index) {
+    const auto found = versions_.find(index);
+    return found == versions_.end() ? nullptr : &found->second;
+  }
+  [[nodiscard]] const std::map<raft::Index, Version>& versions() const { return versions_; }
+
+  /// To be confirmed by a later entry.
+  void confirm(raft::Index index) {
+    if (Version* version = find(index)) version->decided = true;
+    waiting_.confirms.push_back(index);
+  }
+  void add_rider(RowChange change) { waiting_.changes.push_back(std::move(change)); }
+  [[nodiscard]] bool anything_waits() const {
+    return !waiting_.confirms.empty() || !waiting_.changes.empty();
+  }
+  /// Moves what waits onto `body`.
+  void board(storage::EntryBody& body, std::size_t most_confirms, std::size_t most_changes);
+  /// `body`, filled by `board`, was proposed at `index`.
+  void boarded(raft::Index index, const storage::EntryBody& body, std::size_t own_changes);
+  /// `board` was called and the proposal refused.
+  void unboard(const storage::EntryBody& body, std::size_t own_changes);
+  void applied(raft::Index index);
+  /// Another leader: what was proposed and not applied may be lost, so it is said again.
+  void restart();
+
+ private:
+  struct Riders {
+    raft::Index index = 0;
+    std::vector<std::uint64_t> confirms;
+    std::vector<RowChange> changes;
+  };
+  std::map<raft::Index, Version> versions_;
+  Riders waiting_;
+  std::deque<Riders> under_way_;
+};
+
+}  // namespace flashstor::cluster

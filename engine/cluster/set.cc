@@ -1,0 +1,174 @@
+#include "engine/cluster/set.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
+#include "engine/cluster/placement.h"
+
+namespace flashstor::cluster {
+namespace {
+
+std::vector<storage::StorageApi*> pointers_to(
+    const std::vector<std::unique_ptr<storage::StorageApi>>& drives) {
+  std::vector<storage::StorageApi*> out;
+  for (const auto& drive : drives) out.push_back(drive.get());
+  return out;
+}
+
+Task<bool> close_drive(storage::StorageApi* drive) { co_return (co_await drive->close()).has_value(); }
+
+}  // namespace
+
+ErasureSet::ErasureSet(SetParts parts)
+    : parts_(std::move(parts)), drives_(pointers_to(parts_.drives)), group_(*parts_.home, *this, drives_) {
+  FLASHSTOR_CHECK(drives_.size() == parts_.info.drives && parts_.described.size() == drives_.size());
+  house_.set = this;
+  house_.fire = [](async::TimerNode* timer) { static_cast<HouseTimer*>(timer)->set->house(); };
+}
+
+ErasureSet::~ErasureSet() { FLASHSTOR_CHECK(!house_.armed && gate_.running() == 0); }
+
+Task<Result<void>> ErasureSet::open() {
+  const auto on_home = [](ErasureSet* self) -> Task<Result<void>> {
+    co_await self->group_.start();
+    for (std::uint32_t slot = 0; slot < self->drives_.size(); ++slot)
+      if (self->group_.is_open(slot)) self->seen_ = std::max(self->seen_, self->group_.applied(slot));
+    for (const storage::LogEntry& entry : self->group_.take_recovered()) {
+      if (entry.kind != kEntryBody) continue;
+      auto body = storage::decode_entry(entry.payload.view());
+      if (!body) co_return std::unexpected(std::move(body).error());
+      self->note_body(entry.index, entry.term, *body, nullptr);
+    }
+    for (const auto& [by, which] : std::exchange(self->voiding_, {})) {
+      self->pending_.erase(which);
+      self->undecided_.remove(which, true);
+    }
+    self->publish();
+    const MonotonicTime deadline = self->parts_.home->now() + limits::kWaitDeadline;
+    auto leader = co_await self->await_leader(deadline);
+    if (!leader && self->reader_.load() < 0) co_return leader;
+    co_return Result<void>();
+  };
+  co_return co_await async::run_on(*parts_.home, on_home(this));
+}
+
+Task<void> ErasureSet::close() {
+  const auto on_home = [](ErasureSet* self) -> Task<void> {
+    self->closing_.store(true);
+    Runtime& home = *self->parts_.home;
+    home.disarm(self->house_);
+    self->leader_signal_.notify_all();
+    self->decided_signal_.notify_all();
+    self->applied_signal_.notify_all();
+    while (self->outside_.load() > 0) co_await async::sleep_for(home, Milliseconds(1));
+    if (self->group_.leader() && self->pending_.anything_waits()) co_await self->commit_own({});
+    co_await self->gate_.close();
+    home.disarm(self->house_);
+    co_await self->group_.stop();
+    std::vector<Task<bool>> closings;
+    for (storage::StorageApi* drive : self->drives_)
+      if (drive != nullptr) closings.push_back(close_drive(drive));
+    co_await async::gather(std::move(closings));
+  };
+  co_await async::run_on(*parts_.home, on_home(this));
+}
+
+SetStatus ErasureSet::status() const {
+  SetStatus out;
+  {
+    const std::lock_guard lock(status_mutex_);
+    out = status_;
+  }
+  out.can_write = can_write_.load();
+  out.can_read = reader_.load() >= 0;
+  out.undecided = undecided_.size();
+  out.heal_queue = heal_queued_.load();
+  const std::uint32_t open = open_mask_.load();
+  for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
+    if (drives_[slot] == nullptr) continue;
+    const std::string error = std::move(out.drives[slot].error);
+    out.drives[slot] = drives_[slot]->info();
+    if ((open >> slot & 1) == 0 && out.drives[slot].state == storage::DriveInfo::State::kOnline) {
+      out.drives[slot].state = storage::DriveInfo::State::kFailed;
+      if (out.drives[slot].error.empty()) out.drives[slot].error = error;
+    }
+  }
+  return out;
+}
+
+// What other loops see of this set, after any change of leader or drives.
+void ErasureSet::publish() {
+  const std::uint32_t open = open_slots();
+  open_mask_.store(open);
+  const auto leader = group_.leader();
+  const std::uint32_t quorum = needed_for({});
+  can_write_.store(leader.has_value() && std::popcount(open) >= static_cast<int>(quorum) && !closing_.load());
+  int reader = -1;
+  if (leader) {
+    reader = static_cast<int>(*leader);
+  } else if (group_.open_members() < group_.majority()) {
+    reader = serve_without_leader();
+  }
+  reader_.store(reader);
+  const std::lock_guard lock(status_mutex_);
+  status_.info = parts_.info;
+  status_.leader_slot = leader.value_or(parts_.info.drives);
+  status_.term = group_.leader_term();
+  status_.committed = group_.committed();
+  status_.applied = leader ? group_.applied(*leader) : 0;
+  status_.drives = parts_.described;
+  for (std::uint32_t slot = 0; slot < status_.drives.size(); ++slot)
+    if ((open >> slot & 1) == 0) status_.drives[slot].error = group_.failure(slot);
+}
+
+// Read-only service: enough drives stand to be sure of what may have been committed. Names touched by entries
+// that may or may not be are undecided until a leader comes.
+int ErasureSet::serve_without_leader() {
+  const auto highest = group_.highest_log();
+  if (!highest) return -1;
+  std::uint32_t reader = *highest;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot) && group_.applied(slot) > group_.applied(reader)) reader = slot;
+  for (const raft::Entry& entry : group_.tail(*highest)) {
+    if (entry.index <= group_.applied(reader) || entry.payload.empty()) continue;
+    const auto body = storage::decode_entry(entry.payload.view());
+    if (!body) continue;
+    undecided_.add(entry.index, names_of(*body));
+    tail_marks_.push_back(entry.index);
+  }
+  return static_cast<int>(reader);
+}
+
+void ErasureSet::changed() {
+  const auto leader = group_.leader();
+  if (leader) {
+    for (const raft::Index index : std::exchange(tail_marks_, {}))
+      if (pending_.find(index) == nullptr) undecided_.remove(index, true);
+    if (settled_term_ != group_.leader_term()) {
+      settled_term_ = group_.leader_term();
+      pending_.restart();
+      next_due_ = next_heal_ = parts_.home->now();
+      gate_.spawn(settle(settled_term_));
+    }
+  }
+  publish();
+  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  leader_signal_.notify_all();
+  applied_signal_.notify_all();
+  arm_house();
+}
+
+Task<void> ErasureSet::fail_drive(std::uint32_t slot, std::string why) {
+  const auto on_home = [](ErasureSet* self, std::uint32_t which, std::string words) -> Task<void> {
+    self->group_.fail_member(which, std::move(words));
+    co_return;
+  };
+  co_await async::run_on(*parts_.home, on_home(this, slot, std::move(why)));
+}
+
+std::unique_ptr<DataPin> ErasureSet::pin(const DataRef& data) { return pins_.pin(data.id); }
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,205 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/async/sync.h"
+#include "engine/async/work_pool.h"
+#include "engine/cluster/due.h"
+#include "engine/cluster/flight.h"
+#include "engine/cluster/group.h"
+#include "engine/cluster/lock_table.h"
+#include "engine/cluster/pending.h"
+#include "engine/cluster/pins.h"
+#include "engine/cluster/set_api.h"
+#include "engine/cluster/undecided.h"
+
+namespace flashstor::cluster {
+
+/// What an ErasureSet is made of.
+struct SetParts {
+  SetInfo info;
+  Runtime* home = nullptr;   ///< The loop that the set lives on; outlives it.
+  WorkPool* pool = nullptr;  ///< For scans that must wait for a drive. Null: they run on the loop.
+  const CommandRegistry* registry = nullptr;
+  /// One a slot; null where the drive is missing.
+  std::vector<std::unique_ptr<storage::StorageApi>> drives;
+  /// What is known of each slot's drive; used where it is missing.
+  std::vector<storage::DriveInfo> described;
+};
+
+/// How healing goes.
+struct HealStatus {
+  std::uint64_t queued = 0;  ///< Slices that lack a shard somewhere.
+  std::uint64_t healed = 0;  ///< Shards rebuilt since the start.
+  std::uint64_t failed = 0;  ///< Tries that could not be completed; they stay queued.
+  std::uint64_t bytes = 0;   ///< Shard bytes rebuilt since the start.
+  bool running = false;
+};
+
+/// One erasure set whose drives are driven by this process: their consensus, the commands at their leader,
+/// reads from any loop, settling, healing and freeing.
+/// Threads: methods of SetApi from any loop; they come back to it. `open` and `close` once each.
+/// Source:  protocol.md.
+class ErasureSet final : public SetApi, private GroupListener {
+ public:
+  explicit ErasureSet(SetParts parts);
+  ErasureSet(const ErasureSet&) = delete;
+  ErasureSet& operator=(const ErasureSet&) = delete;
+  ~ErasureSet() override;
+
+  /// Recovers the drives and waits until the set serves, or clearly cannot write.
+  Task<Result<void>> open();
+  /// Refuses new work, waits for the running, writes what is owed and closes the drives.
+  Task<void> close();
+
+  [[nodiscard]] const SetInfo& info() const override { return parts_.info; }
+  [[nodiscard]] SetStatus status() const override;
+  Task<Result<CommandResult>> execute(Command command) override;
+  Task<Result<std::string>> query(CommandKind kind, std::string payload) override;
+  Task<Result<void>> with_rows(std::function<Task<Result<void>>(RowView&)> read) override;
+  Task<Result<std::unique_ptr<StageApi>>> stage(DataId id, Geometry geometry,
+                                                std::uint64_t expected_bytes) override;
+  Task<Result<BufferChain>> read(DataRef data, std::uint64_t offset, std::uint64_t length) override;
+  [[nodiscard]] std::unique_ptr<DataPin> pin(const DataRef& data) override;
+
+  [[nodiscard]] HealStatus heal_status() const;
+  /// Looks at the heal queue now rather than at its next turn.
+  Task<Result<void>> heal_now();
+  /// Frees what is due at `now` and not pinned; gives how many slices went.
+  Task<Result<std::size_t>> free_due(WallTime now);
+  /// Takes a drive out, as after a failed operation. For administrators and tests.
+  Task<void> fail_drive(std::uint32_t slot, std::string why);
+
+ private:
+  friend class SetRows;
+  friend class StagedSlice;
+  friend class ShardReader;
+
+  // GroupListener
+  bool add_data(std::uint32_t slot, const raft::Entry& entry, storage::AppendBatch& batch) override;
+  void appended(std::uint32_t slot, std::span<const AppendedEntry> entries) override;
+  void applying(std::uint32_t slot, std::span<const raft::Entry> entries) override;
+  void applied(std::uint32_t slot, raft::Index index) override;
+  void changed() override;
+
+  // set_execute.cc: a command at the leader.
+  Task<Result<CommandResult>> execute_home(Command& command, std::vector<Buffer> shards);
+  Task<Result<CommandResult>> execute_held(Command& command, std::vector<Buffer> shards);
+  Task<Result<CommandResult>> fly(storage::EntryBody body, Flight& flight, std::string response);
+  Task<Result<void>> commit_own(storage::EntryBody body);
+  Task<Result<void>> await_leader(MonotonicTime deadline);
+  [[nodiscard]] Result<void> check_writable(const DataRef& data) const;
+  [[nodiscard]] std::uint32_t needed_for(const DataRef& data) const;
+  [[nodiscard]] std::uint32_t staged_slots(const DataRef& data);
+  void forget_staged(const DataId& id);
+
+  // set_outcome.cc: what becomes of it.
+  void look_at(Flight& flight);
+  void finish(Flight& flight, Flight::Outcome outcome);
+  void note_missed(const Flight& flight);
+  [[nodiscard]] std::uint32_t open_slots() const;
+  void note_entry(const raft::Entry& entry);
+  void note_body(raft::Index index, raft::Term term, const storage::EntryBody& body, Flight* flight);
+  [[nodiscard]] static std::vector<std::string> names_of(const storage::EntryBody& body);
+  void arm_house();
+  void house();
+  Task<void> say_riders();
+  void publish();
+  int serve_without_leader();
+
+  // set_settle.cc
+  struct Inquiry {
+    raft::Index index = 0;
+    DataRef data;
+    std::uint32_t held = 0;  // slots that say they hold it
+  };
+  Task<void> settle(raft::Term term);
+  Task<bool> settle_once(raft::Term term);
+  [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
+  Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries);
+  void confirm_settled(const Inquiry& inquiry);
+  Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered);
+
+  // set_rows.cc: any loop.
+  [[nodiscard]] Task<Result<std::uint32_t>> read_slot();
+  Task<Result<std::uint32_t>> read_slot_home();
+  Task<Result<void>> wait_decided(std::string name);
+  Task<Result<void>> wait_decided_home(std::string name);
+  Task<void> wait_all_applied();
+  [[nodiscard]] WallTime next_time();
+
+  // set_read.cc: any loop.
+  void report_bad(const DataRef& data, std::uint32_t slots);
+
+  // set_background.cc
+  void start_background(MonotonicTime now);
+  Task<void> due_round();
+  Task<Result<std::size_t>> free_due_home(WallTime now);
+  void drop_old_staged();
+  Task<void> drop_staged(DataId id);
+
+  // set_heal.cc
+  Task<void> heal_round();
+  Task<Result<void>> heal_queue();
+  Task<Result<void>> heal_queue_held();
+  Task<std::uint32_t> heal_item(const HealItem& item);
+  Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
+
+  struct HouseTimer : async::TimerNode {
+    ErasureSet* set = nullptr;
+  };
+
+  SetParts parts_;
+  std::vector<storage::StorageApi*> drives_;
+  Group group_;
+  // Home loop only.
+  LockTable locks_;
+  Flights flights_;
+  Pending pending_;
+  raft::Index seen_ = 0;  // entries up to here went through note_entry
+  raft::Term settled_term_ = 0;
+  std::uint32_t lagging_ = 0;  // slots that missed a deadline and have not caught up
+  std::vector<std::pair<raft::Index, raft::Index>> voiding_;  // the entry that says so, and which
+  std::vector<raft::Index> tail_marks_;                       // undecided for want of a leader
+  MonotonicTime riders_since_{};
+  MonotonicTime next_due_{};
+  MonotonicTime next_heal_{};
+  bool healing_ = false;
+  bool freeing_ = false;
+  std::map<DataId, std::pair<DataRef, std::uint32_t>> bad_;
+  async::Signal leader_signal_;
+  async::Signal decided_signal_;
+  async::Signal applied_signal_;
+  HouseTimer house_;
+  async::Gate gate_;
+  // Any thread.
+  std::atomic<bool> closing_{false};
+  UndecidedNames undecided_;
+  PinTable pins_;
+  std::atomic<int> reader_{-1};  // slot whose rows answer
+  std::atomic<bool> can_write_{false};
+  std::atomic<std::uint32_t> open_mask_{0};
+  std::atomic<std::int64_t> last_time_{0};
+  std::atomic<std::uint64_t> outside_{0};  // reads and stages under way on any loop
+  std::atomic<std::uint64_t> heal_queued_{0};
+  std::atomic<bool> healing_now_{false};
+  std::atomic<std::uint64_t> healed_{0};
+  std::atomic<std::uint64_t> heal_failed_{0};
+  std::atomic<std::uint64_t> healed_bytes_{0};
+  mutable std::mutex status_mutex_;
+  SetStatus status_;
+  std::mutex staged_mutex_;
+  struct Staged {
+    std::uint32_t slots = 0;
+    MonotonicTime since{};
+  };
+  std::unordered_map<DataId, Staged> staged_;  // slices that are durable and not yet named by an entry
+};
+
+}  // namespace flashstor::cluster

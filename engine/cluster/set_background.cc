@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <bit>
+
+#include "engine/cluster/due.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
+#include "engine/cluster/set.h"
+#include "engine/cluster/set_rows.h"
+
+// What the leader does beside requests: freeing what is due, and the queue of what it owes its drives.
+namespace flashstor::cluster {
+
+void ErasureSet::start_background(MonotonicTime now) {
+  if (now >= next_due_ && !freeing_) {
+    next_due_ = now + limits::kDuePeriod;
+    gate_.spawn(due_round());
+  }
+  if (now >= next_heal_ && !healing_) {
+    next_heal_ = now + limits::kHealPeriod;
+    gate_.spawn(heal_round());
+  }
+}
+
+Task<void> ErasureSet::due_round() {
+  freeing_ = true;
+  static_cast<void>(co_await free_due_home(parts_.home->wall_now()));
+  drop_old_staged();
+  freeing_ = false;
+}
+
+Task<Result<std::size_t>> ErasureSet::free_due(WallTime now) {
+  const Outside inside(outside_);
+  co_return co_await async::run_on(*parts_.home, free_due_home(now));
+}
+
+Task<Result<std::size_t>> ErasureSet::free_due_home(WallTime now) {
+  std::size_t freed = 0;
+  std::string from;
+  while (group_.leader() && !closing_.load()) {
+    std::vector<std::pair<std::string, std::string>> rows;
+    SetRows view(*this);
+    co_await or_return(view.scan(
+        Family::kDue, from, due_bound(now),
+        [&rows](std::string_view key, std::string_view value) -> ScanStep {
+          rows.emplace_back(key, value);
+          return {.kind = rows.size() < limits::kMaxFrees ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
+        },
+        [&rows] { rows.clear(); }));
+    if (rows.empty()) break;
+    storage::EntryBody body;
+    for (const auto& [key, value] : rows) {
+      auto due = decode_due(value);
+      if (!due) co_return std::unexpected(std::move(due).error());
+      if (due->kind == DueKind::kFreeData) {
+        if (pins_.pinned(due->data.id)) continue;
+        body.frees.push_back(due->data.id);
+      } else {
+        body.changes.push_back(
+            {.family = Family::kResults, .key = due->request_id.to_bytes(), .value = std::nullopt});
+      }
+      body.changes.push_back({.family = Family::kDue, .key = key, .value = std::nullopt});
+    }
+    from = rows.back().first;
+    from.push_back('\0');
+    const std::size_t count = body.frees.size();
+    if (!body.changes.empty()) co_await or_return(commit_own(std::move(body)));
+    freed += count;
+    if (rows.size() < limits::kMaxFrees) break;
+  }
+  co_return freed;
+}
+
+// Data that was staged and whose entry never came.
+void ErasureSet::drop_old_staged() {
+  const MonotonicTime before = parts_.home->now() - limits::kStagedKeep;
+  std::vector<DataId> old;
+  {
+    const std::lock_guard lock(staged_mutex_);
+    for (const auto& [id, staged] : staged_)
+      if (staged.since < before) old.push_back(id);
+  }
+  for (const DataId& id : old) gate_.spawn(drop_staged(id));
+}
+
+Task<void> ErasureSet::drop_staged(DataId id) {
+  std::uint32_t slots = 0;
+  {
+    const std::lock_guard lock(staged_mutex_);
+    const auto found = staged_.find(id);
+    if (found == staged_.end()) co_return;
+    slots = found->second.slots;
+    staged_.erase(found);
+  }
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if ((slots >> slot & 1) != 0) static_cast<void>(co_await drives_[slot]->stage_abort(id));
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "engine/cluster/due.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
+#include "engine/cluster/placement.h"
+#include "engine/cluster/set.h"
+#include "engine/cluster/set_rows.h"
+#include "engine/cluster/shard_reader.h"
+
+// Gives drives the shards that they lack, the most endangered slices first.
+namespace flashstor::cluster {
+namespace {
+
+constexpr std::uint32_t kStripesAtOnce = 4;
+
+// Block `at` (of `bytes`) of shard `wanted` of one stripe, from the data shards of `reader`.
+Buffer rebuild_block(const ShardReader& reader, const Geometry& geometry, std::uint32_t wanted,
+                     std::size_t at, std::size_t bytes) {
+  const std::uint32_t k = geometry.data_shards;
+  if (wanted < k) return reader.blocks(wanted).slice(at, bytes);
+  std::array<Buffer, flashstor::limits::kMaxDrivesPerSet> blocks;
+  std::array<std::byte*, flashstor::limits::kMaxDrivesPerSet> pointers{};
+  for (std::uint32_t shard = 0; shard < k; ++shard) {
+    blocks[shard] = reader.blocks(shard).slice(at, bytes);
+    pointers[shard] = blocks[shard].writable();
+  }
+  Buffer out = Buffer::allocate(bytes);
+  pointers[wanted] = out.writable();
+  const auto done = codec::erasure_coder(geometry).rebuild({pointers.data(), geometry.shards()}, bytes,
+                                                           (codec::PresenceMask{1} << k) - 1,
+                                                           codec::PresenceMask{1} << wanted);
+  FLASHSTOR_CHECK(done.has_value());
+  return out;
+}
+
+}  // namespace
+
+HealStatus ErasureSet::heal_status() const {
+  return {.queued = heal_queued_.load(),
+          .healed = healed_.load(),
+          .failed = heal_failed_.load(),
+          .bytes = healed_bytes_.load(),
+          .running = healing_now_.load()};
+}
+
+Task<Result<void>> ErasureSet::heal_now() {
+  const Outside inside(outside_);
+  const auto on_home = [](ErasureSet* self) -> Task<Result<void>> {
+    while (self->healing_ && !self->closing_.load())
+      co_await async::sleep_for(*self->parts_.home, Milliseconds(1));
+    co_return co_await self->heal_queue();
+  };
+  co_return co_await async::run_on(*parts_.home, on_home(this));
+}
+
+Task<void> ErasureSet::heal_round() {
+  static_cast<void>(co_await heal_queue());
+  arm_house();
+}
+
+Task<Result<void>> ErasureSet::heal_queue() {
+  healing_ = true;
+  healing_now_.store(true);
+  auto result = co_await heal_queue_held();
+  healing_now_.store(false);
+  healing_ = false;
+  co_return result;
+}
+
+Task<Result<void>> ErasureSet::heal_queue_held() {
+  if (!bad_.empty()) {
+    storage::EntryBody body;
+    for (const auto& [id, report] : std::exchange(bad_, {}))
+      body.changes.push_back(heal_row({.data = report.first, .slots = report.second}));
+    co_await or_return(commit_own(std::move(body)));
+  }
+  if (group_.leader() && pending_.anything_waits()) co_await or_return(commit_own({}));
+  std::string from;
+  std::uint64_t left = 0;
+  while (group_.leader() && !closing_.load()) {
+    std::vector<std::pair<std::string, HealItem>> items;
+    SetRows view(*this);
+    co_await or_return(view.scan(
+        Family::kHeal, from, {},
+        [&items](std::string_view key, std::string_view value) -> ScanStep {
+          if (auto item = decode_heal(value)) items.emplace_back(key, std::move(*item));
+          return {.kind =
+                      items.size() < limits::kMaxHealBatch ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
+        },
+        [&items] { items.clear(); }));
+    if (items.empty()) break;
+    for (const auto& [key, item] : items) {
+      if (closing_.load()) co_return Result<void>();
+      const std::uint32_t rest = co_await heal_item(item);
+      if (rest != 0) ++left;
+      if (rest == item.slots) continue;
+      storage::EntryBody body;
+      body.changes.push_back({.family = Family::kHeal, .key = key, .value = std::nullopt});
+      if (rest != 0) body.changes.push_back(heal_row({.data = item.data, .slots = rest}));
+      co_await or_return(commit_own(std::move(body)));
+      if (!flights_.empty()) co_await async::sleep_for(*parts_.home, limits::kHealPause);
+    }
+    from = items.back().first;
+    from.push_back('\0');
+  }
+  heal_queued_.store(left);
+  co_return Result<void>();
+}
+
+// Gives the slots that still lack their shard afterwards.
+Task<std::uint32_t> ErasureSet::heal_item(const HealItem& item) {
+  std::uint32_t rest = item.slots;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const std::uint32_t bit = std::uint32_t{1} << slot;
+    if ((item.slots & bit) == 0 || !group_.is_open(slot)) continue;
+    const auto sound = co_await drives_[slot]->verify_shard(item.data);
+    if (sound) {
+      rest &= ~bit;
+      continue;
+    }
+    const auto healed = co_await heal_shard(item.data, slot);
+    if (healed) {
+      rest &= ~bit;
+      healed_.fetch_add(1);
+    } else if (healed.error().code() == ErrorCode::kNotFound && open_slots() + 1 == 1U << drives_.size()) {
+      co_return 0;  // no drive has any of it: it was freed meanwhile
+    } else {
+      heal_failed_.fetch_add(1);
+    }
+  }
+  co_return rest;
+}
+
+Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
+  const std::uint64_t stripes =
+      (data.length + flashstor::limits::kStripeBytes - 1) / flashstor::limits::kStripeBytes;
+  const std::size_t alignment =
+      data.place == DataPlace::kLog ? codec::kInlineBlockAlignment : codec::kFileBlockAlignment;
+  const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
+  const codec::PresenceMask all = (codec::PresenceMask{1} << data.geometry.data_shards) - 1;
+  BufferChain blocks;
+  for (std::uint64_t first = 0; first < stripes; first += kStripesAtOnce) {
+    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(kStripesAtOnce, stripes - first));
+    ShardReader reader(*this, data, static_cast<std::uint32_t>(first), count);
+    co_await or_return(reader.fetch(all));
+    std::size_t at = 0;
+    for (std::uint64_t stripe = first; stripe < first + count; ++stripe) {
+      const std::uint64_t bytes = std::min<std::uint64_t>(
+          flashstor::limits::kStripeBytes, data.length - stripe * flashstor::limits::kStripeBytes);
+      const std::size_t block = codec::shard_block_bytes(data.geometry, bytes, alignment);
+      blocks.append(rebuild_block(reader, data.geometry, shard, at, block));
+      at += block;
+    }
+  }
+  healed_bytes_.fetch_add(blocks.size());
+  co_return co_await drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), std::move(blocks));
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <bit>
+
+#include "engine/cluster/due.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/placement.h"
+#include "engine/cluster/set.h"
+
+// What becomes of proposed entries: who holds them, when they have happened, what is said of them later.
+namespace flashstor::cluster {
+
+std::uint32_t ErasureSet::open_slots() const {
+  std::uint32_t mask = 0;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot)) mask |= std::uint32_t{1} << slot;
+  return mask;
+}
+
+std::vector<std::string> ErasureSet::names_of(const storage::EntryBody& body) {
+  std::vector<std::string> names;
+  names.reserve(body.changes.size());
+  for (const RowChange& change : body.changes) names.push_back(lock_name(change.family, change.key));
+  return names;
+}
+
+bool ErasureSet::add_data(std::uint32_t slot, const raft::Entry& entry, storage::AppendBatch& batch) {
+  const Flight* flight = flights_.find(entry.index, entry.term);
+  if (flight == nullptr || flight->shards.empty()) return false;
+  const DataRef& data = flight->body->data;
+  const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
+  batch.data.push_back({.id = data.id,
+                        .ref = data,
+                        .shard = static_cast<std::uint8_t>(shard),
+                        .bytes = flight->shards[shard]});
+  return true;
+}
+
+void ErasureSet::appended(std::uint32_t slot, std::span<const AppendedEntry> entries) {
+  const std::uint32_t bit = std::uint32_t{1} << slot;
+  if ((lagging_ & bit) != 0 && entries.back().index >= group_.committed()) lagging_ &= ~bit;
+  for (const AppendedEntry& entry : entries) {
+    Flight* flight = flights_.find(entry.index, entry.term);
+    if (flight == nullptr) continue;
+    flight->entry_slots |= bit;
+    if (entry.with_data || (flight->staged & bit) != 0) flight->data_slots |= bit;
+    look_at(*flight);
+  }
+}
+
+void ErasureSet::applying(std::uint32_t slot, std::span<const raft::Entry> entries) {
+  static_cast<void>(slot);
+  for (const raft::Entry& entry : entries)
+    if (entry.index > seen_) note_entry(entry);
+}
+
+// Whichever member applies an entry first; all that follows from it for readers is in place before.
+void ErasureSet::note_entry(const raft::Entry& entry) {
+  seen_ = entry.index;
+  pending_.applied(entry.index);
+  if (entry.payload.empty()) return;
+  Flight* flight = flights_.find(entry.index, entry.term);
+  if (flight != nullptr) {
+    note_body(entry.index, entry.term, *flight->body, flight);
+    return;
+  }
+  const auto body = storage::decode_entry(entry.payload.view());
+  FLASHSTOR_CHECK(body.has_value());  // it was encoded here and its bytes are under the log's checksum
+  note_body(entry.index, entry.term, *body, nullptr);
+}
+
+void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::EntryBody& body,
+                           Flight* flight) {
+  for (const std::uint64_t confirmed : body.confirms) {
+    pending_.erase(confirmed);
+    undecided_.remove(confirmed, false);
+  }
+  for (const std::uint64_t voided : body.voids) voiding_.emplace_back(index, voided);
+  if (body.data.place != DataPlace::kNone) {
+    pending_.add(index, term, body.data);
+    const bool named = flight != nullptr && !flight->names.empty();
+    undecided_.add(index, named ? std::move(flight->names) : names_of(body));
+  }
+  if (decided_signal_.has_waiters()) decided_signal_.notify_all();
+}
+
+void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
+  if (applied_signal_.has_waiters()) applied_signal_.notify_all();
+  if (group_.leader() != slot) return;
+  while (!voiding_.empty() && voiding_.front().first <= index) {
+    pending_.erase(voiding_.front().second);
+    undecided_.remove(voiding_.front().second, true);
+    voiding_.erase(voiding_.begin());
+    decided_signal_.notify_all();
+  }
+  flights_.for_each(index, [this](Flight& flight) {
+    if (flight.applied) return;
+    flight.applied = true;
+    look_at(flight);
+  });
+}
+
+void ErasureSet::look_at(Flight& flight) {
+  if (flight.outcome != Flight::Outcome::kOpen) return;
+  const MonotonicTime now = parts_.home->now();
+  if (!group_.leads(flight.term) || now - flight.proposed_at >= limits::kOutcomeDeadline) {
+    finish(flight, Flight::Outcome::kUnknown);
+    return;
+  }
+  const std::uint32_t open = open_slots();
+  const auto needed = static_cast<int>(flight.needed);
+  if (flight.applied && std::popcount(flight.held()) >= needed) {
+    const std::uint32_t silent = open & ~lagging_ & ~flight.entry_slots;
+    if (silent != 0 && now - flight.proposed_at < limits::kCommitDeadline) return;
+    lagging_ |= silent;
+    finish(flight, Flight::Outcome::kDone);
+    return;
+  }
+  std::uint32_t coming = open & ~flight.entry_slots;
+  if (flight.has_data() && flight.shards.empty()) coming &= flight.staged;
+  if (std::popcount(flight.held() | coming) < needed) finish(flight, Flight::Outcome::kUnknown);
+}
+
+void ErasureSet::finish(Flight& flight, Flight::Outcome outcome) {
+  flight.outcome = outcome;
+  if (outcome == Flight::Outcome::kDone && flight.has_data()) {
+    undecided_.remove(flight.index, false);
+    pending_.confirm(flight.index);
+    note_missed(flight);
+    if (decided_signal_.has_waiters()) decided_signal_.notify_all();
+  }
+  flight.finished.set();
+}
+
+// What the set owes its drives is part of its state: it rides on a later entry.
+void ErasureSet::note_missed(const Flight& flight) {
+  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t missed = all & ~flight.data_slots;
+  if (missed == 0) return;
+  pending_.add_rider(heal_row({.data = flight.body->data, .slots = missed}));
+  heal_queued_.fetch_add(1);
+}
+
+void ErasureSet::arm_house() {
+  if (house_.armed || closing_.load() || !group_.leader()) return;
+  const MonotonicTime now = parts_.home->now();
+  MonotonicTime at = std::min(next_due_, next_heal_);
+  if (pending_.anything_waits()) {
+    if (riders_since_ == MonotonicTime{}) riders_since_ = now;
+    at = std::min(at, riders_since_ + limits::kConfirmDelay);
+  }
+  if (!flights_.empty()) at = std::min(at, now + limits::kHousePace);
+  house_.at = std::max(at, now + Milliseconds(1));
+  parts_.home->arm(house_);
+}
+
+void ErasureSet::house() {
+  if (closing_.load()) return;
+  const MonotonicTime now = parts_.home->now();
+  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  if (!pending_.anything_waits()) {
+    riders_since_ = {};
+  } else if (riders_since_ != MonotonicTime{} && now - riders_since_ >= limits::kConfirmDelay &&
+             flights_.empty()) {
+    riders_since_ = {};
+    gate_.spawn(say_riders());
+  }
+  start_background(now);
+  arm_house();
+}
+
+Task<void> ErasureSet::say_riders() {
+  if (group_.leader() && pending_.anything_waits()) static_cast<void>(co_await commit_own({}));
+  arm_house();
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "engine/cluster/set.h"
+
+namespace flashstor::cluster {
+
+/// The rows of a set as its leader has them, read on whatever loop the caller is on. What another command has
+/// written and not yet decided is waited for.
+class SetRows final : public RowView {
+ public:
+  explicit SetRows(ErasureSet& set) : set_(set) {}
+  Task<Result<std::optional<std::string>>> get(Family family, std::string key) override;
+  Task<Result<void>> scan(Family family, std::string lower, std::string upper, ScanVisitor visitor,
+                          std::function<void()> restart) override;
+  [[nodiscard]] WallTime now() override { return set_.next_time(); }
+  [[nodiscard]] Random& random() override { return Runtime::current()->random(); }
+
+ private:
+  ErasureSet& set_;
+};
+
+}  // namespace flashstor::cluster

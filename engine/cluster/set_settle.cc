@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <bit>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/due.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/placement.h"
+#include "engine/cluster/set.h"
+
+// A new leader settles the versions that its predecessor left undecided.  Source: protocol.md, When a write
+// has happened.
+namespace flashstor::cluster {
+namespace {
+
+struct Answer {
+  std::uint32_t slot = 0;
+  Result<std::vector<bool>> holds;
+};
+
+Task<Answer> ask(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {
+  auto holds = co_await drive->holds(std::move(ids));
+  co_return Answer{.slot = slot, .holds = std::move(holds)};
+}
+
+Task<std::uint32_t> refuse_at(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {
+  storage::AppendBatch batch;
+  batch.refusals = std::move(ids);
+  const auto done = co_await drive->append(std::move(batch));
+  co_return done ? std::uint32_t{1} << slot : 0;
+}
+
+}  // namespace
+
+Task<void> ErasureSet::settle(raft::Term term) {
+  while (group_.leads(term) && !closing_.load()) {
+    if (co_await settle_once(term)) co_return;
+    co_await leader_signal_.wait_until(parts_.home->now() + limits::kSettleRetry);
+  }
+}
+
+std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) const {
+  std::vector<Inquiry> out;
+  for (const auto& [index, version] : pending_.versions()) {
+    if (version.decided || flights_.find(index, term) != nullptr) continue;
+    out.push_back({.index = index, .data = version.data, .held = 0});
+    if (out.size() >= limits::kMaxConfirms) break;
+  }
+  return out;
+}
+
+// Asks every standing drive; gives which of them answered.
+Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries) {
+  std::vector<DataId> ids;
+  for (const Inquiry& inquiry : inquiries) ids.push_back(inquiry.data.id);
+  std::vector<Task<Answer>> asking;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot)) asking.push_back(ask(drives_[slot], slot, ids));
+  std::uint32_t answered = 0;
+  for (const Answer& answer : co_await async::gather(std::move(asking))) {
+    if (!answer.holds || answer.holds->size() != inquiries.size()) continue;
+    answered |= std::uint32_t{1} << answer.slot;
+    for (std::size_t i = 0; i < inquiries.size(); ++i)
+      if ((*answer.holds)[i]) inquiries[i].held |= std::uint32_t{1} << answer.slot;
+  }
+  co_return answered;
+}
+
+Task<bool> ErasureSet::settle_once(raft::Term term) {
+  std::vector<Inquiry> inquiries = open_inquiries(term);
+  if (inquiries.empty()) co_return true;
+  const bool more = inquiries.size() >= limits::kMaxConfirms;
+  const std::uint32_t answered = co_await inquire(inquiries);
+  if (!group_.leads(term)) co_return true;
+  const int drives = static_cast<int>(drives_.size());
+  const int absent = drives - std::popcount(answered);
+  std::vector<Inquiry> lost;
+  bool open = more;
+  for (const Inquiry& inquiry : inquiries) {
+    const int held = std::popcount(inquiry.held);
+    const int k = inquiry.data.geometry.data_shards;
+    if (held >= static_cast<int>(needed_for(inquiry.data)) || (held >= k && absent == 0)) {
+      confirm_settled(inquiry);
+    } else if (held + absent < k) {
+      lost.push_back(inquiry);
+    } else {
+      open = true;
+    }
+  }
+  if (!lost.empty() && !co_await void_lost(lost, answered)) open = true;
+  if (pending_.anything_waits() && group_.leads(term)) static_cast<void>(co_await commit_own({}));
+  co_return !open;
+}
+
+void ErasureSet::confirm_settled(const Inquiry& inquiry) {
+  if (pending_.find(inquiry.index) == nullptr) return;
+  pending_.confirm(inquiry.index);
+  undecided_.remove(inquiry.index, false);
+  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  if (inquiry.held != all) {
+    pending_.add_rider(heal_row({.data = inquiry.data, .slots = all & ~inquiry.held}));
+    heal_queued_.fetch_add(1);
+  }
+  decided_signal_.notify_all();
+}
+
+// Voided only after the drives that do not hold it have durably refused ever to.
+Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered) {
+  std::vector<Task<std::uint32_t>> refusing;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    if ((answered >> slot & 1) == 0) continue;
+    std::vector<DataId> ids;
+    for (const Inquiry& inquiry : lost)
+      if ((inquiry.held >> slot & 1) == 0) ids.push_back(inquiry.data.id);
+    if (!ids.empty()) refusing.push_back(refuse_at(drives_[slot], slot, std::move(ids)));
+  }
+  std::uint32_t refused = 0;
+  for (const std::uint32_t bit : co_await async::gather(std::move(refusing))) refused |= bit;
+  storage::EntryBody body;
+  bool all = true;
+  for (const Inquiry& inquiry : lost) {
+    const int can_hold = static_cast<int>(drives_.size()) - std::popcount(refused & ~inquiry.held);
+    if (can_hold < inquiry.data.geometry.data_shards) {
+      body.voids.push_back(inquiry.index);
+    } else {
+      all = false;
+    }
+  }
+  if (body.voids.empty()) co_return false;
+  const auto done = co_await commit_own(std::move(body));
+  co_return done.has_value() && all;
+}
+
+}  // namespace flashstor::cluster
