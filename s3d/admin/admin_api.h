@@ -1,0 +1,91 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/async/runtime.h"
+#include "engine/iam/identities.h"
+#include "engine/storage/storage_api.h"
+#include "s3d/ops/call.h"
+
+namespace flashstor::s3d {
+
+/// How healing goes, over all sets of the node.
+struct HealFigures {
+  std::uint64_t queued = 0;
+  std::uint64_t healed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t bytes = 0;
+  bool running = false;
+};
+
+/// How fast healing is, measured between the last two times somebody asked.
+struct HealRate {
+  std::uint64_t bytes_per_second = 0;
+  std::uint64_t left_s = 0;  ///< 0 when idle, or when nothing was healed since the last look.
+};
+
+/// A node as `admin info` shows it.
+struct NodeReport {
+  std::string address;
+  std::string state = "online";
+  std::vector<storage::DriveInfo> drives;
+};
+
+/// What the admin API knows of its node beside identities, buckets and sets. The functions are called on any
+/// loop and must not block.
+struct AdminFacts {
+  std::string version;
+  std::string address;
+  MonotonicTime started{};
+  std::function<std::string()> mount_socket;       ///< Empty, or gives "": no mounts are served.
+  std::function<HealFigures()> heal;               ///< Empty: heal answers NotImplemented.
+  std::function<std::vector<NodeReport>()> nodes;  ///< Empty: this node holds all drives.
+};
+
+/// What an administrator does over HTTP, under `/flashstor/admin/v1/`: see docs/admin-api.md. Requests are
+/// signed as S3's; root and identities with a policy that allows the call's `admin:` action may do it. Errors
+/// go out as JSON {"code", "message"}.
+/// Order:   a change of identities is durable, and holds on every loop of this node, when it is answered.
+/// Threads: `handle` on any loop; changes run on the loop of the IdentityStore. One a node.
+class AdminApi {
+ public:
+  /// `identities` lives on `home`; both outlive every call.
+  AdminApi(AdminFacts facts, Runtime& home, iam::IdentityStore& identities)
+      : facts_(std::move(facts)), home_(home), identities_(identities) {}
+  AdminApi(const AdminApi&) = delete;
+  AdminApi& operator=(const AdminApi&) = delete;
+
+  [[nodiscard]] static bool serves(std::string_view path) { return path.starts_with(kPrefix); }
+  /// Answers in every case; an error means that the answer could not be sent.
+  Task<Result<void>> handle(Call& call);
+  /// Ends running traces soon. From any thread.
+  void stop() { stopping_.store(true, std::memory_order_relaxed); }
+
+  // For the handlers of this folder.
+  [[nodiscard]] const AdminFacts& facts() const { return facts_; }
+  [[nodiscard]] Runtime& home() { return home_; }
+  [[nodiscard]] iam::IdentityStore& identities() { return identities_; }
+  /// The rate since the last look that was at least a second ago.
+  [[nodiscard]] HealRate note_heal(const HealFigures& figures, MonotonicTime now);
+  [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+  static constexpr std::string_view kPrefix = "/flashstor/admin/";
+
+ private:
+  AdminFacts facts_;
+  Runtime& home_;
+  iam::IdentityStore& identities_;
+  std::atomic<bool> stopping_{false};
+  std::mutex heal_mutex_;
+  HealFigures heal_before_;  ///< Under heal_mutex_, as are the next two.
+  MonotonicTime heal_looked_{};
+  HealRate heal_rate_;
+};
+
+}  // namespace flashstor::s3d

@@ -1,0 +1,142 @@
+#include <chrono>
+
+#include "engine/cluster/placement.h"
+#include "s3d/admin/admin_call.h"
+#include "s3d/admin/limits.h"
+
+// What the deployment looks like, and how healing goes.
+namespace flashstor::s3d {
+namespace {
+
+std::string_view name_of_state(storage::DriveInfo::State state) {
+  using enum storage::DriveInfo::State;
+  switch (state) {
+    case kOnline:
+      return "online";
+    case kFailed:
+      return "failed";
+    case kMissing:
+      return "missing";
+    case kForeign:
+      return "foreign";
+    case kReadOnly:
+      return "read-only";
+    case kFull:
+      return "full";
+    case kFilling:
+      return "filling";
+  }
+  return "unknown";
+}
+
+Json drive_json(const storage::DriveInfo& drive) {
+  return Json::object(
+      {{"path", drive.path},
+       {"uuid", drive.drive_id.to_text()},
+       {"state", name_of_state(drive.state)},
+       {"set", drive.set},
+       {"slot", drive.slot},
+       {"total_bytes", drive.total_bytes},
+       {"used_bytes", drive.total_bytes < drive.free_bytes ? 0 : drive.total_bytes - drive.free_bytes},
+       {"error", drive.error}});
+}
+
+Json set_json(const cluster::SetStatus& set) {
+  const cluster::SetInfo& info = set.info;
+  const auto parity = info.default_parity;
+  const Geometry geometry{.data_shards = static_cast<std::uint8_t>(info.drives - parity),
+                          .parity_shards = parity};
+  bool healthy = set.can_read && set.can_write && set.heal_queue == 0;
+  for (const storage::DriveInfo& drive : set.drives)
+    healthy = healthy && drive.state == storage::DriveInfo::State::kOnline;
+  return Json::object({{"index", info.index},
+                       {"drives", info.drives},
+                       {"parity", parity},
+                       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot) : Json()},
+                       {"write_quorum", cluster::write_quorum(info.drives, geometry)},
+                       {"can_read", set.can_read},
+                       {"can_write", set.can_write},
+                       {"heal_queue", set.heal_queue},
+                       {"healthy", healthy}});
+}
+
+Task<Result<std::uint64_t>> count_buckets(objects::ObjectStore& store) {
+  std::uint64_t count = 0;
+  objects::ListBucketsRequest request{.max_buckets = admin_limits::kBucketPage};
+  while (true) {
+    const auto page = co_await or_return(store.list_buckets(request));
+    count += page.buckets.size();
+    if (!page.is_truncated) co_return count;
+    request.continuation_token = page.next_continuation_token;
+  }
+}
+
+Json node_json(const NodeReport& node) {
+  Json drives = Json::array();
+  for (const storage::DriveInfo& drive : node.drives) drives.push(drive_json(drive));
+  return Json::object({{"address", node.address}, {"state", node.state}, {"drives", std::move(drives)}});
+}
+
+}  // namespace
+
+Task<Result<void>> admin_info(AdminCall& call) {
+  const AdminFacts& facts = call.api.facts();
+  cluster::ClusterApi& cluster = call.call.store().cluster();
+  Json sets = Json::array();
+  NodeReport here{.address = facts.address};
+  for (std::uint32_t i = 0; i < cluster.set_count(); ++i) {
+    const cluster::SetStatus status = cluster.set_at(i).status();
+    sets.push(set_json(status));
+    here.drives.insert(here.drives.end(), status.drives.begin(), status.drives.end());
+  }
+  Json nodes = Json::array();
+  for (const NodeReport& node : facts.nodes ? facts.nodes() : std::vector<NodeReport>{here})
+    nodes.push(node_json(node));
+  // A set that cannot be read must not hide what is wrong with it.
+  const auto buckets = co_await count_buckets(call.call.store());
+  const auto up =
+      std::chrono::duration_cast<std::chrono::seconds>(call.call.services().runtime.now() - facts.started);
+  co_return co_await call.send(
+      Json::object({{"version", facts.version},
+                    {"deployment_id", cluster.deployment_id().to_text()},
+                    {"uptime_s", up.count()},
+                    {"mount_socket", facts.mount_socket ? facts.mount_socket() : std::string()},
+                    {"nodes", std::move(nodes)},
+                    {"sets", std::move(sets)},
+                    {"buckets", buckets ? Json(*buckets) : Json()},
+                    {"objects", Json()}}));
+}
+
+HealRate AdminApi::note_heal(const HealFigures& figures, MonotonicTime now) {
+  const std::lock_guard lock(heal_mutex_);
+  const MonotonicTime since = heal_looked_ == MonotonicTime{} ? facts_.started : heal_looked_;
+  const double seconds = std::chrono::duration<double>(now - since).count();
+  if (seconds < 1) return heal_rate_;
+  heal_rate_ = {};
+  const auto healed = figures.healed - heal_before_.healed;
+  if (healed > 0) {
+    heal_rate_.bytes_per_second =
+        static_cast<std::uint64_t>(static_cast<double>(figures.bytes - heal_before_.bytes) / seconds);
+    heal_rate_.left_s = static_cast<std::uint64_t>(static_cast<double>(figures.queued) * seconds /
+                                                   static_cast<double>(healed));
+  }
+  heal_before_ = figures;
+  heal_looked_ = now;
+  return heal_rate_;
+}
+
+Task<Result<void>> admin_heal(AdminCall& call) {
+  const AdminFacts& facts = call.api.facts();
+  if (!facts.heal) co_return fail(ErrorCode::kNotImplemented, "This node does not report on healing.");
+  const HealFigures heal = facts.heal();
+  const HealRate rate = call.api.note_heal(heal, call.call.services().runtime.now());
+  co_return co_await call.send(Json::object({{"queue", heal.queued},
+                                             {"healed", heal.healed},
+                                             {"failed", heal.failed},
+                                             {"bytes_healed", heal.bytes},
+                                             {"rate_bytes_s", rate.bytes_per_second},
+                                             {"eta_s", rate.left_s},
+                                             {"active", heal.running || heal.queued > 0}}));
+}
+
+}  // namespace flashstor::s3d

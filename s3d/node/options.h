@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/error.h"
+
+namespace flashstor::s3d {
+
+/// Everything that the operator can say about a node: on the command line, as FLASHSTORE_<OPTION>, or in the
+/// config file; in that order of precedence.
+struct NodeOptions {
+  std::string address = "0.0.0.0:9000";
+  std::string certs_dir;
+  std::vector<std::string> mounts;   ///< BUCKET=DIR
+  std::vector<std::string> domains;  ///< For virtual-host style.
+  std::vector<std::string> drives;   ///< Directories, ellipses expanded.
+  std::string region = "us-east-1";
+  std::string root_user;
+  std::string root_password;
+  std::string log_file;
+  std::string log_level = "info";
+  std::string access_log;  ///< "-" for standard error.
+  std::string socket;      ///< Unix socket for mounts and local tools.
+  std::string config_file;
+  std::size_t loops = 0;        ///< 0: one a core, at most kMaxDefaultLoops.
+  std::size_t set_drives = 0;   ///< Drives of an erasure set; 0: chosen.
+  bool public_metrics = false;  ///< /flashstor/metrics without a signature.
+};
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+  [[nodiscard]] bool is_loopback() const;
+};
+
+/// Looks one variable of the environment up.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+
+struct ParsedOptions {
+  NodeOptions options;
+  std::string print;  ///< Not empty: print it and end with success (--help, --version).
+};
+
+/// Errors: kInvalidArgument in words for the operator; an unknown option is told with the nearest known one.
+[[nodiscard]] Result<ParsedOptions> parse_options(std::span<const char* const> arguments,
+                                                  const Environment& environment);
+
+/// HOST:PORT, [::1]:PORT, or :PORT. Errors: kInvalidArgument.
+[[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
+
+/// `/data{1...4}` as its four names; several braces multiply, `{01...16}` keeps its zeros.
+/// Errors: kInvalidArgument.
+[[nodiscard]] Result<std::vector<std::string>> expand_ellipses(std::string_view pattern);
+
+/// Root credentials that may serve at this address; fills in the well-known ones on loopback when none are
+/// given. Errors: kInvalidArgument for missing, default or weak credentials elsewhere.
+[[nodiscard]] Result<void> check_root_credentials(NodeOptions& options, const HostPort& address);
+[[nodiscard]] bool has_default_credentials(const NodeOptions& options);
+
+/// The one of `known` that `word` is likeliest to mean; empty when none is near.
+[[nodiscard]] std::string_view nearest_word(std::string_view word, std::span<const std::string> known);
+
+}  // namespace flashstor::s3d

@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <numeric>
+#include <utility>
+
+#include "s3d/node/limits.h"
+#include "s3d/node/options.h"
+
+namespace flashstor::s3d {
+namespace {
+
+/// How many letters must be put in, taken out or changed.  Source: Levenshtein 1966.
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      const std::size_t changed = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+struct Range {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::size_t digits = 0;  ///< Zeros are put in front up to here.
+};
+
+Result<Range> parse_braces(std::string_view text) {
+  const auto dots = text.find("...");
+  Range range;
+  const auto number = [](std::string_view digits, std::uint64_t& value) {
+    const auto [at, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return problem == std::errc() && at == digits.data() + digits.size();
+  };
+  if (dots == std::string_view::npos || !number(text.substr(0, dots), range.first) ||
+      !number(text.substr(dots + 3), range.last) || range.first > range.last ||
+      range.last - range.first >= node_limits::kMaxDrives)
+    return fail(ErrorCode::kInvalidArgument, "{" + std::string(text) + "} is not {FIRST...LAST}");
+  if (text.starts_with('0') && dots > 1) range.digits = dots;
+  return range;
+}
+
+/// What everybody would try first.
+constexpr std::array<std::string_view, 10> kWellKnown = {"minioadmin", "flashadmin", "password", "admin",
+                                                         "flashstor",  "flashstore", "secret",   "changeme",
+                                                         "12345678",   "root"};
+constexpr std::string_view kDefaultRoot = "flashadmin";
+
+}  // namespace
+
+bool HostPort::is_loopback() const {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
+std::string_view nearest_word(std::string_view word, std::span<const std::string> known) {
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 2) + 1;
+  for (const std::string& candidate : known) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+Result<std::vector<std::string>> expand_ellipses(std::string_view pattern) {
+  std::vector<std::string> made = {""};
+  while (!pattern.empty()) {
+    const auto open = pattern.find('{');
+    const auto dots = pattern.find("...");
+    const auto close = open == std::string_view::npos ? open : pattern.find('}', open);
+    // Braces without an ellipsis are part of the name.
+    if (close == std::string_view::npos || dots == std::string_view::npos || dots < open || dots > close) {
+      const std::size_t plain =
+          close == std::string_view::npos || dots == std::string_view::npos ? pattern.size() : close + 1;
+      for (std::string& one : made) one.append(pattern.substr(0, plain));
+      pattern.remove_prefix(plain);
+      continue;
+    }
+    const auto range = parse_braces(pattern.substr(open + 1, close - open - 1));
+    if (!range) return std::unexpected(range.error());
+    std::vector<std::string> next;
+    for (const std::string& one : made) {
+      for (std::uint64_t value = range->first; value <= range->last; ++value) {
+        std::string digits = std::to_string(value);
+        if (digits.size() < range->digits) digits.insert(0, range->digits - digits.size(), '0');
+        next.push_back(one + std::string(pattern.substr(0, open)) + digits);
+      }
+      if (next.size() > node_limits::kMaxDrives) return fail(ErrorCode::kInvalidArgument, "too many drives");
+    }
+    made = std::move(next);
+    pattern.remove_prefix(close + 1);
+  }
+  return made;
+}
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  const auto wrong = [&] {
+    return fail(ErrorCode::kInvalidArgument, "address \"" + std::string(text) + "\" is not HOST:PORT");
+  };
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return wrong();
+  HostPort address;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  const auto [at, problem] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (problem != std::errc() || at != port.data() + port.size()) return wrong();
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.contains(':')) {
+    return wrong();
+  }
+  address.host = host.empty() ? "0.0.0.0" : host == "localhost" ? "127.0.0.1" : std::string(host);
+  return address;
+}
+
+bool has_default_credentials(const NodeOptions& options) {
+  return std::ranges::find(kWellKnown, options.root_password) != kWellKnown.end();
+}
+
+Result<void> check_root_credentials(NodeOptions& options, const HostPort& address) {
+  constexpr std::string_view kHow =
+      " (FLASHSTORE_ROOT_USER and FLASHSTORE_ROOT_PASSWORD, or the config file)";
+  if (options.root_user.empty() && options.root_password.empty()) {
+    if (!address.is_loopback())
+      return fail(ErrorCode::kInvalidArgument,
+                  "root credentials are needed to serve on " + address.host + std::string(kHow));
+    options.root_user = kDefaultRoot;
+    options.root_password = kDefaultRoot;
+    return {};
+  }
+  if (options.root_user.size() < node_limits::kMinUserBytes)
+    return fail(ErrorCode::kInvalidArgument, "the root user needs at least 3 characters" + std::string(kHow));
+  if (options.root_password.size() < node_limits::kMinPasswordBytes)
+    return fail(ErrorCode::kInvalidArgument,
+                "the root password needs at least 8 characters" + std::string(kHow));
+  if (address.is_loopback()) return {};
+  const std::string& password = options.root_password;
+  const bool one_letter = password.find_first_not_of(password.front()) == std::string::npos;
+  if (has_default_credentials(options) || password == options.root_user || one_letter)
+    return fail(ErrorCode::kInvalidArgument,
+                "default or weak root credentials are refused on the public address " + address.host +
+                    ": choose a password that is not well known" + std::string(kHow));
+  return {};
+}
+
+}  // namespace flashstor::s3d
