@@ -33,19 +33,21 @@ struct StagedShard::WaitBelow : async::Work {
 };
 
 Task<Result<void>> StagedShard::append(Buffer blocks, std::size_t block_bytes) {
+  bool start = false;
   {
     const std::lock_guard lock(mutex_);
     if (error_) co_return std::unexpected(*error_);
     queued_bytes_ += blocks.size();
     queue_.emplace_back(std::move(blocks), block_bytes);
-    if (!std::exchange(running_, true)) {
-      drain_.shard = shared_from_this();
-      drain_.run = [](async::Work* work) {
-        const std::shared_ptr<StagedShard> kept = std::move(static_cast<Drain*>(work)->shard);
-        kept->drain();
-      };
-      pool_.submit(drain_);
-    }
+    start = !std::exchange(running_, true);
+  }
+  if (start) {
+    drain_.shard = shared_from_this();
+    drain_.run = [](async::Work* work) {
+      const std::shared_ptr<StagedShard> kept = std::move(static_cast<Drain*>(work)->shard);
+      kept->drain();
+    };
+    pool_.submit(drain_);
   }
   co_return co_await WaitBelow(*this, limits::kStageBytesInMemory);
 }
@@ -61,8 +63,10 @@ void StagedShard::wake_waiter() {
 void StagedShard::drain() {
   while (true) {
     std::pair<Buffer, std::size_t> next;
+    bool failed = false;
     {
       const std::lock_guard lock(mutex_);
+      failed = error_.has_value();
       if (queue_.empty()) {
         running_ = false;
         return;
@@ -70,9 +74,9 @@ void StagedShard::drain() {
       next = std::move(queue_.front());
       queue_.pop_front();
     }
-    auto written = error_ ? Result<void>{} : writer_.append(next.first.span(), next.second);
+    auto written = failed ? Result<void>{} : writer_.append(next.first.span(), next.second);
     const std::lock_guard lock(mutex_);
-    if (!written && !error_) error_ = written.error();
+    if (!written) error_ = written.error();
     queued_bytes_ -= next.first.size();
     wake_waiter();
   }
