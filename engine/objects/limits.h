@@ -16,6 +16,7 @@ inline constexpr std::size_t kMaxVersionRowBytes = 2 * kMiB;
 /// does not read it.
 inline constexpr std::size_t kMaxSlicesInRowBytes = 8 * kKiB;
 inline constexpr std::size_t kMaxDocumentBytes = kMiB;
+inline constexpr std::size_t kMaxBucketConfigBytes = 128 * kKiB;
 inline constexpr std::size_t kMaxBucketNameBytes = 63;
 inline constexpr std::size_t kMinBucketNameBytes = 3;
 inline constexpr std::size_t kMaxListBuckets = 10'000;

@@ -55,8 +55,9 @@ struct VersionRow {
   std::uint32_t segment_bytes = 0;     ///< With kSegmented.
   std::uint64_t publish_revision = 0;  ///< With kSegmented: slices up to here count.
   std::string embedded;                ///< With kEmbedded.
-  Uuid upload_id;                      ///< Of a completed multipart upload.
-  std::uint32_t parts_count = 0;       ///< As many as `parts`, known even while those are in the slices row.
+  VersionId hides;                ///< The null version that this one replaced: its row may still lie behind.
+  Uuid upload_id;                 ///< Of a completed multipart upload.
+  std::uint32_t parts_count = 0;  ///< As many as `parts`, known even while those are in the slices row.
   std::vector<std::pair<std::uint32_t, std::string>> unknown;  ///< Fields of newer code, kept.
 
   [[nodiscard]] std::string shown_id() const;

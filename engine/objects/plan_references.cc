@@ -1,0 +1,81 @@
+#include <algorithm>
+
+#include "engine/objects/keys.h"
+#include "engine/objects/payloads.h"
+#include "engine/objects/planners.h"
+#include "engine/objects/row_codec.h"
+#include "engine/objects/rows.h"
+
+/// Family::kRefs: who uses data beside (or after) the version that was written with it. Rows exist only for
+/// data that is shared: (data id, nil) for its writer's version and (data id, referrer) for each copy. They
+/// are all in the set that stores the data, and so is the decision to free it.
+namespace flashstor::objects {
+namespace {
+
+std::string encode_use(const DataRef& data) {
+  ByteWriter out;
+  write_slice(out, {.data = data, .offset = 0, .length = 0, .referrer = {}});
+  return seal(std::move(out));
+}
+
+Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data, const Uuid& leaving) {
+  bool found = false;
+  const std::string own = reference_key(data, leaving);
+  std::string lower = data.to_bytes();
+  std::string upper = after_prefix(lower);
+  co_await or_return(rows.scan(
+      Family::kRefs, std::move(lower), std::move(upper),
+      [&](std::string_view key, std::string_view) {
+        if (key == own) return cluster::ScanStep{};
+        found = true;
+        return cluster::ScanStep{.kind = cluster::ScanStep::Kind::kStop, .seek_to = {}};
+      },
+      [&found] { found = false; }));
+  co_return found;
+}
+
+}  // namespace
+
+// Holds the source's key shared, so that its version cannot go meanwhile, and the data's references.
+PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
+  const auto gone = [] { return fail(ErrorCode::kConflict, "the source of a copy went meanwhile"); };
+  cluster::Plan plan;
+  bool source_checked = false;
+  for (const DroppedReference& use : in.uses) {
+    if (use.referrer.is_nil()) {
+      if (!source_checked) {
+        std::string key = version_key(in.bucket, in.key, in.version);
+        const auto source = co_await or_return(rows.get(Family::kVersions, std::move(key)));
+        if (!source) co_return gone();
+        source_checked = true;
+      }
+      plan.changes.push_back({Family::kRefs, reference_key(use.data.id, {}), encode_use(use.data)});
+    } else if (!co_await or_return(rows.get(Family::kRefs, reference_key(use.data.id, use.referrer)))) {
+      co_return gone();
+    }
+    plan.changes.push_back(
+        {Family::kRefs, reference_key(use.data.id, in.new_referrer), encode_use(use.data)});
+  }
+  plan.write = !plan.changes.empty();
+  co_return plan;
+}
+
+PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
+  cluster::Plan plan;
+  for (const DroppedReference& use : in.uses) {
+    plan.changes.push_back(
+        {Family::kIntents, drop_intent_key(use.data.set, use.data.id, use.referrer), std::nullopt});
+    if (in.intents_only) continue;
+    std::string key = reference_key(use.data.id, use.referrer);
+    if (!co_await or_return(rows.get(Family::kRefs, key))) continue;  // dropped before
+    if (!co_await or_return(has_other_users(rows, use.data.id, use.referrer)))
+      plan.changes.push_back(cluster::free_later(use.data, rows.now()));
+    plan.changes.push_back({Family::kRefs, std::move(key), std::nullopt});
+  }
+  plan.write = !plan.changes.empty();
+  co_return plan;
+}
+
+}  // namespace flashstor::objects

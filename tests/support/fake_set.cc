@@ -1,0 +1,169 @@
+#include "tests/support/fake_set.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace flashstor::testing {
+
+namespace {
+class NoPin final : public cluster::DataPin {};
+}  // namespace
+
+Task<Result<std::optional<std::string>>> FakeRows::get(Family family, std::string key) {
+  const auto& rows = rows_[family];
+  const auto at = rows.find(key);
+  if (at == rows.end()) co_return std::nullopt;
+  co_return at->second;
+}
+
+Task<Result<void>> FakeRows::scan(Family family, std::string lower, std::string upper,
+                                  cluster::ScanVisitor visitor, std::function<void()>) {
+  const auto& rows = rows_[family];
+  auto at = rows.lower_bound(lower);
+  while (at != rows.end() && (upper.empty() || at->first < upper)) {
+    const cluster::ScanStep step = visitor(at->first, at->second);
+    if (step.kind == cluster::ScanStep::Kind::kStop) break;
+    if (step.kind == cluster::ScanStep::Kind::kSeek)
+      at = rows.lower_bound(step.seek_to);
+    else
+      ++at;
+  }
+  co_return {};
+}
+
+WallTime FakeRows::now() {
+  now_ns_ += 1000;
+  return base::from_nanoseconds(now_ns_);
+}
+
+void FakeRows::apply(const std::vector<RowChange>& changes) {
+  for (const RowChange& change : changes) {
+    auto& rows = rows_[change.family];
+    if (change.value)
+      rows[change.key] = *change.value;
+    else
+      rows.erase(change.key);
+  }
+}
+
+cluster::SetStatus FakeSet::status() const {
+  cluster::SetStatus status;
+  status.info = info_;
+  status.can_write = true;
+  status.can_read = true;
+  status.committed = revision_;
+  status.applied = revision_;
+  return status;
+}
+
+void FakeSet::confirm() { rows_.apply(std::exchange(deferred_, {})); }
+
+Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) {
+  if (before_) before_(command);
+  const auto failure =
+      std::ranges::find(failures_, command.kind, &std::pair<cluster::CommandKind, ErrorCode>::first);
+  if (failure != failures_.end()) {
+    const ErrorCode code = failure->second;
+    failures_.erase(failure);
+    co_return fail(code, "as the test wants");
+  }
+  const cluster::Planner* planner = registry_.planner(command.kind);
+  if (planner == nullptr) co_return fail(ErrorCode::kNotImplemented, "no planner of this kind");
+  auto plan = co_await (*planner)(rows_, command);
+  if (!plan) co_return std::unexpected(plan.error());
+  ++commands_;
+  if (!plan->write) co_return cluster::CommandResult{.revision = 0, .response = std::move(plan->response)};
+  if (command.data.place == DataPlace::kLog)
+    data_[command.data.id] = std::string(command.bytes.flatten().view());
+  rows_.apply(plan->changes);
+  confirm();
+  if (lazy_confirm_)
+    deferred_ = std::move(plan->on_confirm);
+  else
+    rows_.apply(plan->on_confirm);
+  co_return cluster::CommandResult{.revision = ++revision_, .response = std::move(plan->response)};
+}
+
+Task<Result<std::string>> FakeSet::query(cluster::CommandKind kind, std::string payload) {
+  const cluster::QueryHandler* handler = registry_.query(kind);
+  if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no query of this kind");
+  co_return co_await (*handler)(rows_, payload);
+}
+
+Task<Result<void>> FakeSet::with_rows(std::function<Task<Result<void>>(cluster::RowView&)> read) {
+  if (remote_) co_return fail(ErrorCode::kNotLeader, "the leader is elsewhere");
+  co_return co_await read(rows_);
+}
+
+class FakeStage final : public cluster::StageApi {
+ public:
+  FakeStage(FakeSet& set, DataRef data) : set_(set), data_(data) { ++set_.staged_; }
+  ~FakeStage() override {
+    if (open_) --set_.staged_;
+  }
+  Task<Result<void>> write(BufferChain bytes) override {
+    for (const Buffer& each : bytes.slices()) bytes_.append(each.view());
+    co_return {};
+  }
+  Task<Result<DataRef>> finish() override {
+    close();
+    data_.length = bytes_.size();
+    set_.data_[data_.id] = std::move(bytes_);
+    co_return data_;
+  }
+  Task<void> abort() override {
+    close();
+    co_return;
+  }
+
+ private:
+  void close() {
+    if (std::exchange(open_, false)) --set_.staged_;
+  }
+  FakeSet& set_;
+  DataRef data_;
+  std::string bytes_;
+  bool open_ = true;
+};
+
+Task<Result<std::unique_ptr<cluster::StageApi>>> FakeSet::stage(DataId id, Geometry geometry, std::uint64_t) {
+  const DataRef data{
+      .id = id, .set = info_.index, .geometry = geometry, .place = DataPlace::kFile, .length = 0};
+  co_return std::make_unique<FakeStage>(*this, data);
+}
+
+Task<Result<BufferChain>> FakeSet::read(DataRef data, std::uint64_t offset, std::uint64_t length) {
+  ++reads_;
+  if (read_failure_) co_return fail(*read_failure_, "as the test wants");
+  const auto at = data_.find(data.id);
+  if (at == data_.end() || data.set != info_.index) co_return fail(ErrorCode::kNotFound, "no such data");
+  if (length > cluster::kMaxReadBytes || offset + length > at->second.size())
+    co_return fail(ErrorCode::kInvalidArgument, "a read past what may be read");
+  co_return BufferChain(Buffer::copy_of(std::string_view(at->second).substr(offset, length)));
+}
+
+std::unique_ptr<cluster::DataPin> FakeSet::pin(const DataRef&) { return std::make_unique<NoPin>(); }
+
+FakeCluster::FakeCluster(const cluster::CommandRegistry& registry, std::uint32_t sets, std::uint32_t drives) {
+  for (std::uint32_t i = 0; i < sets; ++i) {
+    const auto parity = static_cast<std::uint8_t>(drives / 2);
+    sets_.push_back(std::make_unique<FakeSet>(
+        registry,
+        cluster::SetInfo{.index = i, .drives = drives, .default_parity = parity, .reduced_parity = 1}));
+  }
+}
+
+cluster::SetApi& FakeCluster::set_for(const Uuid& bucket_id, std::string_view key) {
+  const std::size_t hash = std::hash<std::string_view>()(key) ^ std::hash<Uuid>()(bucket_id);
+  return *sets_[hash % sets_.size()];
+}
+
+void FakeCluster::set_remote(bool remote) {
+  for (auto& set : sets_) set->set_remote(remote);
+}
+
+void FakeCluster::set_lazy_confirm(bool lazy) {
+  for (auto& set : sets_) set->set_lazy_confirm(lazy);
+}
+
+}  // namespace flashstor::testing
