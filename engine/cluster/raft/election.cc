@@ -128,10 +128,6 @@ bool Raft::accept_term(const Message& message) {
 }
 
 void Raft::handle_vote_request(const Message& message) {
-  if (muted_ && !options_.defects.vote_after_lost_tail) {
-    probe(Probe::kMutedSilence);
-    return;
-  }
   if (!message.transfer && hears_leader()) {
     probe(Probe::kVoteRefusedHearing);
     return;

@@ -46,6 +46,10 @@ void Raft::step(MonotonicTime now, Message message) {
     probe(Probe::kStaleGeneration);
     return;
   }
+  if (muted_ && !options_.defects.vote_after_lost_tail) {
+    probe(Probe::kMutedSilence);
+    return;
+  }
   if (!accept_term(message)) return;
   switch (message.type) {
     case MessageType::kPreVote:
@@ -135,10 +139,6 @@ Message Raft::make(MessageType type, MemberId to) const {
 }
 
 void Raft::emit(Message message) {
-  if (muted_ && !options_.defects.vote_after_lost_tail) {
-    probe(Probe::kMutedSilence);
-    return;
-  }
   const std::uint64_t needed = pending_.has_value() ? pending_->sequence : next_sequence_ - 1;
   const bool free = options_.defects.ack_before_sync && message.to != options_.self;
   if (needed > synced_sequence_ && !free) {

@@ -60,7 +60,9 @@ class Raft {
   /// `ready`. Errors: kInvalidArgument when that would take back what a voter acknowledged, or is not ahead
   /// of what is committed here.
   Result<void> filled(MonotonicTime now, LogBase base, Membership membership);
-  /// A muted member takes entries but neither votes, nor acknowledges, nor stands.
+  /// A muted member hears nothing and does not stand. Set before the first input after an unclean stop, until
+  /// peers have said what they recorded of it: what it takes in meanwhile would hide a lost tail, also from
+  /// its next start.
   void set_muted(bool muted) { muted_ = muted; }
   /// A member that may not lead grants votes but does not stand for election.
   void set_electable(bool electable) { electable_ = electable; }
