@@ -8,7 +8,6 @@ namespace flashstor::s3d::node_limits {
 
 inline constexpr std::size_t kMaxDefaultLoops = 8;
 inline constexpr std::size_t kMaxLoops = 256;
-inline constexpr std::size_t kMaxDrives = 4096;  ///< Of one node; bounds what ellipses can make.
 inline constexpr std::size_t kMinPasswordBytes = 8;
 inline constexpr std::size_t kMinUserBytes = 3;
 inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "engine/base/json.h"
+#include "engine/cluster/topology.h"
 #include "s3d/node/limits.h"
 
 namespace flashstor::s3d {
@@ -29,9 +30,10 @@ const Row kRows[] = {
     {"mount", "BUCKET=DIR", "Mount a bucket in this process; may be repeated", &NodeOptions::mounts},
     {"config", "FILE.json", "Options in a JSON object", &NodeOptions::config_file},
     {"domain", "NAME", "Also serve BUCKET.NAME; may be repeated", &NodeOptions::domains},
-    {"region", "NAME", "The region that requests are signed for (default us-east-1)", &NodeOptions::region},
+    {"region", "NAME", "The only region that requests may be signed for (default: any)",
+     &NodeOptions::region},
     {"loops", "N", "Event loops (default: one a core, at most 8)", &NodeOptions::loops},
-    {"set-drives", "N", "Drives of an erasure set (default: chosen)", &NodeOptions::set_drives},
+    {"parity", "N", "Parity shards of STANDARD (default: by the drives of a set)", &NodeOptions::parity},
     {"socket", "PATH", "Unix socket for mounts and local tools", &NodeOptions::socket},
     {"log-file", "FILE", "The log instead of standard error", &NodeOptions::log_file},
     {"log-level", "LEVEL", "debug, info, warning or error (default info)", &NodeOptions::log_level},
@@ -220,17 +222,11 @@ Result<void> apply_all(NodeOptions& options, const Given& line, const Environmen
 }
 
 Result<void> check_values(NodeOptions& options) {
-  std::vector<std::string> drives;
-  for (const std::string& pattern : options.drives) {
-    auto expanded = expand_ellipses(pattern);
-    if (!expanded) return std::unexpected(expanded.error());
-    drives.insert(drives.end(), expanded->begin(), expanded->end());
-  }
-  options.drives = std::move(drives);
   if (options.drives.empty())
     return fail(ErrorCode::kInvalidArgument, "no drives given: flashstor-s3d [OPTIONS] DRIVE...");
-  if (options.drives.size() > node_limits::kMaxDrives)
-    return fail(ErrorCode::kInvalidArgument, "too many drives");
+  auto drives = cluster::expand_drives(options.drives);
+  if (!drives) return std::unexpected(drives.error());
+  options.drives = std::move(*drives);
   if (options.loops > node_limits::kMaxLoops) return fail(ErrorCode::kInvalidArgument, "too many loops");
   for (const std::string& mount : options.mounts)
     if (mount.find('=') == std::string::npos || mount.starts_with('=') || mount.ends_with('='))

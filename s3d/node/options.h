@@ -15,12 +15,13 @@ namespace flashstor::s3d {
 /// Everything that the operator can say about a node: on the command line, as FLASHSTORE_<OPTION>, or in the
 /// config file; in that order of precedence.
 struct NodeOptions {
+  static constexpr std::size_t kDefaultParity = 255;
   std::string address = "0.0.0.0:9000";
   std::string certs_dir;
   std::vector<std::string> mounts;   ///< BUCKET=DIR
   std::vector<std::string> domains;  ///< For virtual-host style.
   std::vector<std::string> drives;   ///< Directories, ellipses expanded.
-  std::string region = "us-east-1";
+  std::string region;                ///< Empty: any.
   std::string root_user;
   std::string root_password;
   std::string log_file;
@@ -28,9 +29,9 @@ struct NodeOptions {
   std::string access_log;  ///< "-" for standard error.
   std::string socket;      ///< Unix socket for mounts and local tools.
   std::string config_file;
-  std::size_t loops = 0;        ///< 0: one a core, at most kMaxDefaultLoops.
-  std::size_t set_drives = 0;   ///< Drives of an erasure set; 0: chosen.
-  bool public_metrics = false;  ///< /flashstor/metrics without a signature.
+  std::size_t loops = 0;                ///< 0: one a core, at most kMaxDefaultLoops.
+  std::size_t parity = kDefaultParity;  ///< Parity shards of STANDARD.
+  bool public_metrics = false;          ///< /flashstor/metrics without a signature.
 };
 
 struct HostPort {
@@ -53,10 +54,6 @@ struct ParsedOptions {
 
 /// HOST:PORT, [::1]:PORT, or :PORT. Errors: kInvalidArgument.
 [[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
-
-/// `/data{1...4}` as its four names; several braces multiply, `{01...16}` keeps its zeros.
-/// Errors: kInvalidArgument.
-[[nodiscard]] Result<std::vector<std::string>> expand_ellipses(std::string_view pattern);
 
 /// Root credentials that may serve at this address; fills in the well-known ones on loopback when none are
 /// given. Errors: kInvalidArgument for missing, default or weak credentials elsewhere.

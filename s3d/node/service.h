@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/async/uv_runtime.h"
+#include "engine/async/work_pool.h"
 #include "engine/base/metrics.h"
 #include "engine/cluster/set_api.h"
 #include "engine/iam/identities.h"

@@ -25,27 +25,6 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
   return row.back();
 }
 
-struct Range {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  std::size_t digits = 0;  ///< Zeros are put in front up to here.
-};
-
-Result<Range> parse_braces(std::string_view text) {
-  const auto dots = text.find("...");
-  Range range;
-  const auto number = [](std::string_view digits, std::uint64_t& value) {
-    const auto [at, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return problem == std::errc() && at == digits.data() + digits.size();
-  };
-  if (dots == std::string_view::npos || !number(text.substr(0, dots), range.first) ||
-      !number(text.substr(dots + 3), range.last) || range.first > range.last ||
-      range.last - range.first >= node_limits::kMaxDrives)
-    return fail(ErrorCode::kInvalidArgument, "{" + std::string(text) + "} is not {FIRST...LAST}");
-  if (text.starts_with('0') && dots > 1) range.digits = dots;
-  return range;
-}
-
 /// What everybody would try first.
 constexpr std::array<std::string_view, 10> kWellKnown = {"minioadmin", "flashadmin", "password", "admin",
                                                          "flashstor",  "flashstore", "secret",   "changeme",
@@ -69,37 +48,6 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
     }
   }
   return best;
-}
-
-Result<std::vector<std::string>> expand_ellipses(std::string_view pattern) {
-  std::vector<std::string> made = {""};
-  while (!pattern.empty()) {
-    const auto open = pattern.find('{');
-    const auto dots = pattern.find("...");
-    const auto close = open == std::string_view::npos ? open : pattern.find('}', open);
-    // Braces without an ellipsis are part of the name.
-    if (close == std::string_view::npos || dots == std::string_view::npos || dots < open || dots > close) {
-      const std::size_t plain =
-          close == std::string_view::npos || dots == std::string_view::npos ? pattern.size() : close + 1;
-      for (std::string& one : made) one.append(pattern.substr(0, plain));
-      pattern.remove_prefix(plain);
-      continue;
-    }
-    const auto range = parse_braces(pattern.substr(open + 1, close - open - 1));
-    if (!range) return std::unexpected(range.error());
-    std::vector<std::string> next;
-    for (const std::string& one : made) {
-      for (std::uint64_t value = range->first; value <= range->last; ++value) {
-        std::string digits = std::to_string(value);
-        if (digits.size() < range->digits) digits.insert(0, range->digits - digits.size(), '0');
-        next.push_back(one + std::string(pattern.substr(0, open)) + digits);
-      }
-      if (next.size() > node_limits::kMaxDrives) return fail(ErrorCode::kInvalidArgument, "too many drives");
-    }
-    made = std::move(next);
-    pattern.remove_prefix(close + 1);
-  }
-  return made;
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {

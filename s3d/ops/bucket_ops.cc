@@ -89,14 +89,14 @@ Task<Result<void>> create_bucket(Call& call) {
   const Buffer body = co_await or_return(call.small_body(limits::kMaxXmlBytes));
   const std::string asked = co_await or_return(location_constraint(call, body.view()));
   const std::string& here = call.services().facts.region;
-  if (!asked.empty() && asked != here && !(asked == "EU" && here == "eu-west-1"))
+  if (!asked.empty() && asked != here && !call.services().facts.any_region)
     co_return call.refuse(S3Code::kInvalidLocationConstraint, {}, {{"LocationConstraint", asked}});
   const auto acl = co_await or_return(canned_acl_header(call));
   if (is_reserved(call.target().bucket)) co_return call.refuse(S3Code::kInvalidBucketName);
   const auto made = co_await call.store().create_bucket(
       {.name = call.bucket_name(),
        .owner = call.who->canonical_id,
-       .region = here,
+       .region = asked.empty() ? here : asked,
        .acl = static_cast<std::uint8_t>(acl.value_or(iam::CannedAcl::kPrivate))});
   // In us-east-1 making one's own bucket again is success.
   if (!made && !(made.error().code() == ErrorCode::kBucketOwnedByCaller && here == "us-east-1"))

@@ -20,6 +20,7 @@ class OwnerNames;
 /// What is the same for every request of the node. Immutable once it serves.
 struct NodeFacts {
   std::string region = "us-east-1";
+  bool any_region = true;            ///< Nobody chose one: every location of a new bucket is taken.
   std::vector<std::string> domains;  ///< For virtual-host style; lower case.
   std::string host_id;               ///< x-amz-id-2.
 };

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/async/work_pool.h"
+#include "engine/cluster/cluster.h"
+#include "engine/storage/row_store_rocksdb.h"
+#include "s3d/node/options.h"
+
+namespace flashstor::s3d {
+
+/// Everything below the doors: files, indexes, drives, sets. Made once.
+class Engine {
+ public:
+  Engine(const NodeOptions& options, WorkPool& pool);
+  /// Opens the cluster; its sets live on `loops` in turn. Errors: of Cluster::open.
+  Task<Result<void>> open(std::vector<Runtime*> loops);
+  Task<void> close();
+  [[nodiscard]] cluster::Cluster& cluster() { return *cluster_; }
+
+ private:
+  const NodeOptions& options_;
+  WorkPool& pool_;
+  std::unique_ptr<storage::FileIo> io_;
+  storage::RowStoreResources resources_;
+  cluster::CommandRegistry registry_;
+  std::unique_ptr<cluster::Cluster> cluster_;
+};
+
+}  // namespace flashstor::s3d

@@ -1,0 +1,258 @@
+#include "s3d/node/node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "engine/async/gather.h"
+#include "engine/async/uv_signal.h"
+#include "engine/async/uv_stream.h"
+#include "engine/base/log.h"
+#include "s3d/admin/health.h"
+#include "s3d/admin/metrics.h"
+#include "s3d/node/background.h"
+#include "s3d/node/engine.h"
+#include "s3d/node/identity_backend.h"
+#include "s3d/node/limits.h"
+
+namespace flashstor::s3d {
+namespace {
+
+std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+/// Threads that run loops 1 … n-1; loop 0 runs on the main thread.
+class LoopThreads {
+ public:
+  explicit LoopThreads(std::size_t loops) {
+    for (std::size_t i = 0; i < loops; ++i) runtimes_.push_back(std::make_unique<async::UvRuntime>());
+    if (loops > 1) pool_.emplace(loops - 1, "loop");
+    running_ = std::make_unique<Running[]>(loops);
+    for (std::size_t i = 1; i < loops; ++i) {
+      running_[i].runtime = runtimes_[i].get();
+      running_[i].run = [](async::Work* self) { static_cast<Running*>(self)->runtime->run(); };
+      pool_->submit(running_[i]);
+    }
+  }
+  LoopThreads(const LoopThreads&) = delete;
+  LoopThreads& operator=(const LoopThreads&) = delete;
+  ~LoopThreads() {
+    for (std::size_t i = 1; i < runtimes_.size(); ++i) runtimes_[i]->stop();
+    pool_.reset();
+  }
+  [[nodiscard]] std::size_t size() const { return runtimes_.size(); }
+  [[nodiscard]] async::UvRuntime& at(std::size_t index) { return *runtimes_[index]; }
+
+ private:
+  struct Running : async::Work {
+    async::UvRuntime* runtime = nullptr;
+  };
+  std::vector<std::unique_ptr<async::UvRuntime>> runtimes_;
+  std::unique_ptr<Running[]> running_;
+  std::optional<async::ThreadPool> pool_;
+};
+
+class Node {
+ public:
+  Node(NodeOptions options, HostPort address, std::vector<std::unique_ptr<NodeService>> services)
+      : options_(std::move(options)),
+        address_(std::move(address)),
+        services_(std::move(services)),
+        threads_(options_.loops > 0 ? options_.loops : std::min(cores(), node_limits::kMaxDefaultLoops)),
+        pool_(std::max<std::size_t>(4, cores()), "work"),
+        log_pool_(1, "log"),
+        engine_(options_, pool_),
+        iam_(options_.root_user, options_.root_password),
+        box_(options_.root_user, options_.root_password) {}
+
+  Result<void> run() { return threads_.at(0).run_until(main_task()); }
+
+ private:
+  Task<Result<void>> main_task() {
+    async::SignalWatcher signals(threads_.at(0), {SIGTERM, SIGINT, SIGHUP});
+    Result<void> outcome = co_await start();
+    if (outcome) {
+      announce();
+      co_await wait_for_end(signals);
+      base::log_info("stopping");
+    }
+    signals.close();
+    co_await stop();
+    co_return outcome;
+  }
+
+  Task<Result<void>> start() {
+    co_await or_return(load_certificates());
+    std::vector<Runtime*> homes;
+    for (std::size_t i = 0; i < threads_.size(); ++i) homes.push_back(&threads_.at(i));
+    co_await or_return(engine_.open(std::move(homes)));
+    engine_open_ = true;
+    make_facts();
+    make_loops();
+    system_.emplace(engine_.cluster(), threads_.at(0).random());
+    backend_.emplace(*system_);
+    identities_.emplace(iam_, *backend_, box_, threads_.at(0).random());
+    co_await or_return(identities_->load());
+    add_pages();
+    co_await or_return(start_services());
+    co_await or_return(open_ports());
+    if (!options_.access_log.empty())
+      background_.spawn(drain_access_logs(threads_.at(0), log_pool_, loops_, stop_));
+    if (tls_ != nullptr) background_.spawn(watch_certificates(threads_.at(0), pool_, tls_, stop_));
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> load_certificates() {
+    if (options_.certs_dir.empty()) co_return Result<void>();
+    tls_ = co_await or_return(async::TlsContext::load_server(options_.certs_dir));
+    co_return Result<void>();
+  }
+
+  void make_facts() {
+    facts_.any_region = options_.region.empty();
+    if (!facts_.any_region) facts_.region = options_.region;
+    for (std::string domain : options_.domains) {
+      std::ranges::transform(domain, domain.begin(), [](char byte) {
+        return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + 32) : byte;
+      });
+      facts_.domains.push_back(std::move(domain));
+    }
+    facts_.host_id = engine_.cluster().deployment_id().to_text();
+  }
+
+  void make_loops() {
+    shared_.emplace(Shared{.facts = facts_,
+                           .cluster = engine_.cluster(),
+                           .epoch = epoch_,
+                           .iam = iam_,
+                           .trace = trace_,
+                           .pages = pages_,
+                           .signed_region = options_.region,
+                           .access_log = !options_.access_log.empty()});
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      stats_.push_back(std::make_unique<RequestStats>());
+      loops_.push_back(std::make_unique<Loop>(threads_.at(i), *shared_, *stats_.back()));
+    }
+  }
+
+  void add_pages() {
+    health_.emplace(engine_.cluster());
+    scrape_.emplace(metrics_, options_.public_metrics);
+    pages_.add(std::string(kHealthPrefix), *health_);
+    pages_.add(std::string(kMetricsPath), *scrape_);
+    metrics_.add([this](base::MetricsPage& page) { RequestStats::write(page, stats_); });
+    metrics_.add([this](base::MetricsPage& page) { write_cluster_metrics(page, engine_.cluster()); });
+    metrics_.add(write_process_metrics);
+  }
+
+  Task<Result<void>> start_services() {
+    context_.emplace(NodeContext{.options = options_,
+                                 .cluster = engine_.cluster(),
+                                 .pool = pool_,
+                                 .iam = iam_,
+                                 .identities = *identities_,
+                                 .trace = trace_,
+                                 .metrics = metrics_,
+                                 .pages = pages_,
+                                 .loops = {}});
+    for (const auto& loop : loops_) context_->loops.push_back(loop->context());
+    for (const auto& service : services_) {
+      auto started = co_await service->start(*context_);
+      if (!started)
+        co_return std::unexpected(started.error().wrap(
+            started.error().code(), fmt::format("{}: {}", service->name(), started.error().message())));
+      ++services_started_;
+    }
+    co_return Result<void>();
+  }
+
+  /// The first loop's listener finds out whether the port is free; the others share it.
+  Task<Result<void>> open_ports() {
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      HostPort address = address_;
+      address.port = port_ == 0 ? address_.port : port_;
+      port_ = co_await or_return(
+          async::run_on(threads_.at(i), loops_[i]->serve(std::move(address), i > 0, tls_)));
+    }
+    co_return Result<void>();
+  }
+
+  void announce() {
+    const bool is_v6 = address_.host.contains(':');
+    fmt::print("ready {}://{}{}{}:{} drives={} sets={} loops={}\n", tls_ ? "https" : "http", is_v6 ? "[" : "",
+               address_.host, is_v6 ? "]" : "", port_, options_.drives.size(), engine_.cluster().set_count(),
+               loops_.size());
+    std::fflush(stdout);
+  }
+
+  Task<void> wait_for_end(async::SignalWatcher& signals) {
+    while (true) {
+      const int signal = co_await signals.next();
+      if (signal != SIGHUP) co_return;
+      if (tls_ == nullptr) continue;
+      if (auto reloaded = tls_->reload(); !reloaded)
+        base::log_error("certificates were not reloaded: {}", reloaded.error().describe());
+    }
+  }
+
+  Task<void> stop() {
+    if (health_) health_->set_stopping();
+    std::vector<Task<void>> stopping;
+    for (std::size_t i = 0; i < loops_.size(); ++i)
+      stopping.push_back(async::run_on(threads_.at(i), loops_[i]->stop_server(node_limits::kStopGrace)));
+    co_await async::gather(std::move(stopping));
+    while (services_started_ > 0) co_await services_[--services_started_]->stop();
+    stop_.set();
+    co_await background_.close();
+    for (std::size_t i = 0; i < loops_.size(); ++i)
+      co_await async::run_on(threads_.at(i), loops_[i]->close_store());
+    if (engine_open_) co_await engine_.close();
+  }
+
+  NodeOptions options_;
+  HostPort address_;
+  std::vector<std::unique_ptr<NodeService>> services_;
+  LoopThreads threads_;
+  async::ThreadPool pool_;
+  async::ThreadPool log_pool_;
+  Engine engine_;
+  bool engine_open_ = false;
+  objects::BucketEpoch epoch_;
+  iam::Iam iam_;
+  iam::SecretBox box_;
+  std::optional<objects::SystemStore> system_;
+  std::optional<SystemIdentityBackend> backend_;
+  std::optional<iam::IdentityStore> identities_;
+  NodeFacts facts_;
+  TraceHub trace_;
+  base::MetricsRegistry metrics_;
+  Pages pages_;
+  std::optional<HealthPage> health_;
+  std::optional<MetricsPage> scrape_;
+  std::shared_ptr<async::TlsContext> tls_;
+  std::optional<Shared> shared_;
+  std::vector<std::unique_ptr<RequestStats>> stats_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::optional<NodeContext> context_;
+  std::size_t services_started_ = 0;
+  std::uint16_t port_ = 0;
+  async::Event stop_;
+  async::Gate background_;
+};
+
+}  // namespace
+
+Result<void> run_node(NodeOptions options, std::vector<std::unique_ptr<NodeService>> services) {
+  auto address = parse_host_port(options.address);
+  if (!address) return std::unexpected(address.error());
+  if (auto checked = check_root_credentials(options, *address); !checked) return checked;
+  if (has_default_credentials(options))
+    base::log_warning("the root credentials are well known: good enough on loopback only");
+  async::ignore_sigpipe();
+  const auto node = std::make_unique<Node>(std::move(options), std::move(*address), std::move(services));
+  return node->run();
+}
+
+}  // namespace flashstor::s3d
