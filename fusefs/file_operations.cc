@@ -1,5 +1,7 @@
 #include <fcntl.h>
 
+#include <optional>
+
 #include "fusefs/mount.h"
 
 namespace flashstor::fusefs {
@@ -72,13 +74,27 @@ Task<void> create(Mount& mount, fuse_req_t request, CreateWords words) {
   static_cast<void>(co_await handle->file->release());
 }
 
-Task<void> flush(fuse_req_t request, OpenFile& open) { reply_result(request, co_await open.file->flush()); }
+// A close drops the record locks of the process, whichever descriptor they were taken through (fcntl(2)).
+Task<void> flush(Mount& mount, fuse_req_t request, OpenFile& open, std::uint64_t lock_owner) {
+  const auto flushed = co_await open.file->flush();
+  files::LockRange all;
+  all.owner = lock_owner ^ mount.owner_salt;
+  static_cast<void>(co_await mount.volume.lock(mount.nodes.ref(open.node), all, false, nullptr));
+  reply_result(request, flushed);
+}
 
 Task<void> sync(fuse_req_t request, OpenFile& open, bool data_only) {
   reply_result(request, co_await open.file->sync(data_only));
 }
 
-Task<void> release(Mount& mount, fuse_req_t request, std::unique_ptr<OpenFile> open) {
+Task<void> release(Mount& mount, fuse_req_t request, std::unique_ptr<OpenFile> open,
+                   std::optional<std::uint64_t> flock_owner) {
+  if (flock_owner) {
+    files::LockRange all;
+    all.whole_file = true;
+    all.owner = *flock_owner ^ mount.owner_salt;
+    static_cast<void>(co_await mount.volume.lock(mount.nodes.ref(open->node), all, false, nullptr));
+  }
   const auto released = co_await open->file->release();
   // What this mount wrote is in its page cache: the next open may keep it.
   mount.nodes.same_bytes(open->node, open->file->attributes().revision);
@@ -100,14 +116,17 @@ void add_file_operations(fuse_lowlevel_ops& table) {
     start(mount, request, create(mount, request, {parent, name, mode & 07777U, *info}));
   };
   table.flush = [](fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* info) {
-    start(mount_of(request), request, flush(request, *file_of(info)));
+    Mount& mount = mount_of(request);
+    start(mount, request, flush(mount, request, *file_of(info), info->lock_owner));
   };
   table.fsync = [](fuse_req_t request, fuse_ino_t /*node*/, int data_only, fuse_file_info* info) {
     start(mount_of(request), request, sync(request, *file_of(info), data_only != 0));
   };
   table.release = [](fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* info) {
     Mount& mount = mount_of(request);
-    start(mount, request, release(mount, request, std::unique_ptr<OpenFile>(file_of(info))));
+    std::optional<std::uint64_t> flock_owner;
+    if (info->flock_release != 0) flock_owner = info->lock_owner;
+    start(mount, request, release(mount, request, std::unique_ptr<OpenFile>(file_of(info)), flock_owner));
   };
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "engine/base/limits.h"
 
@@ -23,5 +24,8 @@ inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 53;
 inline constexpr std::size_t kMaxTargetBytes = 4095;            ///< Of a symlink.
 inline constexpr std::chrono::seconds kDirectoryTimesDelay{1};  ///< How long a directory's times may wait.
 inline constexpr int kMaxStaleRetries = 8;
+inline constexpr std::string_view kLinksChanged = "links changed";  ///< Why a command over names was refused.
+inline constexpr std::string_view kRootConfig = "mount-root";       ///< Attributes of the root directory.
+inline constexpr std::size_t kMaxKnownDirectories = 4096;
 
 }  // namespace flashstor::files

@@ -145,7 +145,7 @@ PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
     const auto names = co_await or_return(links_of(rows, in.target.bucket, in.target.inode));
     for (const std::string& name : names)
       if (std::ranges::find(in.links, name) == in.links.end())
-        co_return fail(ErrorCode::kStale, "links changed");
+        co_return fail(ErrorCode::kStale, std::string(kLinksChanged));
   }
   std::vector<Slice> before = co_await or_return(slices_of(rows, live.row));
   std::vector<Slice> after = before;

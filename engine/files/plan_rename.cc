@@ -131,7 +131,7 @@ PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command) {
   if (names.size() >= kMaxLinks) co_return fail(ErrorCode::kTooManyLinks);
   for (const std::string& name : names)
     if (std::ranges::find(in.links, name) == in.links.end())
-      co_return fail(ErrorCode::kStale, "links changed");
+      co_return fail(ErrorCode::kStale, std::string(kLinksChanged));
   names.push_back(in.to_key);
 
   cluster::Plan plan;

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/async/sync.h"
+#include "engine/cluster/set_api.h"
+#include "engine/files/file_rows.h"
+#include "engine/files/write_buffer.h"
+
+namespace flashstor::files {
+
+/// Data that streams to the drives while a file is written from front to back.
+struct Streaming {
+  std::unique_ptr<cluster::StageApi> stage;
+  std::uint64_t at = 0;  ///< Offset in the file of its first byte.
+  std::uint64_t bytes = 0;
+};
+
+/// One inode that is open on a volume, however often: what is committed of it and what is not yet.
+struct OpenInode {
+  InodeId inode;
+  std::string key;        ///< One of its names; of an orphan the inode's text.
+  std::uint32_t set = 0;  ///< Where its row is.
+  bool orphan = false;    ///< Has lost its last name; its row lies under orphans_of(bucket).
+  bool gone = false;      ///< Replaced or removed through another door: there is nothing to write to.
+  std::uint32_t opens = 0;
+
+  objects::VersionRow row;    ///< As committed.
+  std::vector<Slice> slices;  ///< The committed bytes, cut and extended to `size`.
+  std::uint64_t size = 0;
+  std::optional<std::uint64_t> shrink_to;  ///< The smallest size since the last publish.
+  WriteBuffer dirty;                       ///< Written, not published.
+  WriteBuffer publishing;                  ///< On its way.
+  std::optional<Streaming> streaming;
+  PosixChange posix;           ///< Not published.
+  objects::VersionId revises;  ///< The version that these opens made.
+
+  async::Semaphore writing{1};  ///< Writes and truncates of the file come one after another.
+  async::Semaphore publish_turn{1};
+  std::uint64_t read_end = 0;  ///< Where the last read ended, to know a sequential reader.
+
+  [[nodiscard]] bool is_dirty() const {
+    return !dirty.empty() || streaming || shrink_to || !posix.empty() || size != row.header.size;
+  }
+  /// Takes over a committed row; what is written and not published stays over it.
+  void committed(objects::VersionRow now);
+  /// As stat shows it, with what is not published.
+  [[nodiscard]] Attributes attributes(const FileDefaults& defaults) const;
+};
+using OpenInodeRef = std::shared_ptr<OpenInode>;
+
+}  // namespace flashstor::files

@@ -1,0 +1,229 @@
+#include "engine/files/volume.h"
+
+#include "engine/files/names.h"
+#include "engine/files/plan_support.h"
+#include "engine/objects/store_parts.h"
+
+namespace flashstor::files {
+
+using cluster::lock_name;
+using objects::key_prefix;
+using objects::StoreParts;
+
+Volume::Volume(objects::ObjectStore& store, std::string bucket, FileDefaults defaults, Runtime& runtime)
+    : store_(store),
+      bucket_name_(std::move(bucket)),
+      defaults_(defaults),
+      runtime_(runtime),
+      stripes_(store.cluster()) {}
+
+Volume::~Volume() = default;
+
+Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, std::string bucket,
+                                                   FileDefaults defaults, Runtime& runtime) {
+  auto volume = std::make_unique<Volume>(store, std::move(bucket), defaults, runtime);
+  const auto found = co_await or_return(volume->bucket());
+  volume->root_ = implied_inode(found->id, "");
+  co_await or_return(volume->finish_leftovers());
+  co_return std::move(volume);
+}
+
+InodeId Volume::root_inode() const { return root_; }
+
+Task<Result<void>> Volume::close() {
+  const Result<void> published = co_await sync_all();
+  co_await gate_.close();
+  co_await stripes_.close();
+  co_return published;
+}
+
+Task<Result<FileOutcome>> Volume::run(Change change) {
+  for (int tries = 0;; ++tries) {
+    const objects::BucketRef bucket = co_await or_return(this->bucket());
+    FileTarget target = change.target;
+    target.bucket = change.orphan ? orphans_of(bucket->id) : bucket->id;
+    target.epoch = bucket->epoch;
+    target.versioning = change.orphan ? objects::Versioning::kUnversioned : bucket->versioning;
+    cluster::SetApi& set =
+        change.set ? store_.cluster().set_at(*change.set) : store_.cluster().set_for(bucket->id, target.key);
+    cluster::Command command;
+    command.kind = static_cast<cluster::CommandKind>(change.kind);
+    command.request_id = Uuid::make(runtime_.random());
+    command.locks = objects::write_locks(target.bucket, target.key);
+    for (const std::string& key : change.locked_keys)
+      command.locks.push_back({lock_name(Family::kVersions, key_prefix(target.bucket, key)), true});
+    for (const std::string& prefix : change.locked_prefixes)
+      command.locks.push_back(
+          {lock_name(Family::kVersions, objects::listing_start(target.bucket, prefix)), true});
+    command.payload = change.encode(target);
+    command.data = change.data;
+    command.bytes = change.bytes;
+    auto done = co_await set.execute(std::move(command));
+    if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) {
+      store_.invalidate_buckets();
+      if (done.error().message() == kLinksChanged) co_return std::unexpected(done.error());
+      continue;
+    }
+    if (!done) co_return std::unexpected(done.error());
+    auto outcome = co_await or_return(decode<FileOutcome>(done->response));
+    if (!outcome.drops.empty())
+      co_await StoreParts{store_}.drop_references(set.info().index, std::move(outcome.drops));
+    co_return outcome;
+  }
+}
+
+Task<Result<Volume::Found>> Volume::find(std::string path) {
+  const PathKey place = co_await or_return(key_of_path(path));
+  co_return co_await find_key(place.key, place.shadowed_file);
+}
+
+Task<Result<Volume::Found>> Volume::find_key(std::string key, bool shadowed_file) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  Found found;
+  if (key.empty()) {
+    found.directory = found.implied = true;
+    found.attributes = implied_attributes(*bucket, "", defaults_);
+    if (const auto kept = bucket->configs.find(kRootConfig); kept != bucket->configs.end()) {
+      objects::VersionRow row = co_await or_return(objects::decode_version(kept->second));
+      found.attributes = attributes_of(row, true, defaults_);
+      found.attributes.inode = root_;
+    }
+    overlay(found.attributes, "");
+    co_return found;
+  }
+  LookupAnswer answer;
+  const std::string question = encode(LookupPayload{bucket->id, key});
+  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kLookup);
+  // Every set may hold a part of a directory; the rows of the name itself are in the sets of its two keys.
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(kind, question));
+    LookupAnswer part = co_await or_return(decode<LookupAnswer>(bytes));
+    if (!part.file.empty()) answer.file = std::move(part.file);
+    if (!part.directory.empty()) answer.directory = std::move(part.directory);
+    answer.has_children = answer.has_children || part.has_children;
+  }
+  const bool is_directory = !answer.directory.empty() || answer.has_children;
+  if (is_directory && !shadowed_file) {
+    found.directory = true;
+    found.key = key + "/";
+    found.implied = answer.directory.empty();
+    if (found.implied) {
+      found.attributes = implied_attributes(*bucket, found.key, defaults_);
+    } else {
+      found.row = co_await or_return(objects::decode_version(answer.directory));
+      found.attributes = attributes_of(found.row, true, defaults_);
+    }
+    overlay(found.attributes, found.key);
+    co_return found;
+  }
+  if (answer.file.empty() || (shadowed_file && !is_directory)) co_return fail(ErrorCode::kNoSuchKey);
+  found.key = std::move(key);
+  found.row = co_await or_return(objects::decode_version(answer.file));
+  found.attributes = attributes_of(found.row, false, defaults_);
+  overlay(found.attributes, found.key);
+  co_return found;
+}
+
+Task<Result<Volume::Found>> Volume::resolve(FileRef file) {
+  if (const OpenInodeRef inode = open_inode(file.inode)) {
+    Found found;
+    found.key = inode->key;
+    found.row = inode->row;
+    found.attributes = inode->attributes(defaults_);
+    co_return found;
+  }
+  Found found = co_await or_return(find(file.path));
+  if (!file.inode.is_nil() && found.attributes.inode != file.inode) co_return fail(ErrorCode::kStaleHandle);
+  co_return found;
+}
+
+OpenInodeRef Volume::open_at(const std::string& key) const {
+  const auto inode = open_keys_.find(key);
+  return inode == open_keys_.end() ? nullptr : open_inode(inode->second);
+}
+
+OpenInodeRef Volume::open_inode(const InodeId& inode) const {
+  const auto found = open_.find(inode);
+  return found == open_.end() ? nullptr : found->second;
+}
+
+// What this volume knows and the set does not yet.
+void Volume::overlay(Attributes& attributes, const std::string& key) const {
+  if (const OpenInodeRef inode = open_inode(attributes.inode)) attributes = inode->attributes(defaults_);
+  const auto touched = touched_.find(key);
+  if (attributes.kind == Kind::kDirectory && touched != touched_.end() &&
+      touched->second > attributes.modified)
+    attributes.modified = attributes.changed = touched->second;
+}
+
+Task<Result<std::vector<std::string>>> Volume::names_of(std::uint32_t set, InodeId inode) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  target.inode = inode;
+  const std::string bytes = co_await or_return(store_.cluster().set_at(set).query(
+      static_cast<cluster::CommandKind>(FileCommand::kLinks), encode(target)));
+  co_return decode<std::vector<std::string>>(bytes);
+}
+
+Task<Result<void>> Volume::finish_leftovers() {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
+        static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
+    const auto left = co_await or_return(decode<std::vector<std::string>>(bytes));
+    for (const std::string& each : left) {
+      const std::string rest = each.substr(1);
+      if (each.front() == 'o') {
+        Change change{.kind = FileCommand::kRemove};
+        change.target.key = rest;
+        change.set = index;
+        change.orphan = true;
+        change.encode = [](const FileTarget& to) { return encode(RemovePayload{.target = to}); };
+        co_await or_return(run(std::move(change)));
+        continue;
+      }
+      const auto rename = co_await or_return(decode<RenamePayload>(rest));
+      Found from;
+      from.key = rename.target.key;
+      from.directory = true;
+      co_await or_return(rename_directory(std::move(from), rename.to_key, rename.mode));
+    }
+  }
+  co_return {};
+}
+
+Task<Result<Attributes>> Volume::lookup(std::string directory, std::string name) {
+  if (name.size() > kMaxNameBytes) co_return fail(ErrorCode::kNameTooLong);
+  std::string path = directory.empty() ? std::move(name) : directory + "/" + name;
+  const Found found = co_await or_return(find(std::move(path)));
+  co_return found.attributes;
+}
+
+Task<Result<Attributes>> Volume::attributes(FileRef file) {
+  const Found found = co_await or_return(resolve(std::move(file)));
+  co_return found.attributes;
+}
+
+Task<Result<VolumeUsage>> Volume::usage() {
+  VolumeUsage usage;
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const cluster::SetStatus status = store_.cluster().set_at(index).status();
+    std::uint64_t total = 0;
+    std::uint64_t free = ~std::uint64_t{0};
+    for (const auto& drive : status.drives) {
+      total += drive.total_bytes;
+      free = std::min(free, drive.free_bytes);
+    }
+    // A set is full when its fullest drive is; parity takes its share.
+    const std::uint64_t drives = status.info.drives;
+    const std::uint64_t data = drives - status.info.default_parity;
+    usage.total_bytes += total / drives * data;
+    usage.free_bytes += free == ~std::uint64_t{0} ? 0 : free * data;
+  }
+  co_return usage;
+}
+
+}  // namespace flashstor::files

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "engine/async/sync.h"
+#include "engine/files/file_rows.h"
+#include "engine/files/file_store.h"
+#include "engine/files/lock_space.h"
+#include "engine/files/open_inode.h"
+#include "engine/files/stripe_cache.h"
+#include "engine/objects/object_store.h"
+
+namespace flashstor::files {
+
+/// A bucket of this node as files; one for all mounts of the bucket, so that they see each other's writes.
+/// Lives on the runtime that it was opened on, with that runtime's ObjectStore.
+class Volume final : public VolumeApi {
+ public:
+  /// Opens the bucket and finishes what a crash left (renames of directories, files without names). Errors:
+  /// kNoSuchBucket.
+  static Task<Result<std::unique_ptr<Volume>>> open(objects::ObjectStore& store, std::string bucket,
+                                                    FileDefaults defaults, Runtime& runtime);
+  Volume(objects::ObjectStore& store, std::string bucket, FileDefaults defaults, Runtime& runtime);
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+  ~Volume() override;
+  /// Publishes everything and waits for background work; nothing may be called afterwards.
+  Task<Result<void>> close();
+  /// The inode of the root directory, for the mount's first node.
+  [[nodiscard]] InodeId root_inode() const;
+
+  Task<Result<Attributes>> lookup(std::string directory, std::string name) override;
+  Task<Result<Attributes>> attributes(FileRef file) override;
+  Task<Result<Attributes>> change_attributes(FileRef file, AttributeChange change) override;
+  Task<Result<DirectoryPage>> read_directory(std::string directory, std::string cursor,
+                                             std::size_t limit) override;
+  Task<Result<Attributes>> make(std::string directory, std::string name, NewFile file) override;
+  Task<Result<Created>> create(std::string directory, std::string name, NewFile file, OpenMode mode,
+                               bool exclusive) override;
+  Task<Result<std::unique_ptr<OpenFileApi>>> open(FileRef file, OpenMode mode) override;
+  Task<Result<std::string>> read_link(FileRef file) override;
+  Task<Result<void>> remove(std::string directory, std::string name) override;
+  Task<Result<void>> remove_directory(std::string directory, std::string name) override;
+  Task<Result<void>> rename(std::string directory, std::string name, std::string to_directory,
+                            std::string to_name, RenameMode mode) override;
+  Task<Result<Attributes>> link(FileRef file, std::string to_directory, std::string to_name) override;
+  Task<Result<void>> sync_directory(FileRef directory) override;
+  Task<Result<std::string>> get_attribute(FileRef file, std::string name) override;
+  Task<Result<std::vector<std::string>>> list_attributes(FileRef file) override;
+  Task<Result<void>> set_attribute(FileRef file, std::string name, std::string value,
+                                   AttributeSetMode mode) override;
+  Task<Result<void>> remove_attribute(FileRef file, std::string name) override;
+  Task<Result<VolumeUsage>> usage() override;
+  Task<Result<void>> lock(FileRef file, LockRange range, bool wait, const bool* cancelled) override;
+  void wake_lock_waiters(FileRef file) override;
+  Task<Result<LockRange>> test_lock(FileRef file, LockRange range) override;
+  Task<Result<void>> sync_all() override;
+
+ private:
+  friend class OpenFile;  // one open of one of these inodes
+
+  /// What lies at a path.
+  struct Found {
+    std::string key;  ///< With a slash behind it for a directory.
+    bool directory = false;
+    bool implied = false;
+    objects::VersionRow row;  ///< Unless implied.
+    Attributes attributes;
+  };
+  struct Locks {
+    LockSpace space;
+    async::Signal changed;
+    std::uint32_t waiting = 0;
+  };
+  struct DirectoryFacts {
+    std::uint32_t mode = 0755;
+    std::uint32_t gid = 0;
+  };
+
+  // volume.cc
+  Task<Result<objects::BucketRef>> bucket() { return store_.head_bucket(bucket_name_); }
+  /// One command to the set of `key` (or to `set`), again while the bucket or the names of the inode changed
+  /// meanwhile.
+  struct Change {
+    FileCommand kind{};
+    FileTarget target;  ///< Bucket, epoch and versioning are filled in.
+    std::function<std::string(const FileTarget&)> encode;
+    std::vector<std::string> locked_keys;  ///< Besides the target's.
+    std::vector<std::string> locked_prefixes;
+    std::optional<std::uint32_t> set;
+    bool orphan = false;
+    DataRef data{};
+    BufferChain bytes{};
+  };
+  Task<Result<FileOutcome>> run(Change change);
+  Task<Result<Found>> find(std::string path);
+  Task<Result<Found>> find_key(std::string key, bool shadowed_file);
+  /// The same, and it must be who the caller thinks it is.
+  Task<Result<Found>> resolve(FileRef file);
+  [[nodiscard]] OpenInodeRef open_at(const std::string& key) const;
+  [[nodiscard]] OpenInodeRef open_inode(const InodeId& inode) const;
+  void overlay(Attributes& attributes, const std::string& key) const;
+  Task<Result<std::vector<std::string>>> names_of(std::uint32_t set, InodeId inode);
+  Task<Result<void>> finish_leftovers();
+
+  // volume_directories.cc
+  Task<Result<DirectoryFacts>> own_row(std::string key);  ///< Gives an implied directory its row.
+  void touch(const std::string& key);                     ///< The directory's times are now.
+  Task<void> publish_times();
+  Task<Result<void>> publish_times_of(std::string key, WallTime time);
+  void forget_directories(const std::string& prefix);
+  Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
+  Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode);
+
+  // volume_publish.cc
+  Task<Result<void>> publish(OpenInodeRef inode);
+  Task<Result<void>> publish_step(OpenInodeRef inode);
+  Task<Result<void>> commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data, BufferChain bytes,
+                            bool last);
+  Task<Result<void>> fold(OpenInodeRef inode);
+  Task<Result<BufferChain>> read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size);
+  Task<Result<void>> stream(OpenInode& inode, BufferChain bytes);
+  Task<Result<void>> set_size(OpenInodeRef inode, std::uint64_t size);
+  Task<Result<void>> let_go(OpenInodeRef inode);
+  [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
+  Task<Result<OpenInodeRef>> take_open(Found found);
+
+  Task<Result<Attributes>> change_row(Found found, AttributesPayload payload);
+  Task<Result<Attributes>> change_root(AttributeChange change);
+
+  objects::ObjectStore& store_;
+  std::string bucket_name_;
+  FileDefaults defaults_;
+  Runtime& runtime_;
+  StripeCache stripes_;
+  std::unordered_map<InodeId, OpenInodeRef> open_;
+  std::unordered_map<std::string, InodeId> open_keys_;
+  std::unordered_map<InodeId, Locks> locks_;
+  std::unordered_map<std::string, DirectoryFacts> directories_;  ///< That have a row; bounded.
+  std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
+  bool publishing_times_ = false;
+  async::Semaphore names_turn_{1};  ///< Renames of directories against all else that changes names.
+  async::Gate gate_;
+  InodeId root_;
+};
+
+}  // namespace flashstor::files

@@ -1,0 +1,212 @@
+#include <algorithm>
+
+#include "engine/files/names.h"
+#include "engine/files/plan_support.h"
+#include "engine/files/volume.h"
+
+namespace flashstor::files {
+namespace {
+
+// A page of one set, then those of all sets in one order.
+void merge(std::vector<DirectoryAnswer::Entry>& all, DirectoryAnswer part) {
+  for (auto& entry : part.entries) all.push_back(std::move(entry));
+}
+
+void sort_and_join(std::vector<DirectoryAnswer::Entry>& all) {
+  std::ranges::sort(all, {}, &DirectoryAnswer::Entry::name);
+  std::vector<DirectoryAnswer::Entry> joined;
+  for (auto& entry : all) {
+    if (joined.empty() || joined.back().name != entry.name)
+      joined.push_back(std::move(entry));
+    else if (joined.back().row.empty())
+      joined.back().row = std::move(entry.row);
+  }
+  all = std::move(joined);
+}
+
+}  // namespace
+
+Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::string cursor,
+                                                   std::size_t limit) {
+  const PathKey place = co_await or_return(key_of_path(directory));
+  const std::string prefix = directory_prefix(place.key);
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  DirectoryPage page;
+  page.end = true;
+  std::vector<DirectoryAnswer::Entry> all;
+  const std::string question =
+      encode(DirectoryPayload{bucket->id, prefix, cursor, static_cast<std::uint32_t>(limit)});
+  std::string bound;  // up to where every set has told all
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
+        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
+    DirectoryAnswer part = co_await or_return(decode<DirectoryAnswer>(bytes));
+    if (!part.end && !part.entries.empty()) {
+      page.end = false;
+      if (bound.empty() || part.entries.back().name < bound) bound = part.entries.back().name;
+    }
+    merge(all, std::move(part));
+  }
+  sort_and_join(all);
+  if (!bound.empty()) std::erase_if(all, [&](const auto& entry) { return entry.name > bound; });
+  if (all.size() > limit) {
+    all.resize(limit);
+    page.end = false;
+  }
+  for (const auto& entry : all) {
+    const bool is_directory = entry.name.ends_with('/');
+    std::string component = entry.name;
+    if (is_directory) component.pop_back();
+    const std::string key = prefix + entry.name;
+    bool shadowed = false;
+    if (!is_directory) {
+      const std::string as_directory = entry.name + "/";
+      shadowed = std::ranges::binary_search(all, as_directory, {}, &DirectoryAnswer::Entry::name);
+      // Names that sort between `a` and `a/` may fill a page: what follows it must be asked for.
+      if (!shadowed && !page.end && all.back().name.starts_with(entry.name)) {
+        const auto other = co_await find_key(key, false);
+        shadowed = other && other->directory;
+      }
+    }
+    DirectoryEntry out;
+    out.name = name_of_component(component, shadowed);
+    if (out.name.size() > kMaxNameBytes) out.name = long_name(component);
+    if (entry.row.empty()) {
+      out.attributes = implied_attributes(*bucket, key, defaults_);
+    } else {
+      const objects::VersionRow row = co_await or_return(objects::decode_version(entry.row));
+      out.attributes = attributes_of(row, is_directory, defaults_);
+    }
+    overlay(out.attributes, key);
+    page.entries.push_back(std::move(out));
+  }
+  if (!all.empty()) page.cursor = all.back().name;
+  co_return page;
+}
+
+Task<Result<Volume::DirectoryFacts>> Volume::own_row(std::string key) {
+  if (const auto known = directories_.find(key); known != directories_.end()) co_return known->second;
+  std::string name = key;
+  if (!name.empty()) name.pop_back();
+  Found found = co_await or_return(find_key(name, false));
+  if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
+  if (found.implied && !key.empty()) {
+    objects::PosixAttributes posix;
+    posix.inode = found.attributes.inode;
+    posix.kind = objects::FileKind::kDirectory;
+    posix.mode = found.attributes.mode;
+    posix.uid = found.attributes.uid;
+    posix.gid = found.attributes.gid;
+    posix.mtime_ns = posix.ctime_ns = posix.atime_ns = base::to_nanoseconds(found.attributes.modified);
+    Change change{.kind = FileCommand::kChangeAttributes};
+    change.target.key = key;
+    change.encode = [posix](const FileTarget& to) {
+      AttributesPayload payload;
+      payload.target = to;
+      payload.implied = posix;
+      return encode(payload);
+    };
+    co_await or_return(run(std::move(change)));
+  }
+  const DirectoryFacts facts{found.attributes.mode, found.attributes.gid};
+  if (directories_.size() >= kMaxKnownDirectories) directories_.clear();
+  directories_.insert_or_assign(std::move(key), facts);
+  co_return facts;
+}
+
+void Volume::forget_directories(const std::string& prefix) {
+  std::erase_if(directories_, [&](const auto& known) { return known.first.starts_with(prefix); });
+}
+
+void Volume::touch(const std::string& key) {
+  touched_[key] = runtime_.wall_now();
+  if (publishing_times_) return;
+  publishing_times_ = true;
+  if (!gate_.spawn(publish_times())) publishing_times_ = false;
+}
+
+// The times of a directory that changes often are committed once a second, not once a file.
+Task<void> Volume::publish_times() {
+  const MonotonicTime due = runtime_.now() + kDirectoryTimesDelay;
+  while (runtime_.now() < due && !gate_.closed()) co_await async::sleep_for(runtime_, Milliseconds(50));
+  publishing_times_ = false;
+  const auto touched = std::exchange(touched_, {});
+  for (const auto& [key, time] : touched) static_cast<void>(co_await publish_times_of(key, time));
+}
+
+Task<Result<void>> Volume::publish_times_of(std::string key, WallTime time) {
+  if (key.empty()) {  // the root's times are not kept: it has no row
+    co_return {};
+  }
+  Change change{.kind = FileCommand::kChangeAttributes};
+  change.target.key = std::move(key);
+  change.encode = [time](const FileTarget& to) {
+    AttributesPayload payload;
+    payload.target = to;
+    payload.posix.mtime_ns = payload.posix.ctime_ns = base::to_nanoseconds(time);
+    return encode(payload);
+  };
+  auto done = co_await run(std::move(change));
+  if (!done && done.error().code() != ErrorCode::kNoSuchKey) co_return std::unexpected(done.error());
+  co_return {};
+}
+
+Task<Result<void>> Volume::sync_directory(FileRef directory) {
+  const Found found = co_await or_return(resolve(std::move(directory)));
+  const auto touched = touched_.find(found.key);
+  if (touched == touched_.end()) co_return {};
+  const WallTime time = touched->second;
+  touched_.erase(touched);
+  co_return co_await publish_times_of(found.key, time);
+}
+
+Task<Result<void>> Volume::remove_directory(std::string directory, std::string name) {
+  const PathKey parent = co_await or_return(key_of_path(directory));
+  std::string path = directory.empty() ? name : directory + "/" + name;
+  Found found = co_await or_return(find(std::move(path)));
+  if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
+  if (found.implied) co_return fail(ErrorCode::kDirectoryNotEmpty);
+  co_await or_return(own_row(directory_prefix(parent.key)));
+  touched_.erase(found.key);
+  Change change{.kind = FileCommand::kRemoveDirectory};
+  change.target.key = found.key;
+  change.locked_prefixes.push_back(found.key);
+  change.encode = [](const FileTarget& to) { return encode(to); };
+  co_await or_return(run(std::move(change)));
+  forget_directories(found.key);
+  touch(directory_prefix(parent.key));
+  co_return {};
+}
+
+Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, RenameMode mode) {
+  bool more = true;
+  while (more) {
+    Change change{.kind = FileCommand::kRenameDirectory};
+    change.target.key = from.key;
+    change.locked_prefixes = {from.key, to_key};
+    change.encode = [to_key, mode](const FileTarget& to) {
+      RenamePayload payload;
+      payload.target = to;
+      payload.to_key = to_key;
+      payload.mode = mode;
+      return encode(payload);
+    };
+    const FileOutcome outcome = co_await or_return(run(std::move(change)));
+    more = outcome.more;
+  }
+  forget_directories(from.key);
+  forget_directories(to_key);
+  std::vector<std::pair<std::string, InodeId>> moved;
+  for (const auto& [key, inode] : open_keys_)
+    if (key.starts_with(from.key)) moved.emplace_back(key, inode);
+  for (const auto& [key, inode] : moved) {
+    open_keys_.erase(key);
+    const std::string now = to_key + key.substr(from.key.size());
+    open_keys_.insert_or_assign(now, inode);
+    if (const OpenInodeRef open = open_inode(inode)) open->key = now;
+  }
+  std::erase_if(touched_, [&](const auto& each) { return each.first.starts_with(from.key); });
+  co_return {};
+}
+
+}  // namespace flashstor::files

@@ -1,0 +1,303 @@
+#include "engine/files/names.h"
+#include "engine/files/open_file.h"
+#include "engine/files/plan_support.h"
+#include "engine/files/volume.h"
+
+namespace flashstor::files {
+namespace {
+
+std::string join(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+// The key for a name to be made: one that a shadowed or overlong name cannot give.
+Result<std::string> new_key(const std::string& directory, const std::string& name) {
+  if (name.size() > kMaxNameBytes) return fail(ErrorCode::kNameTooLong);
+  auto place = key_of_path(join(directory, name));
+  if (!place) {
+    if (place.error().code() == ErrorCode::kNotFound)
+      return fail(ErrorCode::kInvalidArgument,
+                  "names that begin with % belong to keys that POSIX cannot hold");
+    return std::unexpected(place.error());
+  }
+  if (place->shadowed_file)
+    return fail(ErrorCode::kInvalidArgument, "names ending in %file are given by the mount");
+  return place->key;
+}
+
+}  // namespace
+
+Task<Result<Attributes>> Volume::make(std::string directory, std::string name, NewFile file) {
+  std::string key = co_await or_return(new_key(directory, name));
+  const PathKey parent = co_await or_return(key_of_path(directory));
+  const std::string parent_key = directory_prefix(parent.key);
+  const DirectoryFacts facts = co_await or_return(own_row(parent_key));
+  if (file.target.size() > kMaxTargetBytes) co_return fail(ErrorCode::kNameTooLong);
+
+  objects::PosixAttributes posix;
+  posix.kind = stored_kind(file.kind);
+  posix.mode = file.mode & 07777U;
+  posix.uid = file.caller.uid;
+  posix.gid = file.caller.gid;
+  posix.rdev = file.device;
+  posix.symlink_target = std::move(file.target);
+  posix.mtime_ns = posix.ctime_ns = posix.atime_ns = base::to_nanoseconds(runtime_.wall_now());
+  if ((facts.mode & 02000U) != 0) {  // set-group-id directories hand their group down (mkdir(2))
+    posix.gid = facts.gid;
+    if (file.kind == Kind::kDirectory) posix.mode |= 02000U;
+  }
+  const bool is_directory = file.kind == Kind::kDirectory;
+  if (is_directory) key.push_back('/');
+  if (key.size() > limits::kMaxKeyBytes) co_return fail(ErrorCode::kNameTooLong);
+
+  Change change{.kind = FileCommand::kMake};
+  change.target.key = key;
+  std::string plain = key;
+  if (is_directory) plain.pop_back();
+  change.locked_keys.push_back(plain);
+  change.locked_prefixes.push_back(plain + "/");
+  change.encode = [posix](const FileTarget& to) {
+    MakePayload payload;
+    payload.target = to;
+    payload.posix = posix;
+    return encode(payload);
+  };
+  const FileOutcome outcome = co_await or_return(run(std::move(change)));
+  touch(parent_key);
+  const objects::VersionRow row = co_await or_return(objects::decode_version(outcome.row));
+  if (is_directory) directories_.insert_or_assign(key, DirectoryFacts{posix.mode, posix.gid});
+  co_return attributes_of(row, is_directory, defaults_);
+}
+
+Task<Result<VolumeApi::Created>> Volume::create(std::string directory, std::string name, NewFile file,
+                                                OpenMode mode, bool exclusive) {
+  file.kind = Kind::kFile;
+  auto made = co_await make(directory, name, std::move(file));
+  if (!made && (exclusive || made.error().code() != ErrorCode::kExists))
+    co_return std::unexpected(made.error());
+  Created created;
+  FileRef ref{join(directory, name), {}};
+  if (made) mode.truncate = false;
+  created.file = co_await or_return(open(std::move(ref), mode));
+  created.attributes = created.file->attributes();
+  co_return created;
+}
+
+Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode mode) {
+  OpenInodeRef inode = open_inode(file.inode);
+  if (inode) {
+    ++inode->opens;
+  } else {
+    Found found = co_await or_return(resolve(std::move(file)));
+    if (found.directory) co_return fail(ErrorCode::kIsDirectory);
+    inode = co_await or_return(take_open(std::move(found)));
+  }
+  auto opened = std::make_unique<OpenFile>(*this, inode, mode);
+  if (mode.truncate && inode->size > 0) {
+    auto cut = co_await set_size(inode, 0);
+    if (!cut) {
+      static_cast<void>(co_await let_go(inode));
+      co_return std::unexpected(cut.error());
+    }
+  }
+  co_return std::move(opened);
+}
+
+Task<Result<std::string>> Volume::read_link(FileRef file) {
+  const Found found = co_await or_return(resolve(std::move(file)));
+  if (found.attributes.kind != Kind::kSymlink) co_return fail(ErrorCode::kInvalidArgument);
+  co_return posix_of(found.row, false, defaults_).symlink_target;
+}
+
+Task<Result<void>> Volume::remove(std::string directory, std::string name) {
+  const PathKey parent = co_await or_return(key_of_path(directory));
+  const std::string parent_key = directory_prefix(parent.key);
+  Found found = co_await or_return(find(join(directory, name)));
+  if (found.directory) co_return fail(ErrorCode::kIsDirectory);
+  co_await or_return(own_row(parent_key));
+  const OpenInodeRef open = open_inode(found.attributes.inode);
+  const std::uint32_t set =
+      store_.cluster().set_for((co_await or_return(bucket()))->id, found.key).info().index;
+  if (open) co_await open->publish_turn.acquire();
+  for (int tries = 0;; ++tries) {
+    std::vector<std::string> links;
+    if (found.attributes.links > 1) {
+      auto names = co_await names_of(set, found.attributes.inode);
+      if (names) links = std::move(*names);
+    }
+    Change change{.kind = FileCommand::kRemove};
+    change.target.key = found.key;
+    change.target.inode = found.attributes.inode;
+    change.locked_keys = links;
+    const bool keep = open != nullptr;
+    change.encode = [keep, links](const FileTarget& to) {
+      RemovePayload payload;
+      payload.target = to;
+      payload.keep_orphan = keep;
+      payload.links = links;
+      return encode(payload);
+    };
+    auto done = co_await run(std::move(change));
+    if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (open && done) {
+      open_keys_.erase(found.key);
+      if (!done->orphan.empty()) {
+        open->orphan = true;
+        open->key = open->inode.to_text();
+      } else {
+        std::erase(links, found.key);
+        open->gone = links.empty();
+        if (!links.empty()) {
+          open->key = links.front();
+          open_keys_.insert_or_assign(open->key, open->inode);
+        }
+      }
+    }
+    if (open) open->publish_turn.release();
+    if (!done) co_return std::unexpected(done.error());
+    break;
+  }
+  touch(parent_key);
+  co_return {};
+}
+
+Task<Result<void>> Volume::rename(std::string directory, std::string name, std::string to_directory,
+                                  std::string to_name, RenameMode mode) {
+  const PathKey parent = co_await or_return(key_of_path(directory));
+  const PathKey to_parent = co_await or_return(key_of_path(to_directory));
+  const std::string to_key = co_await or_return(new_key(to_directory, to_name));
+  Found from = co_await or_return(find(join(directory, name)));
+  co_await or_return(own_row(directory_prefix(parent.key)));
+  co_await or_return(own_row(directory_prefix(to_parent.key)));
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  cluster::ClusterApi& sets = store_.cluster();
+  if (from.directory) {
+    const std::string to = to_key + "/";
+    if (to == from.key) co_return {};
+    if (to.starts_with(from.key)) co_return fail(ErrorCode::kInvalidArgument, "into itself");
+    if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kInvalidArgument, "exchange of directories");
+    if (sets.set_count() > 1) co_return fail(ErrorCode::kCrossDevice, "over several sets");
+    co_await or_return(sync_all());
+    co_await or_return(rename_directory(from, to, mode));
+  } else {
+    if (to_key == from.key) co_return {};
+    if (sets.set_for(bucket->id, from.key).info().index != sets.set_for(bucket->id, to_key).info().index)
+      co_return fail(ErrorCode::kCrossDevice, "over several sets");
+    co_await or_return(rename_file(std::move(from), to_key, mode));
+  }
+  touch(directory_prefix(parent.key));
+  touch(directory_prefix(to_parent.key));
+  co_return {};
+}
+
+Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMode mode) {
+  const OpenInodeRef moving = open_inode(from.attributes.inode);
+  OpenInodeRef replaced;
+  std::vector<std::string> links;
+  if (const auto there = co_await find_key(to_key, false); there && !there->directory) {
+    replaced = open_inode(there->attributes.inode);
+    if (there->attributes.links > 1) {
+      const std::uint32_t set =
+          store_.cluster().set_for((co_await or_return(bucket()))->id, to_key).info().index;
+      auto names = co_await or_return(names_of(set, there->attributes.inode));
+      links.insert(links.end(), names.begin(), names.end());
+    }
+  }
+  if (from.attributes.links > 1) {
+    const std::uint32_t set =
+        store_.cluster().set_for((co_await or_return(bucket()))->id, from.key).info().index;
+    auto names = co_await or_return(names_of(set, from.attributes.inode));
+    links.insert(links.end(), names.begin(), names.end());
+  }
+  if (replaced == moving) replaced = nullptr;
+  // What is written must not be published under a name that is just moving.
+  if (moving) co_await moving->publish_turn.acquire();
+  if (replaced) co_await replaced->publish_turn.acquire();
+  Change change{.kind = FileCommand::kRename};
+  change.target.key = from.key;
+  change.target.inode = from.attributes.inode;
+  change.locked_keys = links;
+  change.locked_keys.push_back(to_key);
+  change.locked_prefixes.push_back(to_key + "/");
+  const bool keep = replaced != nullptr;
+  change.encode = [to_key, mode, keep](const FileTarget& to) {
+    RenamePayload payload;
+    payload.target = to;
+    payload.to_key = to_key;
+    payload.mode = mode;
+    payload.keep_orphan = keep;
+    return encode(payload);
+  };
+  auto done = co_await run(std::move(change));
+  if (done) {
+    if (replaced && mode != RenameMode::kExchange) {
+      replaced->orphan = !done->orphan.empty();
+      replaced->gone = done->orphan.empty();
+      if (replaced->orphan) replaced->key = replaced->inode.to_text();
+      open_keys_.erase(to_key);
+    }
+    if (replaced && mode == RenameMode::kExchange) {
+      replaced->key = from.key;
+      open_keys_.insert_or_assign(from.key, replaced->inode);
+    } else {
+      open_keys_.erase(from.key);
+    }
+    if (moving) {
+      moving->key = to_key;
+      open_keys_.insert_or_assign(to_key, moving->inode);
+      if (auto row = objects::decode_version(done->row); row && mode != RenameMode::kExchange)
+        moving->committed(std::move(*row));
+    }
+  }
+  if (replaced) replaced->publish_turn.release();
+  if (moving) moving->publish_turn.release();
+  if (!done) co_return std::unexpected(done.error());
+  co_return {};
+}
+
+Task<Result<Attributes>> Volume::link(FileRef file, std::string to_directory, std::string to_name) {
+  const std::string to_key = co_await or_return(new_key(to_directory, to_name));
+  const PathKey to_parent = co_await or_return(key_of_path(to_directory));
+  co_await or_return(own_row(directory_prefix(to_parent.key)));
+  Found found = co_await or_return(resolve(file));
+  if (found.directory) co_return fail(ErrorCode::kNotPermitted);
+  const OpenInodeRef open = open_inode(found.attributes.inode);
+  if (open && (open->orphan || open->gone)) co_return fail(ErrorCode::kNoSuchKey);
+  if (open) co_await or_return(publish(open));
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  cluster::ClusterApi& sets = store_.cluster();
+  const std::uint32_t set = sets.set_for(bucket->id, found.key).info().index;
+  if (set != sets.set_for(bucket->id, to_key).info().index)
+    co_return fail(ErrorCode::kCrossDevice, "over several sets");
+  for (int tries = 0;; ++tries) {
+    auto links = co_await or_return(names_of(set, found.attributes.inode));
+    if (links.empty()) links.push_back(found.key);
+    Change change{.kind = FileCommand::kLink};
+    change.target.key = found.key;
+    change.target.inode = found.attributes.inode;
+    change.locked_keys = links;
+    change.locked_keys.push_back(to_key);
+    change.locked_prefixes.push_back(to_key + "/");
+    const std::int64_t now_ns = base::to_nanoseconds(runtime_.wall_now());
+    change.encode = [to_key, links, now_ns](const FileTarget& to) {
+      LinkPayload payload;
+      payload.target = to;
+      payload.to_key = to_key;
+      payload.links = links;
+      payload.now_ns = now_ns;
+      return encode(payload);
+    };
+    auto done = co_await run(std::move(change));
+    if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (!done) co_return std::unexpected(done.error());
+    touch(directory_prefix(to_parent.key));
+    objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
+    if (open) {  // the row of the name that is open has the new count of links
+      open->row.attributes.posix = row.attributes.posix;
+      co_return open->attributes(defaults_);
+    }
+    co_return attributes_of(row, false, defaults_);
+  }
+}
+
+}  // namespace flashstor::files
