@@ -7,6 +7,8 @@
 /// What bounds a set, in one place.
 namespace flashstor::cluster::limits {
 
+/// Drives of a deployment.
+inline constexpr std::size_t kMaxDrives = 1024;
 /// Synced batches under way to one drive; what comes meanwhile is gathered into the next.
 inline constexpr std::size_t kMaxAppendsInFlight = 2;
 /// Time-outs of the consensus core where all members live in one process.

@@ -104,7 +104,10 @@ void ErasureSet::publish() {
   const std::uint32_t open = open_slots();
   open_mask_.store(open);
   const auto leader = group_.leader();
-  const std::uint32_t quorum = needed_for({});
+  const std::uint8_t m = parts_.info.default_parity;
+  const std::uint32_t quorum =
+      write_quorum(parts_.info.drives,
+                   {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
   can_write_.store(leader.has_value() && std::popcount(open) >= static_cast<int>(quorum) && !closing_.load());
   int reader = -1;
   if (leader) {

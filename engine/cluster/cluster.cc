@@ -1,0 +1,122 @@
+#include "engine/cluster/cluster.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/placement.h"
+
+namespace flashstor::cluster {
+namespace {
+
+struct OpenedDrive {
+  std::unique_ptr<storage::StorageApi> drive;
+  storage::DriveInfo info;
+};
+
+Task<OpenedDrive> open_one(const ClusterOptions* options, const PlacedDrive* placed) {
+  OpenedDrive out;
+  out.info.path = placed->path;
+  out.info.drive_id = placed->format.drive_id;
+  out.info.deployment_id = placed->format.deployment_id;
+  out.info.set = placed->set;
+  out.info.slot = placed->slot;
+  out.info.state = placed->state;
+  out.info.error = placed->words;
+  if (!placed->usable) co_return out;
+  auto drive = co_await async::offload(*options->pool,
+                                       [options, placed] { return options->open_drive(placed->path); });
+  if (drive) {
+    out.drive = std::move(*drive);
+  } else {
+    out.info.state = storage::DriveInfo::State::kFailed;
+    out.info.error = drive.error().describe();
+  }
+  co_return out;
+}
+
+Task<Result<void>> open_set(ErasureSet* set) { co_return co_await set->open(); }
+Task<bool> close_set(ErasureSet* set) {
+  co_await set->close();
+  co_return true;
+}
+
+// Why a set cannot start, with every drive that is to blame.
+std::string complaint(const std::vector<OpenedDrive>& drives, std::uint32_t set) {
+  std::string words = fmt::format("set {} cannot start:", set + 1);
+  for (const OpenedDrive& drive : drives)
+    if (drive.drive == nullptr) words += fmt::format(" {} ({});", drive.info.path, drive.info.error);
+  words.pop_back();
+  return words;
+}
+
+SetInfo info_of(const ClusterOptions& options, std::uint32_t index, std::uint32_t drives) {
+  SetInfo info{.index = index, .drives = drives};
+  info.default_parity = default_parity(drives);
+  if (options.standard_parity != ClusterOptions::kDefaultParity)
+    info.default_parity =
+        static_cast<std::uint8_t>(std::min<std::uint32_t>(options.standard_parity, drives / 2));
+  info.reduced_parity = static_cast<std::uint8_t>(std::min<std::uint32_t>(info.default_parity, 1));
+  return info;
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
+  FLASHSTOR_CHECK(!options.loops.empty() && options.pool != nullptr && options.io != nullptr);
+  Random& random = Runtime::current()->random();
+  auto layout = co_await async::offload(
+      *options.pool, [&options, &random] { return lay_out_drives(*options.io, options.drives, random); });
+  if (!layout) co_return std::unexpected(std::move(layout).error());
+  const auto sets = static_cast<std::uint32_t>(layout->drives.size() / layout->set_drives);
+  std::unique_ptr<Cluster> cluster(
+      new Cluster(layout->deployment_id, sets));  // NOLINT(modernize-make-unique): the constructor is private
+  cluster->first_start_ = layout->first_start;
+
+  std::vector<Task<OpenedDrive>> opening;
+  for (const PlacedDrive& drive : layout->drives) opening.push_back(open_one(&options, &drive));
+  auto opened = co_await async::gather(std::move(opening));
+  Result<void> trouble;
+  for (std::uint32_t index = 0; index < sets; ++index) {
+    const auto first = opened.begin() + index * layout->set_drives;
+    std::vector<OpenedDrive> drives(std::make_move_iterator(first),
+                                    std::make_move_iterator(first + layout->set_drives));
+    SetParts parts;
+    parts.info = info_of(options, index, layout->set_drives);
+    parts.home = options.loops[index % options.loops.size()];
+    parts.pool = options.pool;
+    parts.registry = options.registry;
+    std::uint32_t standing = 0;
+    for (const OpenedDrive& drive : drives) standing += drive.drive != nullptr ? 1 : 0;
+    const std::uint32_t majority = layout->set_drives / 2 + 1;
+    if (standing < layout->set_drives - majority + 1 && trouble)
+      trouble = fail(ErrorCode::kReadQuorum, complaint(drives, index));
+    for (OpenedDrive& drive : drives) {
+      parts.drives.push_back(std::move(drive.drive));
+      parts.described.push_back(std::move(drive.info));
+    }
+    cluster->sets_.push_back(std::make_unique<ErasureSet>(std::move(parts)));
+  }
+  std::vector<Task<Result<void>>> starting;
+  for (const auto& set : cluster->sets_) starting.push_back(open_set(set.get()));
+  for (auto& started : co_await async::gather(std::move(starting)))
+    if (!started && trouble) trouble = std::move(started);
+  if (trouble) co_return cluster;
+  co_await cluster->close();
+  co_return std::unexpected(std::move(trouble).error());
+}
+
+Task<void> Cluster::close() {
+  std::vector<Task<bool>> closing;
+  for (const auto& set : sets_) closing.push_back(close_set(set.get()));
+  co_await async::gather(std::move(closing));
+}
+
+std::vector<SetStatus> Cluster::status() const {
+  std::vector<SetStatus> out;
+  for (const auto& set : sets_) out.push_back(set->status());
+  return out;
+}
+
+}  // namespace flashstor::cluster

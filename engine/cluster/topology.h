@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+
+/// Which drives there are and how they form sets.
+namespace flashstor::cluster {
+
+/// Expands `{a...b}` in drive arguments: `/data{1...4}`, `/mnt/{01...12}/disk{1...2}`. Numbers keep the
+/// width of the first one. Paths lose trailing slashes.
+/// Errors: kInvalidArgument in words (a bad or empty range, more than kMaxDrives, one path twice, none at
+/// all), kNotImplemented for drives on other nodes (`http://…`).
+[[nodiscard]] Result<std::vector<std::string>> expand_drives(const std::vector<std::string>& arguments);
+
+/// Drives of each set for `drives` drives on one node: the largest divisor of at most kMaxDrivesPerSet.
+/// Errors: kInvalidArgument when only sets of one drive would do (a prime above 16).
+[[nodiscard]] Result<std::uint32_t> set_size(std::size_t drives);
+
+}  // namespace flashstor::cluster
