@@ -77,10 +77,16 @@ void add_all_commands(CommandSet& commands) {
   add_alias_commands(commands);
   add_bucket_commands(commands);
   add_list_commands(commands);
+  add_find_commands(commands);
   add_copy_commands(commands);
+  add_mirror_commands(commands);
   add_remove_commands(commands);
   add_stream_commands(commands);
+  add_stat_commands(commands);
+  add_share_commands(commands);
+  add_tag_commands(commands);
   add_mount_commands(commands);
+  add_ping_command(commands);
   add_admin_commands(commands);
   add_completion_command(commands);
 }

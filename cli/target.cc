@@ -7,9 +7,12 @@
 namespace flashstor::cli {
 
 std::string Target::child(std::string_view name) const {
-  if (remote && bucket.empty()) return fmt::format("{}/{}", alias, name);
-  if (remote) return fmt::format("{}/{}/{}", alias, bucket, name);
-  return path.ends_with('/') || path.empty() ? path + std::string(name) : path + "/" + std::string(name);
+  if (!remote)
+    return path.ends_with('/') || path.empty() ? path + std::string(name) : fmt::format("{}/{}", path, name);
+  std::string parent = alias;
+  if (!bucket.empty()) parent += "/" + bucket;
+  if (!key.empty()) parent += "/" + key;
+  return parent.ends_with('/') ? parent + std::string(name) : fmt::format("{}/{}", parent, name);
 }
 
 Target parse_target(std::string_view text, const AliasBook& book) {

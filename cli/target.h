@@ -17,7 +17,7 @@ struct Target {
   std::string key;
   std::string path;  ///< Local only.
 
-  /// ALIAS/BUCKET/`key`, or the local path with `name` below it.
+  /// `name` below it, as a user would type it.
   [[nodiscard]] std::string child(std::string_view name) const;
 };
 
