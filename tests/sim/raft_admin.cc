@@ -60,13 +60,7 @@ void RaftWorld::release_muted() {
     if (member.must_stand_by) {
       const Member* leader = current_leader(/*ready=*/true);
       const bool demoted = leader != nullptr && !leader->applied_membership.is_voter(member.id);
-      if (!demoted) {
-        const bool was = member.must_stand_by;
-        member.must_stand_by = false;
-        if (told_enough(member) && !member.must_stand_by) member.core->set_muted(false);
-        if (member.core->muted()) member.must_stand_by = was;
-        continue;
-      }
+      if (!demoted) continue;
       PROBE("released-as-standby");
       member.must_stand_by = false;
       for (Member& peer : members_) peer.recorded[member.id - 1] = {.life = member.life};

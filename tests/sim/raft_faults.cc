@@ -21,6 +21,7 @@ void RaftWorld::draw_plan() {
   plan_.slow_syncs = chance(250);
   plan_.membership = plan_.lying_drive || plan_.compaction || chance(250);
   plan_.hits_leaders = chance(500);
+  plan_.asks_after_crash = plan_.lying_drive || chance(300);
   plan_.fault_every_ns = kTimeout / 10 * static_cast<std::int64_t>(1 + below(10));
   plan_.client_every_ns = kTimeout / 100 * static_cast<std::int64_t>(1 + below(20));
   plan_.faults_end_ns = kTimeout * static_cast<std::int64_t>(3 + below(5));
@@ -137,9 +138,6 @@ bool RaftWorld::may_lie(const Member& member) const {
 }
 
 void RaftWorld::crash(Member& member, bool want_lie) {
-  const bool outstanding =
-      std::any_of(members_.begin(), members_.end(), [](const Member& one) { return one.must_stand_by; });
-  if (outstanding) return;  // one liar at a time, and nobody else goes before it was dealt with
   const bool lies = want_lie && may_lie(member);
   member.up = false;
   member.drive.crash();
@@ -147,10 +145,9 @@ void RaftWorld::crash(Member& member, bool want_lie) {
   if (lies && member.drive.lie(1 + below(5)) != 0) {
     PROBE("drive-lied");
     lied_ = true;
-    member.must_stand_by = true;  // for now: nobody else crashes until the others were asked
     note(member, "lied");
     start(member);
-    release_muted();
+    release_muted();  // all others are there to be asked
     return;
   }
   const std::int64_t away = chance(500) ? kTimeout / 50 : 3 * kTimeout;

@@ -76,7 +76,7 @@ void RaftWorld::start(Member& member) {
   member.applied_membership = at.membership;
   member.applied_membership_index = at.membership_index;
   member.core = std::make_unique<Raft>(options, member.drive.restore(chance(500)), random_, clock_of(member));
-  member.core->set_muted(true);  // until the others have said what they recorded
+  member.core->set_muted(plan_.asks_after_crash);
   note(member, "start", member.life);
   schedule(1 + static_cast<std::int64_t>(below(kTimeout / 10)),
            {.kind = Kind::kTick, .member = member.id, .life = member.life});
@@ -246,12 +246,14 @@ void RaftWorld::send(Member& member, Message message) {
       slots_.emplace_back();
     }
     const MemberId to = message.to;
+    const bool from_before = i > 0 && chance(20);  // a copy from before the set was recovered
     slots_[slot].life = member.life;
     if (i + 1 < fate.copies) {
       slots_[slot].message = message;
     } else {
       slots_[slot].message = std::move(message);
     }
+    if (from_before) --slots_[slot].message.generation;
     schedule(fate.delay_ns[static_cast<std::size_t>(i)],
              {.kind = Kind::kDeliver, .member = to, .value = slot});
   }

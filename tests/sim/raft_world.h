@@ -27,6 +27,7 @@ struct RaftPlan {
   bool slow_syncs = false;
   bool membership = false;
   bool hits_leaders = false;
+  bool asks_after_crash = false;  ///< A member that restarts is muted until peers said what they recorded.
   std::int64_t fault_every_ns = 0;
   std::int64_t client_every_ns = 0;
   std::int64_t faults_end_ns = 0;
