@@ -4,9 +4,9 @@
 
 #include <charconv>
 
-#include "engine/base/hex.h"
 #include "s3d/auth/auth_error.h"
 #include "s3d/auth/canonical.h"
+#include "s3d/http/percent.h"
 
 namespace flashstor::s3d {
 namespace {
@@ -169,10 +169,13 @@ std::optional<PayloadCover> parse_payload_hash(std::string_view text) {
   if (text == "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
     return PayloadCover{PayloadKind::kStreamingUnsignedTrailer, {}};
   if (text.size() != 64) return std::nullopt;
-  const auto bytes = base::from_hex(text);
-  if (!bytes) return std::nullopt;
   PayloadCover cover{PayloadKind::kHash, {}};
-  for (std::size_t i = 0; i < cover.hash.size(); ++i) cover.hash[i] = static_cast<std::uint8_t>((*bytes)[i]);
+  for (std::size_t i = 0; i < cover.hash.size(); ++i) {
+    const int high = hex_digit(text[2 * i]);
+    const int low = hex_digit(text[2 * i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    cover.hash[i] = static_cast<std::uint8_t>(high * 16 + low);
+  }
   return cover;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "s3d/http/limits.h"
+#include "s3d/http/percent.h"
 
 namespace flashstor::s3d {
 namespace {
@@ -100,13 +101,6 @@ ParseFailure failure_of(const error_code& ec) {
   return malformed("header field");
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 std::optional<ParseFailure> split_query(Request::Parts& parts, Arena& arena) {
   if (parts.raw_query.empty()) return std::nullopt;
   std::pmr::vector<QueryParam> params(&arena);
@@ -161,27 +155,6 @@ std::optional<ParseFailure> split_target(Request::Parts& parts, Arena& arena) {
 }
 
 }  // namespace
-
-std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space, Arena& arena) {
-  if (text.find_first_of(plus_is_space ? "%+" : "%") == std::string_view::npos) return text;
-  auto* out = static_cast<char*>(arena.allocate(text.size(), 1));
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '%') {
-      if (i + 2 >= text.size()) return std::nullopt;
-      const int high = hex_digit(text[i + 1]);
-      const int low = hex_digit(text[i + 2]);
-      if (high < 0 || low < 0) return std::nullopt;
-      c = static_cast<char>(high * 16 + low);
-      i += 2;
-    } else if (c == '+' && plus_is_space) {
-      c = ' ';
-    }
-    out[size++] = c;
-  }
-  return std::string_view(out, size);
-}
 
 std::expected<std::size_t, ParseFailure> HeaderScan::find_end(std::string_view bytes) {
   for (;;) {

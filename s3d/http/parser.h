@@ -35,10 +35,6 @@ class HeaderScan {
 /// Source: RFC 9112; Boost.Beast's basic_parser does the grammar.
 std::expected<Request::Parts, ParseFailure> parse_request(std::string_view block, Arena& arena);
 
-/// Percent-decodes into `arena` (no copy when there is nothing to decode). Nothing when a '%' is not followed
-/// by two hex digits.
-std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space, Arena& arena);
-
 /// Takes RFC 9112 chunked framing off a stream of bytes.
 class ChunkedDecoder {
  public:

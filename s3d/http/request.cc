@@ -3,15 +3,6 @@
 #include <algorithm>
 
 namespace flashstor::s3d {
-namespace {
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-}  // namespace
-
-bool equal_ignoring_case(std::string_view left, std::string_view right) {
-  return left.size() == right.size() && std::equal(left.begin(), left.end(), right.begin(),
-                                                   [](char a, char b) { return lower(a) == lower(b); });
-}
-
 const QueryParam* Request::find_query(std::string_view name) const {
   const auto found = std::ranges::find(parts_.query, name, &QueryParam::name);
   return found == parts_.query.end() ? nullptr : &*found;

@@ -25,7 +25,15 @@ struct QueryParam {
 };
 
 /// True when both are the same but for ASCII case.
-[[nodiscard]] bool equal_ignoring_case(std::string_view left, std::string_view right);
+[[nodiscard]] inline bool equal_ignoring_case(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (left[i] == right[i]) continue;
+    const auto letter = static_cast<unsigned char>(left[i] | 0x20);
+    if (letter != static_cast<unsigned char>(right[i] | 0x20) || letter < 'a' || letter > 'z') return false;
+  }
+  return true;
+}
 
 /// A parsed HTTP/1.x request. Every view points into the arena of the connection and is good until the
 /// request was answered (until `HttpHandler::handle` ends): what must live longer is copied.
