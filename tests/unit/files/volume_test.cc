@@ -1,0 +1,387 @@
+#include "engine/files/volume.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/async/uv_runtime.h"
+#include "engine/objects/commands.h"
+#include "tests/support/fake_set.h"
+
+namespace flashstor::files {
+namespace {
+
+class VolumeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    objects::register_object_commands(registry_);
+    register_file_commands(registry_);
+    cluster_ = std::make_unique<flashstor::testing::FakeCluster>(registry_);
+    store_ = std::make_unique<objects::ObjectStore>(*cluster_, epoch_, random_);
+    run([](objects::ObjectStore* store) -> Task<Result<void>> {
+      objects::CreateBucketRequest request;
+      request.name = "bucket";
+      request.owner = "root";
+      co_await or_return(store->create_bucket(std::move(request)));
+      co_return {};
+    }(store_.get()));
+    open();
+  }
+  void TearDown() override {
+    run([](VolumeTest* self) -> Task<Result<void>> {
+      if (self->volume_) co_await or_return(self->volume_->close());
+      co_await self->store_->close();
+      co_return {};
+    }(this));
+  }
+  void open() { volume_ = *runtime_.run_until(Volume::open(*store_, "bucket", {}, runtime_)); }
+  template <class T>
+  T get(Task<Result<T>> task) {
+    auto result = runtime_.run_until(std::move(task));
+    EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().describe());
+    if constexpr (!std::is_void_v<T>) return result ? std::move(*result) : T{};
+  }
+  void run(Task<Result<void>> task) { get(std::move(task)); }
+  template <class T>
+  ErrorCode error(Task<Result<T>> task) {
+    auto result = runtime_.run_until(std::move(task));
+    EXPECT_FALSE(result.has_value());
+    return result ? ErrorCode::kInternal : result.error().code();
+  }
+
+  std::unique_ptr<OpenFileApi> create(const std::string& directory, const std::string& name) {
+    OpenMode mode;
+    mode.write = true;
+    return std::move(get(volume_->create(directory, name, {}, mode, true)).file);
+  }
+  void write(OpenFileApi& file, std::uint64_t offset, const std::string& text) {
+    get(file.write(offset, BufferChain(Buffer::copy_of(text))));
+  }
+  std::string read(OpenFileApi& file, std::uint64_t offset = 0, std::size_t size = 1 << 20) {
+    return std::string(get(file.read(offset, size)).flatten().view());
+  }
+  void put_file(const std::string& directory, const std::string& name, const std::string& text) {
+    const auto file = create(directory, name);
+    write(*file, 0, text);
+    get(file->flush());
+    get(file->release());
+  }
+  std::string read_file(const std::string& path) {
+    const auto file = get(volume_->open({path, {}}, {}));
+    if (!file) return "(cannot open)";
+    std::string text = read(*file);
+    get(file->release());
+    return text;
+  }
+  /// The object as S3 has it.
+  std::string object(const std::string& key) {
+    return get([](objects::ObjectStore* store, std::string name) -> Task<Result<std::string>> {
+      auto got = co_await or_return(store->get_object({.bucket = "bucket", .key = std::move(name)}));
+      std::string text;
+      while (true) {
+        const BufferChain part = co_await or_return(got.reader->next());
+        if (part.empty()) break;
+        text.append(part.flatten().view());
+      }
+      co_return text;
+    }(store_.get(), key));
+  }
+  void put_object(const std::string& key, const std::string& text) {
+    run([](objects::ObjectStore* store, std::string name, std::string bytes) -> Task<Result<void>> {
+      objects::BufferSource source(Buffer::copy_of(bytes));
+      objects::PutRequest request;
+      request.bucket = "bucket";
+      request.key = std::move(name);
+      request.body = &source;
+      co_await or_return(store->put_object(std::move(request)));
+      co_return {};
+    }(store_.get(), key, text));
+  }
+  std::vector<std::string> names(const std::string& directory, std::size_t limit = 100) {
+    std::vector<std::string> out;
+    std::string cursor;
+    while (true) {
+      const DirectoryPage page = get(volume_->read_directory(directory, cursor, limit));
+      for (const auto& entry : page.entries) out.push_back(entry.name);
+      if (page.end) break;
+      cursor = page.cursor;
+    }
+    return out;
+  }
+  Attributes stat(const std::string& directory, const std::string& name) {
+    return get(volume_->lookup(directory, name));
+  }
+  void mkdir(const std::string& directory, const std::string& name) {
+    NewFile file;
+    file.kind = Kind::kDirectory;
+    file.mode = 0755;
+    get(volume_->make(directory, name, file));
+  }
+  void mv(const std::string& from, const std::string& to, RenameMode mode = RenameMode::kReplace) {
+    get(volume_->rename(parent(from), base(from), parent(to), base(to), mode));
+  }
+  static std::string parent(const std::string& path) {
+    return path.find('/') == std::string::npos ? "" : path.substr(0, path.rfind('/'));
+  }
+  static std::string base(const std::string& path) {
+    return path.find('/') == std::string::npos ? path : path.substr(path.rfind('/') + 1);
+  }
+
+  async::UvRuntime runtime_;
+  base::SeededRandom random_{1};
+  cluster::CommandRegistry registry_;
+  objects::BucketEpoch epoch_;
+  std::unique_ptr<flashstor::testing::FakeCluster> cluster_;
+  std::unique_ptr<objects::ObjectStore> store_;
+  std::unique_ptr<Volume> volume_;
+};
+
+TEST_F(VolumeTest, AFileIsAnObjectAndAnObjectIsAFile) {
+  put_file("", "hello.txt", "written through the mount");
+  EXPECT_EQ(object("hello.txt"), "written through the mount");
+  put_object("dir/sub/world.txt", "written through S3");
+  EXPECT_EQ(read_file("dir/sub/world.txt"), "written through S3");
+  EXPECT_EQ(names(""), (std::vector<std::string>{"dir", "hello.txt"}));
+  EXPECT_EQ(stat("", "dir").kind, Kind::kDirectory);
+  EXPECT_EQ(stat("dir/sub", "world.txt").size, 18U);
+}
+
+TEST_F(VolumeTest, WritesAtAnyOffsetAreSeenBeforeAndAfterSync) {
+  put_object("f", std::string(100, 'x'));
+  const auto file = get(volume_->open({"f", {}}, {.read = true, .write = true}));
+  write(*file, 10, "AAAA");
+  write(*file, 200, "end");
+  std::string expected(203, '\0');
+  expected.replace(0, 100, std::string(100, 'x'));
+  expected.replace(10, 4, "AAAA");
+  expected.replace(200, 3, "end");
+  EXPECT_EQ(read(*file), expected);
+  EXPECT_EQ(object("f"), std::string(100, 'x'));
+  get(file->sync(false));
+  EXPECT_EQ(read(*file), expected);
+  EXPECT_EQ(object("f"), expected);
+  get(file->release());
+  EXPECT_EQ(stat("", "f").size, 203U);
+}
+
+TEST_F(VolumeTest, RandomWritesAndTruncatesMatchAModel) {
+  const auto file = create("", "f");
+  std::string model;
+  base::SeededRandom random(11);
+  for (int step = 0; step < 400; ++step) {
+    const std::uint64_t at = random.below(5000);
+    switch (random.below(8)) {
+      case 0:
+        get(file->sync(false));
+        break;
+      case 1: {
+        AttributeChange change;
+        change.size = at;
+        get(volume_->change_attributes({"f", file->attributes().inode}, change));
+        model.resize(at);
+        break;
+      }
+      case 2: {
+        const std::uint64_t length = 1 + random.below(700);
+        get(file->allocate(AllocateKind::kPunchHole, at, length));
+        for (std::uint64_t i = at; i < std::min<std::uint64_t>(at + length, model.size()); ++i)
+          model[i] = '\0';
+        break;
+      }
+      default: {
+        const std::string text(1 + random.below(900), static_cast<char>('a' + random.below(26)));
+        if (model.size() < at + text.size()) model.resize(at + text.size());
+        model.replace(at, text.size(), text);
+        write(*file, at, text);
+      }
+    }
+    ASSERT_EQ(read(*file), model) << "step " << step;
+  }
+  get(file->flush());
+  EXPECT_EQ(object("f"), model);
+  get(file->release());
+}
+
+TEST_F(VolumeTest, ALongSequentialWriteStreams) {
+  const auto file = create("", "big");
+  std::string model;
+  for (int i = 0; i < 40; ++i) {
+    const std::string part(256 * 1024, static_cast<char>('a' + i % 26));
+    write(*file, model.size(), part);
+    model += part;
+  }
+  get(file->flush());
+  get(file->release());
+  EXPECT_EQ(object("big"), model);
+  EXPECT_EQ(cluster_->fake(0).staged(), 0U);
+}
+
+TEST_F(VolumeTest, RenameReplacesAtOnceAndKeepsTheInode) {
+  put_file("", "old", "old bytes");
+  put_file("", "new", "new bytes");
+  const InodeId inode = stat("", "new").inode;
+  mv("new", "old");
+  EXPECT_EQ(read_file("old"), "new bytes");
+  EXPECT_EQ(stat("", "old").inode, inode);
+  EXPECT_EQ(error(volume_->lookup("", "new")), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(object("old"), "new bytes");
+}
+
+TEST_F(VolumeTest, ADirectoryMovesWithAllBelow) {
+  mkdir("", "a");
+  mkdir("a", "b");
+  put_file("a/b", "f", "deep");
+  put_object("a/implied/g", "s3");
+  mv("a", "z");
+  EXPECT_EQ(names("z"), (std::vector<std::string>{"b", "implied"}));
+  EXPECT_EQ(read_file("z/b/f"), "deep");
+  EXPECT_EQ(object("z/implied/g"), "s3");
+  EXPECT_EQ(error(volume_->lookup("", "a")), ErrorCode::kNoSuchKey);
+  mkdir("", "full");
+  put_file("full", "x", "x");
+  EXPECT_EQ(error(volume_->rename("", "z", "", "full", RenameMode::kReplace)), ErrorCode::kDirectoryNotEmpty);
+  EXPECT_EQ(error(volume_->rename("", "z", "z", "inside", RenameMode::kReplace)),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST_F(VolumeTest, AnUnlinkedFileLivesUntilItsLastRelease) {
+  const auto file = create("", "f");
+  write(*file, 0, "still here");
+  get(file->sync(false));
+  get(volume_->remove("", "f"));
+  EXPECT_EQ(error(volume_->lookup("", "f")), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(read(*file), "still here");
+  write(*file, 6, "HERE");
+  get(file->sync(false));
+  EXPECT_EQ(read(*file), "still HERE");
+  EXPECT_EQ(file->attributes().links, 0U);
+  get(file->release());
+  EXPECT_TRUE(names("").empty());
+}
+
+TEST_F(VolumeTest, HardLinksShareBytesAndOutliveEachOther) {
+  put_file("", "one", "first");
+  const Attributes linked = get(volume_->link({"one", stat("", "one").inode}, "", "two"));
+  EXPECT_EQ(linked.links, 2U);
+  EXPECT_EQ(stat("", "one").inode, stat("", "two").inode);
+  const auto file = get(volume_->open({"two", {}}, {.read = true, .write = true}));
+  write(*file, 0, "SECOND");
+  get(file->flush());
+  get(file->release());
+  EXPECT_EQ(object("one"), "SECOND");
+  EXPECT_EQ(object("two"), "SECOND");
+  get(volume_->remove("", "one"));
+  EXPECT_EQ(stat("", "two").links, 1U);
+  EXPECT_EQ(read_file("two"), "SECOND");
+}
+
+TEST_F(VolumeTest, NamesAreExclusiveAcrossKinds) {
+  put_file("", "f", "1");
+  EXPECT_EQ(error(volume_->make("", "f", {.kind = Kind::kDirectory})), ErrorCode::kExists);
+  put_object("d/x", "1");
+  EXPECT_EQ(error(volume_->make("", "d", {.kind = Kind::kFile})), ErrorCode::kExists);
+  EXPECT_EQ(error(volume_->remove("", "d")), ErrorCode::kIsDirectory);
+  EXPECT_EQ(error(volume_->remove_directory("", "f")), ErrorCode::kNotDirectory);
+  EXPECT_EQ(error(volume_->remove_directory("", "d")), ErrorCode::kDirectoryNotEmpty);
+}
+
+TEST_F(VolumeTest, AnImpliedDirectoryStaysWhenAMountEmptiesIt) {
+  put_object("d/x", "1");
+  EXPECT_TRUE(stat("", "d").implied);
+  get(volume_->remove("d", "x"));
+  EXPECT_EQ(stat("", "d").kind, Kind::kDirectory);
+  EXPECT_TRUE(names("d").empty());
+  get(volume_->remove_directory("", "d"));
+  EXPECT_EQ(error(volume_->lookup("", "d")), ErrorCode::kNoSuchKey);
+}
+
+TEST_F(VolumeTest, KeysThatPosixCannotHoldHaveNames) {
+  put_object("a", "file");
+  put_object("a/b", "below");
+  put_object("x//y", "double");
+  EXPECT_EQ(names(""), (std::vector<std::string>{"a%file", "a", "x"}));
+  EXPECT_EQ(read_file("a%file"), "file");
+  EXPECT_EQ(read_file("a/b"), "below");
+  EXPECT_EQ(names("x"), (std::vector<std::string>{"%"}));
+  EXPECT_EQ(read_file("x/%/y"), "double");
+}
+
+TEST_F(VolumeTest, ALongListingComesInPagesWithoutLossOrRepeat) {
+  std::vector<std::string> expected;
+  for (int i = 0; i < 57; ++i) {
+    const std::string name = "f" + std::to_string(1000 + i);
+    put_object("d/" + name + (i % 3 == 0 ? "/below" : ""), "x");
+    expected.push_back(name);
+  }
+  for (const std::size_t limit : {1U, 2U, 7U, 56U, 57U, 100U})
+    EXPECT_EQ(names("d", limit), expected) << limit;
+}
+
+TEST_F(VolumeTest, AttributesAndSymlinksAreKept) {
+  put_file("", "f", "x");
+  AttributeChange change;
+  change.mode = 0600;
+  change.uid = 12;
+  change.modified = base::from_nanoseconds(1'234'567'890'123'456'789);
+  get(volume_->change_attributes({"f", {}}, change));
+  EXPECT_EQ(stat("", "f").mode, 0600U);
+  EXPECT_EQ(stat("", "f").uid, 12U);
+  EXPECT_EQ(base::to_nanoseconds(stat("", "f").modified), 1'234'567'890'123'456'789);
+  EXPECT_EQ(object("f"), "x");
+  get(volume_->make("", "link", {.kind = Kind::kSymlink, .mode = 0777, .target = "f"}));
+  EXPECT_EQ(get(volume_->read_link({"link", {}})), "f");
+  get(volume_->set_attribute({"f", {}}, "user.color", "blue", AttributeSetMode::kAny));
+  EXPECT_EQ(get(volume_->get_attribute({"f", {}}, "user.color")), "blue");
+  EXPECT_EQ(error(volume_->set_attribute({"f", {}}, "user.color", "x", AttributeSetMode::kCreate)),
+            ErrorCode::kExists);
+  get(volume_->remove_attribute({"f", {}}, "user.color"));
+  EXPECT_EQ(error(volume_->get_attribute({"f", {}}, "user.color")), ErrorCode::kNoAttribute);
+}
+
+TEST_F(VolumeTest, AWriterWhoseFileS3ReplacedIsTold) {
+  put_file("", "f", "mine");
+  const auto file = get(volume_->open({"f", {}}, {.read = true, .write = true}));
+  put_object("f", "theirs");
+  write(*file, 0, "late");
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kStaleHandle);
+  EXPECT_EQ(object("f"), "theirs");
+  get(file->release());
+}
+
+TEST_F(VolumeTest, EachOpenMakesOneVersionInABucketWithVersions) {
+  run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
+  put_file("", "f", "one");
+  const auto file = get(volume_->open({"f", {}}, {.read = true, .write = true}));
+  write(*file, 0, "t");
+  get(file->sync(false));
+  write(*file, 1, "wo");
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("f"), "two");
+  const auto versions = get(store_->list_versions({.bucket = "bucket", .prefix = "f"}));
+  EXPECT_LE(versions.versions.size(), 3U);
+  std::set<std::string> ids;
+  for (const auto& version : versions.versions) ids.insert(version.version_id);
+  EXPECT_EQ(ids.size(), versions.versions.size());
+}
+
+TEST_F(VolumeTest, OrphansOfACrashAreCollectedAtTheNextOpen) {
+  const auto file = create("", "f");
+  write(*file, 0, "x");
+  get(file->sync(false));
+  get(volume_->remove("", "f"));
+  const std::string prefix = orphans_of(get(store_->head_bucket("bucket"))->id).to_bytes();
+  const auto orphans = [&] {
+    std::size_t count = 0;
+    for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions))
+      count += key.starts_with(prefix);
+    return count;
+  };
+  EXPECT_EQ(orphans(), 1U);
+  // After a crash nobody has the file open: a new volume over the same rows lets it go.
+  const auto second = get(Volume::open(*store_, "bucket", {}, runtime_));
+  EXPECT_EQ(orphans(), 0U);
+  run(second->close());
+  static_cast<void>(runtime_.run_until(file->release()));
+}
+
+}  // namespace
+}  // namespace flashstor::files
