@@ -18,26 +18,18 @@ files::LockRange range_of(const Mount& mount, const struct flock& lock, std::uin
   return range;
 }
 
-// What an interrupt needs while a lock is waited for.
-struct LockWait {
-  Mount* mount;
-  files::FileRef file;
-  bool cancelled = false;
-};
-
 Task<void> set_lock(Mount& mount, fuse_req_t request, NodeId node, files::LockRange range, bool wait) {
   LockWait waiting{&mount, mount.nodes.ref(node)};
-  if (wait)
+  if (wait) {
+    mount.lock_waits.insert(&waiting);
     fuse_req_interrupt_func(
-        request,
-        [](fuse_req_t, void* data) {
-          auto* interrupted = static_cast<LockWait*>(data);
-          interrupted->cancelled = true;
-          interrupted->mount->volume.wake_lock_waiters(interrupted->file);
-        },
-        &waiting);
+        request, [](fuse_req_t, void* data) { static_cast<LockWait*>(data)->cancel(); }, &waiting);
+  }
   const auto locked = co_await mount.volume.lock(waiting.file, range, wait, &waiting.cancelled);
-  if (wait) fuse_req_interrupt_func(request, nullptr, nullptr);
+  if (wait) {
+    fuse_req_interrupt_func(request, nullptr, nullptr);
+    mount.lock_waits.erase(&waiting);
+  }
   reply_result(request, locked);
 }
 
@@ -58,6 +50,16 @@ Task<void> test_lock(Mount& mount, fuse_req_t request, NodeId node, files::LockR
 }
 
 }  // namespace
+
+void LockWait::cancel() {
+  cancelled = true;
+  mount->volume.wake_lock_waiters(file);
+}
+
+void Mount::cancel_lock_waits() {
+  const std::set<LockWait*> waiting = lock_waits;  // Waking takes a turn of the loop: none dies meanwhile.
+  for (LockWait* wait : waiting) wait->cancel();
+}
 
 void add_lock_operations(fuse_lowlevel_ops& table) {
   table.getlk = [](fuse_req_t request, fuse_ino_t node, fuse_file_info* info, struct flock* lock) {

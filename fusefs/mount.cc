@@ -101,13 +101,12 @@ std::uint64_t inode_number(const files::InodeId& inode) {
 }
 
 struct stat stat_of(const Mount& mount, const files::Attributes& attributes) {
-  (void)mount;
   struct stat out{};
   out.st_ino = inode_number(attributes.inode);
-  out.st_mode = type_bits(attributes.kind) | (attributes.mode & 07777U);
+  out.st_mode = type_bits(attributes.kind) | (attributes.mode & 07777U & ~mount.shown.umask);
   out.st_nlink = attributes.links;
-  out.st_uid = attributes.uid;
-  out.st_gid = attributes.gid;
+  out.st_uid = mount.shown.uid.value_or(attributes.uid);
+  out.st_gid = mount.shown.gid.value_or(attributes.gid);
   out.st_rdev = attributes.device;
   out.st_size = static_cast<off_t>(attributes.size);
   out.st_blksize = 1 << 20;

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "engine/async/sync.h"
@@ -21,6 +23,21 @@ struct CacheTimes {
   double attribute_s = 0.9;
 };
 
+/// What stat shows in place of what is stored.
+struct ShownOwner {
+  std::optional<std::uint32_t> uid;
+  std::optional<std::uint32_t> gid;
+  std::uint32_t umask = 0;  ///< Permission bits that are left out.
+};
+
+/// A lock that an operation waits for: what an interrupt, or the end of the mount, needs.
+struct LockWait {
+  struct Mount* mount;
+  files::FileRef file;
+  bool cancelled = false;
+  void cancel();
+};
+
 /// What the operations of one mount share. Lives on one runtime.
 struct Mount {
   Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root)
@@ -31,6 +48,10 @@ struct Mount {
   AccessApi& access;
   NodeTable nodes;
   CacheTimes times;
+  ShownOwner shown;
+  std::set<LockWait*> lock_waits;
+  /// Ends all waits for locks with kCancelled: nobody is left to hear of them.
+  void cancel_lock_waits();
   async::Gate gate;              ///< Every operation under way.
   std::uint64_t owner_salt = 0;  ///< Makes lock owners of different mounts different.
 };

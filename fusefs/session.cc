@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "engine/base/log.h"
+#include "fusefs/kernel_mount.h"
 #include "fusefs/mount.h"
 
 namespace flashstor::fusefs {
@@ -40,17 +42,23 @@ class Arguments {
 
 struct Session::State {
   State(async::UvRuntime& runtime, files::VolumeApi& volume, AccessApi& access, files::InodeId root,
-        SessionOptions words)
-      : mount(runtime, volume, access, root), options(std::move(words)), loop(runtime) {
+        SessionOptions words, WorkPool& blocking)
+      : mount(runtime, volume, access, root), options(std::move(words)), loop(runtime), pool(blocking) {
     mount.owner_salt = options.owner_salt;
+    mount.shown = {options.uid, options.gid, options.umask};
   }
   ~State() {
-    if (session != nullptr) fuse_session_destroy(session);
+    if (session != nullptr) {
+      fuse_session_destroy(session);  // Closes the descriptor: what is still mounted answers ENOTCONN.
+    } else if (options.device >= 0) {
+      ::close(options.device);
+    }
     std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse allocated it
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  Result<void> mount_now();
   void poll();
   void receive();
   void end();
@@ -58,11 +66,13 @@ struct Session::State {
   Mount mount;
   SessionOptions options;
   async::UvRuntime& loop;
+  WorkPool& pool;
+  std::string device_number;  ///< Of the mount, as mountinfo has it; empty when it cannot be seen from here.
   fuse_session* session = nullptr;
   fuse_buf buffer{};
   std::unique_ptr<uv_poll_t> watcher;
   bool watching = false;
-  bool unmounted = false;
+  bool unmounting = false;
   async::Event ended;
 };
 
@@ -111,38 +121,65 @@ const SessionOptions& Session::options() const { return state_->options; }
 bool Session::mounted() const { return !state_->ended.is_set(); }
 Task<void> Session::wait_ended() { co_await state_->ended.wait(); }
 
-Result<std::unique_ptr<Session>> Session::start(async::UvRuntime& runtime, files::VolumeApi& volume,
-                                                AccessApi& access, files::InodeId root,
-                                                SessionOptions options) {
-  struct stat found{};
-  if (options.device < 0 && (::stat(options.mountpoint.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)))
-    return fail(ErrorCode::kNotFound, "mount point " + options.mountpoint + " is not a directory");
-  auto state = std::make_unique<State>(runtime, volume, access, root, std::move(options));
+Task<bool> Session::wait_ended_until(MonotonicTime deadline) {
+  co_return co_await state_->ended.wait_until(deadline);
+}
+
+// Blocks: a mount point may lie in another mount.
+Result<void> Session::State::mount_now() {
+  if (options.device < 0) {
+    clear_dead_mount(options.mountpoint);
+    struct stat found{};
+    if (::stat(options.mountpoint.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
+      return fail(ErrorCode::kNotFound, "mount point " + options.mountpoint + " is not a directory");
+  }
+  const std::string place =
+      options.device >= 0 ? "/dev/fd/" + std::to_string(options.device) : options.mountpoint;
+  if (fuse_session_mount(session, place.c_str()) != 0)
+    return fail(ErrorCode::kIo, "cannot mount at " + options.mountpoint +
+                                    " (is /dev/fuse there, and fuse3 installed for an ordinary user?)");
+  const int descriptor = fuse_session_fd(session);
+  if (::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK) != 0)
+    return std::unexpected(base::errno_error(errno, "set non-blocking", "/dev/fuse"));
+  device_number = mounted_device(options.mountpoint).value_or("");
+  return {};
+}
+
+Task<Result<std::unique_ptr<Session>>> Session::start(async::UvRuntime& runtime, WorkPool& pool,
+                                                      files::VolumeApi& volume, AccessApi& access,
+                                                      files::InodeId root, SessionOptions options) {
+  auto state = std::make_unique<State>(runtime, volume, access, root, std::move(options), pool);
   Arguments arguments(state->options);
   const fuse_lowlevel_ops& table = operations();
   state->session = fuse_session_new(arguments.get(), &table, sizeof table, &state->mount);
-  if (state->session == nullptr) return fail(ErrorCode::kIo, "libfuse refused the session's options");
-  const std::string place = state->options.device >= 0 ? "/dev/fd/" + std::to_string(state->options.device)
-                                                       : state->options.mountpoint;
-  if (fuse_session_mount(state->session, place.c_str()) != 0)
-    return fail(ErrorCode::kIo, "cannot mount at " + state->options.mountpoint +
-                                    " (is /dev/fuse there, and fuse3 installed for an ordinary user?)");
-  const int descriptor = fuse_session_fd(state->session);
-  if (::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK) != 0)
-    return std::unexpected(base::errno_error(errno, "set non-blocking", "/dev/fuse"));
+  if (state->session == nullptr) co_return fail(ErrorCode::kIo, "libfuse refused the session's options");
+  State* raw = state.get();
+  const Result<void> mounted = co_await async::offload(pool, [raw] { return raw->mount_now(); });
+  if (!mounted) {
+    co_await state->mount.gate.close();
+    co_return std::unexpected(mounted.error());
+  }
   state->poll();
-  return std::unique_ptr<Session>(new Session(std::move(state)));  // NOLINT: private constructor
+  co_return std::unique_ptr<Session>(new Session(std::move(state)));  // NOLINT: private constructor
 }
 
 Task<Result<void>> Session::stop() {
   // First what was written, while the mount still stands; then no new requests; then what those under way
   // wrote.
   Result<void> published = co_await state_->mount.volume.sync_all();
-  if (!state_->unmounted) {
-    state_->unmounted = true;
-    if (state_->options.device < 0 || !state_->ended.is_set()) fuse_session_unmount(state_->session);
+  if (!state_->ended.is_set() && !state_->unmounting) {
+    state_->unmounting = true;
+    State* raw = state_.get();
+    const auto unmount_it = [raw](bool lazy) {
+      return unmount(raw->options.mountpoint, raw->device_number, lazy);
+    };
+    Result<void> gone = co_await async::offload(state_->pool, [unmount_it] { return unmount_it(false); });
+    if (!gone && gone.error().code() != ErrorCode::kNotFound)
+      gone = co_await async::offload(state_->pool, [unmount_it] { return unmount_it(true); });
+    if (!gone) base::log_warning("{}: {}", state_->options.mountpoint, gone.error().describe());
   }
   state_->end();
+  state_->mount.cancel_lock_waits();
   co_await state_->mount.gate.close();
   if (const auto rest = co_await state_->mount.volume.sync_all(); !rest && published) published = rest;
   co_return published;
