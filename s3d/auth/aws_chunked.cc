@@ -10,6 +10,7 @@ namespace flashstor::s3d {
 namespace {
 
 constexpr std::size_t kMaxTrailers = 16;
+constexpr std::size_t kMaxExtraBytes = 4;
 // SHA-256 of nothing.
 constexpr std::string_view kEmptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -196,9 +197,16 @@ Task<Result<std::string_view>> AwsChunkedBody::read_line() {
 Task<Result<void>> AwsChunkedBody::expect_end() {
   if (total_ != decoded_bytes_)
     co_return fail(ErrorCode::kIncompleteBody, "aws-chunked: fewer bytes than x-amz-decoded-content-length");
-  if (begin_ != end_) co_return malformed("bytes behind the last chunk");
-  const std::size_t got = co_await or_return(inner_.read(std::span(window_)));
-  if (got != 0) co_return malformed("bytes behind the last chunk");
+  // Some clients send one line end too many behind the trailer; nothing else may follow.
+  for (std::size_t extra = 0;;) {
+    const std::string_view held(reinterpret_cast<const char*>(window_.data()) + begin_, end_ - begin_);
+    extra += held.size();
+    if (extra > kMaxExtraBytes || held.find_first_not_of("\r\n") != std::string_view::npos)
+      co_return malformed("bytes behind the last chunk");
+    begin_ = 0;
+    end_ = co_await or_return(inner_.read(std::span(window_)));
+    if (end_ == 0) break;
+  }
   state_ = State::kEnd;
   co_return {};
 }

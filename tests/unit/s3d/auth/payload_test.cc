@@ -151,6 +151,10 @@ TEST_F(PayloadTest, UnsignedTrailers) {
     EXPECT_EQ(*all, "hello");
     EXPECT_EQ(trailers, "x-amz-checksum-crc32=NhCmhg==;");
   }
+  EXPECT_EQ(*decode_unsigned("2", "2\r\nab\r\n0\r\nx-amz-checksum-crc32:a\r\n\r\n\r\n"),
+            "ab");  // as minio-go ends it
+  EXPECT_EQ(decode_unsigned("2", "2\r\nab\r\n0\r\n\r\n\r\n\r\n\r\n\r\n").error().code(),
+            ErrorCode::kMalformed);
   EXPECT_EQ(*decode_unsigned("0", "0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"), "");
   EXPECT_EQ(trailers, "x-amz-checksum-crc32=AAAAAA==;");
   EXPECT_EQ(decode_unsigned("6", "5\r\nhello\r\n0\r\n\r\n").error().code(), ErrorCode::kIncompleteBody);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <map>
 #include <string>
@@ -39,6 +40,17 @@ class TestHandler final : public HttpHandler {
       response.set_status(403);
       (void)co_await response.send("no");
       co_return;
+    }
+    if (request.path() == "/large") {
+      const Buffer block = Buffer::allocate(limits::kMiB);
+      std::memset(block.slice(0, block.size()).writable(), 'x', block.size());
+      response.start(std::nullopt);
+      while (true) {
+        const auto sent = co_await response.write(block);
+        if (sent) continue;
+        errors.push_back(sent.error().code());
+        co_return;
+      }
     }
     if (request.path() == "/wait") {
       if (on_wait) on_wait();

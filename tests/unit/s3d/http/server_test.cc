@@ -164,6 +164,40 @@ TEST_F(HttpServerTest, CutsOffSlowHeadersAndSlowBodies) {
   EXPECT_EQ(handler.errors, (std::vector<ErrorCode>{ErrorCode::kTimeout}));
 }
 
+TEST_F(HttpServerTest, CutsOffWhoDoesNotTakeTheAnswer) {
+  ServerOptions options;
+  options.body_grace = Milliseconds(15);
+  options.min_body_bytes_per_second = limits::kGiB;
+  options.sweep_interval = Milliseconds(5);
+  serve(options, [](HttpServerTest& t) -> Task<void> {
+    auto client = co_await t.connect();
+    (void)co_await send_text(*client, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (t.handler.errors.empty()) co_await async::sleep_for(t.runtime, Milliseconds(2));
+  });
+  EXPECT_EQ(handler.errors, (std::vector<ErrorCode>{ErrorCode::kTimeout}));
+  EXPECT_EQ(handler.refused[Refusal::kSlowReceiver], 1);
+}
+
+TEST_F(HttpServerTest, ABrokenClientEndsTheAnswer) {
+  serve({}, [](HttpServerTest& t) -> Task<void> {
+    auto client = co_await t.connect();
+    (void)co_await send_text(*client, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+    (void)co_await receive(*client, "xxxx");
+    client->close();
+    while (t.handler.errors.empty()) co_await async::sleep_for(t.runtime, Milliseconds(1));
+  });
+  EXPECT_EQ(handler.errors, (std::vector<ErrorCode>{ErrorCode::kIo}));
+}
+
+TEST_F(HttpServerTest, SaysWhenItsMemoryIsLent) {
+  ServerOptions options;
+  options.max_arena_blocks = 0;
+  serve(options, [](HttpServerTest& t) -> Task<void> {
+    EXPECT_TRUE((co_await t.exchange("GET / HTTP/1.1\r\nHost: h\r\n\r\n")).starts_with("HTTP/1.1 503 "));
+  });
+  EXPECT_EQ(handler.refused[Refusal::kNoMemory], 1);
+}
+
 TEST_F(HttpServerTest, TurnsAwayMoreConnectionsThanAllowed) {
   ServerOptions options;
   options.max_connections = 1;
