@@ -55,8 +55,11 @@ Progress::Progress(Output& output)
   if (visible_) output_.attach_progress([this] { erase(); }, [this] { paint(); });
 }
 
-Progress::~Progress() {
+Progress::~Progress() { stop(); }
+
+void Progress::stop() {
   if (!visible_) return;
+  visible_ = false;
   output_.detach_progress();
   erase();
 }

@@ -23,6 +23,8 @@ class Progress {
   void add_bytes(std::uint64_t bytes) { done_bytes_ += bytes; }
   void add_file() { ++done_files_; }
   void draw();
+  /// Takes the bar off for good.
+  void stop();
   [[nodiscard]] std::uint64_t done_bytes() const { return done_bytes_; }
   [[nodiscard]] std::uint64_t done_files() const { return done_files_; }
   [[nodiscard]] double seconds() const;

@@ -86,7 +86,8 @@ void TransferRun::ended(const std::string& source, const std::string& target, st
 
 void TransferRun::finish() {
   transfers_.finish();
-  const Progress& progress = transfers_.progress();
+  Progress& progress = transfers_.progress();
+  progress.stop();
   const double seconds = std::max(progress.seconds(), 0.001);
   if (Output::on_terminal())
     session_.output.note(fmt::format(

@@ -68,7 +68,6 @@ TEST_F(Commands, UsageErrorsEndWithTwo) {
   EXPECT_EQ(run({"nothing"}), 2);
   EXPECT_EQ(run({"--parallel", "0", "alias", "list"}), 2);
   EXPECT_EQ(run({"alias", "set", "x", "not-a-url", "k", "s"}), 2);
-  EXPECT_EQ(run({"completion", "bash"}), 0);
 }
 
 }  // namespace
