@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kLingerBytes = limits::kMiB;
 constexpr Milliseconds kLingerTime{2000};
+// A client that pipelines without end gives way to the others after so many.
+constexpr unsigned kPipelinedInTurn = 32;
 
 std::string_view view_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -23,6 +25,7 @@ Session::Session(ServerCore& core, std::unique_ptr<async::Connection> connection
     : core_(core), wire_(core, std::move(connection)), arenas_{Arena(core.arenas), Arena(core.arenas)} {}
 
 Task<void> Session::run() {
+  unsigned pipelined = 0;
   for (bool first = true;; first = false) {
     if (used_ == 0) {
       if (core_.stopping) break;
@@ -32,6 +35,9 @@ Task<void> Session::run() {
         wire_.expect_by(after(core_.options.idle_deadline), std::nullopt);
       }
       if (!co_await wire_.wait_readable()) break;
+      pipelined = 0;
+    } else if (++pipelined % kPipelinedInTurn == 0) {
+      co_await async::sleep_for(core_.runtime, Nanoseconds(0));
     }
     // Everything of the request is destroyed before the arena goes back.
     const auto rest = co_await serve();

@@ -88,6 +88,27 @@ TEST(UvStream, AWriterWaitsForItsReader) {
   });
 }
 
+TEST(UvStream, AFastPeerDoesNotKeepTheLoop) {
+  with_listener([](UvRuntime& loop, Listener& listener) -> Task<void> {
+    Pair pair = co_await connected(loop, listener);
+    Gate gate;
+    std::size_t turns = 0;
+    bool over = false;
+    gate.spawn([](UvRuntime* on, std::size_t* count, const bool* end) -> Task<void> {
+      for (; !*end; ++*count) co_await sleep_for(*on, Nanoseconds(0));
+    }(&loop, &turns, &over));
+    gate.spawn([](Connection* to) -> Task<void> {
+      const std::string piece(1 << 16, 'x');
+      for (int i = 0; i < 512; ++i) (void)co_await write_all(*to, piece);
+      (void)co_await to->shutdown();
+    }(pair.client.get()));
+    EXPECT_EQ(co_await drain(*pair.server), std::size_t{32} << 20);
+    over = true;
+    co_await gate.close();
+    EXPECT_GE(turns, 32U);  // at least one a MiB
+  });
+}
+
 TEST(UvStream, CloseEndsPendingWaits) {
   with_listener([](UvRuntime& loop, Listener& listener) -> Task<void> {
     Pair pair = co_await connected(loop, listener);

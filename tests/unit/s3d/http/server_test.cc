@@ -39,6 +39,20 @@ TEST_F(HttpServerTest, ServesAPipelineInOrder) {
   });
 }
 
+TEST_F(HttpServerTest, ALongPipelineGivesWayToOthers) {
+  serve({}, [](HttpServerTest& t) -> Task<void> {
+    auto greedy = co_await t.connect();
+    std::string all;
+    for (int i = 0; i < 500; ++i) all += "GET /greedy HTTP/1.1\r\nHost: h\r\n\r\n";
+    auto modest = co_await t.connect();
+    (void)co_await send_text(*greedy, all);
+    (void)co_await send_text(*modest, "GET /modest HTTP/1.1\r\nHost: h\r\n\r\n");
+    (void)co_await receive(*modest, "[]");
+    EXPECT_LT(t.handler.seen.size(), 250U);
+    greedy->close();
+  });
+}
+
 TEST_F(HttpServerTest, TakesARequestByteByByte) {
   serve({}, [](HttpServerTest& t) -> Task<void> {
     auto client = co_await t.connect();
