@@ -28,6 +28,7 @@ inline constexpr std::size_t kMaxCachedBuckets = 4096;     ///< Per loop.
 inline constexpr std::size_t kMaxStaleRetries = 4;         ///< Retries after kStale (bucket epoch moved).
 inline constexpr std::chrono::hours kCompletedUploadKeep{24};
 inline constexpr std::chrono::seconds kBucketFreeze{10};  ///< A deletion not finished by then may be undone.
+inline constexpr std::size_t kMaxPartsASweep = 500;       ///< Rows of parts that one command removes.
 inline constexpr std::size_t kMaxForeignVersionIdBytes = 64;
 
 }  // namespace flashstor::objects::limits

@@ -4,6 +4,7 @@
 #include "engine/objects/commands.h"
 #include "engine/objects/planners.h"
 #include "engine/objects/queries.h"
+#include "engine/objects/upload_rows.h"
 
 namespace flashstor::objects {
 
@@ -31,9 +32,14 @@ void register_object_commands(cluster::CommandRegistry& registry) {
   add(ObjectCommand::kChangeAttributes, plan_change_attributes);
   add(ObjectCommand::kPutDocument, plan_document);
   add(ObjectCommand::kSetGate, plan_gate);
+  add(ObjectCommand::kCreateUpload, plan_create_upload);
+  add(ObjectCommand::kPutPart, plan_put_part);
+  add(ObjectCommand::kCompleteUpload, plan_complete_upload);
+  add(ObjectCommand::kAbortUpload, plan_abort_upload);
   add(ObjectCommand::kAddReferences, plan_add_references);
   add(ObjectCommand::kDropReferences, plan_drop_references);
   register_object_queries(registry);
+  register_upload_queries(registry);
 }
 
 }  // namespace flashstor::objects

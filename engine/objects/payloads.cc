@@ -177,7 +177,6 @@ Result<ReferencesPayload> decode(std::string_view bytes) {
 std::string encode(const CreateUploadPayload& payload) {
   ByteWriter out;
   write_target(out, payload.target);
-  write_uuid(out, payload.upload);
   write_row(out, payload.row);
   return out.take();
 }
@@ -186,7 +185,6 @@ Result<CreateUploadPayload> decode(std::string_view bytes) {
   ByteReader in(bytes);
   CreateUploadPayload payload;
   payload.target = read_target(in);
-  payload.upload = read_uuid(in);
   payload.row = read_row(in);
   return checked(in, std::move(payload));
 }
@@ -256,6 +254,7 @@ std::string encode(const AbortUploadPayload& payload) {
   ByteWriter out;
   write_target(out, payload.target);
   write_uuid(out, payload.upload);
+  out.u8(static_cast<std::uint8_t>(payload.mode));
   return out.take();
 }
 template <>
@@ -264,6 +263,7 @@ Result<AbortUploadPayload> decode(std::string_view bytes) {
   AbortUploadPayload payload;
   payload.target = read_target(in);
   payload.upload = read_uuid(in);
+  payload.mode = static_cast<AbortUploadPayload::Mode>(in.u8());
   return checked(in, std::move(payload));
 }
 

@@ -70,7 +70,6 @@ struct ReferencesPayload {
 };
 struct CreateUploadPayload {
   Target target;
-  Uuid upload;
   VersionRow row;  ///< Attributes and checksum kind of the object to come.
 };
 struct PutPartPayload {
@@ -90,8 +89,14 @@ struct CompleteUploadPayload {
   std::uint64_t min_part_bytes = 0;
 };
 struct AbortUploadPayload {
+  enum class Mode : std::uint8_t {
+    kAbort = 1,  ///< Ends an open upload, then as kSweep.
+    kSweep = 2,  ///< Removes rows of parts of an upload that has ended, a batch at a time.
+    kErase = 3,  ///< Ends it whatever its state and leaves nothing; for the deletion of a bucket.
+  };
   Target target;
   Uuid upload;
+  Mode mode = Mode::kAbort;
 };
 struct GetVersionPayload {
   Uuid bucket;

@@ -62,6 +62,8 @@ std::string encode_outcome(const VersionOutcome& outcome) {
   ByteWriter out;
   write_id(out, outcome.id);
   out.boolean(outcome.is_null).boolean(outcome.is_delete_marker).boolean(outcome.existed);
+  out.boolean(outcome.more);
+  write_uuid(out, outcome.upload_id);
   out.bytes(outcome.foreign_id).bytes(outcome.etag).varint(outcome.size);
   out.u8(static_cast<std::uint8_t>(outcome.checksum.kind)).boolean(outcome.checksum.composite);
   out.bytes(outcome.checksum.value).varint(outcome.drops.size());
@@ -78,6 +80,8 @@ Result<VersionOutcome> decode_outcome(std::string_view bytes) {
   outcome.is_null = in.boolean();
   outcome.is_delete_marker = in.boolean();
   outcome.existed = in.boolean();
+  outcome.more = in.boolean();
+  outcome.upload_id = read_uuid(in);
   outcome.foreign_id = in.bytes();
   outcome.etag = in.bytes();
   outcome.size = in.varint();

@@ -72,6 +72,8 @@ struct VersionOutcome {
   bool is_null = false;
   bool is_delete_marker = false;
   bool existed = true;
+  bool more = false;  ///< Of a sweep: there is more to sweep.
+  Uuid upload_id;     ///< Of an upload made.
   std::string foreign_id;
   std::vector<DroppedReference> drops;
   std::string etag;  ///< Of a completed upload.

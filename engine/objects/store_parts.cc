@@ -14,7 +14,7 @@ Task<Result<VersionOutcome>> StoreParts::change(BucketRef bucket, Change change)
     cluster::Command command;
     command.kind = static_cast<cluster::CommandKind>(change.kind);
     command.request_id = Uuid::make(random());
-    command.locks = write_locks(bucket->id, change.key);
+    command.locks = change.locks.empty() ? write_locks(bucket->id, change.key) : change.locks;
     command.payload = change.make(
         {.bucket = bucket->id, .epoch = bucket->epoch, .versioning = bucket->versioning, .key = change.key});
     command.data = change.data;

@@ -56,6 +56,7 @@ struct StoreParts {
     MakePayload make;
     DataRef data{};
     BufferChain bytes{};
+    std::vector<cluster::LockName> locks{};  ///< Empty: those of a write of the key.
   };
   Task<Result<VersionOutcome>> change(BucketRef bucket, Change change) const;
 
@@ -73,7 +74,29 @@ struct StoreParts {
   /// `key`; gives the slices as the new user keeps them.
   Task<Result<std::vector<Slice>>> add_references(const Bucket& bucket, const std::string& key,
                                                   const VersionId& source, std::vector<Slice> slices) const;
+  /// Takes back what add_references took.
+  Task<void> give_back(cluster::SetApi& home, const std::vector<Slice>& slices) const;
   Task<void> drop_references(std::uint32_t home_set, std::vector<DroppedReference> drops) const;
+
+  /// What a copy reads from. Retries nothing.
+  struct Source {
+    BucketRef bucket;
+    std::string key;
+    VersionRow row;
+    bool is_latest = true;
+  };
+  Task<Result<Source>> find_source(std::string bucket, std::string key, std::string version_id,
+                                   const Conditions& conditions) const;
+  /// Slices [offset, offset + length) of a source, referred to once more.
+  Task<Result<std::vector<Slice>>> share(const Source& source, std::uint64_t offset,
+                                         std::uint64_t length) const;
+  struct Digested {
+    std::string md5_hex;
+    std::string checksum;
+  };
+  /// Reads the bytes and computes their digests.
+  Task<Result<Digested>> digest(const Source& source, std::uint64_t offset, std::uint64_t length,
+                                ChecksumKind kind) const;
 
   /// Reads, changes and writes back a bucket's record until nobody else came between. With `raise` every set
   /// learns of it before it returns.
@@ -84,6 +107,9 @@ struct StoreParts {
   Task<Result<void>> set_gates(const Uuid& bucket, GatePayload::Action action, std::uint64_t epoch,
                                Uuid token) const;
   Task<Result<void>> abort_all_uploads(BucketRef bucket) const;
+  /// Runs kAbortUpload until nothing is left to sweep.
+  Task<Result<void>> sweep_upload(BucketRef bucket, std::string key, Uuid upload,
+                                  AbortUploadPayload::Mode mode) const;
 };
 
 [[nodiscard]] ObjectInfo make_info(const Bucket& bucket, std::string key, VersionRow row, bool is_latest);

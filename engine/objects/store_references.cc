@@ -71,6 +71,15 @@ Task<Result<std::vector<Slice>>> StoreParts::add_references(const Bucket& bucket
   co_return slices;
 }
 
+Task<void> StoreParts::give_back(cluster::SetApi& home, const std::vector<Slice>& slices) const {
+  std::vector<DroppedReference> drops;
+  std::set<DataId> seen;
+  for (const Slice& slice : slices)
+    if (!slice.referrer.is_nil() && seen.insert(slice.data.id).second)
+      drops.push_back({slice.data, slice.referrer});
+  co_await drop_references(home.info().index, std::move(drops));
+}
+
 // What fails here stays as an intent row in `home_set`, and is dropped later.
 Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<DroppedReference> drops) const {
   UsesBySet by_set;

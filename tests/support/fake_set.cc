@@ -21,6 +21,7 @@ Task<Result<void>> FakeRows::scan(Family family, std::string lower, std::string 
   const auto& rows = rows_[family];
   auto at = rows.lower_bound(lower);
   while (at != rows.end() && (upper.empty() || at->first < upper)) {
+    ++visited_;
     const cluster::ScanStep step = visitor(at->first, at->second);
     if (step.kind == cluster::ScanStep::Kind::kStop) break;
     if (step.kind == cluster::ScanStep::Kind::kSeek)
@@ -56,6 +57,13 @@ cluster::SetStatus FakeSet::status() const {
   return status;
 }
 
+void FakeSet::forget_data() {
+  data_.clear();
+  std::vector<RowChange> due;
+  for (const auto& [key, value] : rows_.rows(Family::kDue)) due.push_back({Family::kDue, key, std::nullopt});
+  rows_.apply(due);
+}
+
 void FakeSet::confirm() { rows_.apply(std::exchange(deferred_, {})); }
 
 Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) {
@@ -75,6 +83,11 @@ Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) 
   if (!plan->write) co_return cluster::CommandResult{.revision = 0, .response = std::move(plan->response)};
   if (command.data.place == DataPlace::kLog)
     data_[command.data.id] = std::string(command.bytes.flatten().view());
+  std::size_t entry_bytes = 0;
+  for (const auto* changes : {&plan->changes, &plan->on_confirm, &plan->on_void})
+    for (const RowChange& change : *changes)
+      entry_bytes += change.key.size() + change.value.value_or(std::string()).size();
+  largest_entry_ = std::max(largest_entry_, entry_bytes);
   rows_.apply(plan->changes);
   confirm();
   if (lazy_confirm_)

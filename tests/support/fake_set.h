@@ -28,11 +28,14 @@ class FakeRows final : public cluster::RowView {
 
   void apply(const std::vector<RowChange>& changes);
   void set_now(WallTime now) { now_ns_ = base::to_nanoseconds(now); }
+  /// Rows that scans have shown.
+  [[nodiscard]] std::size_t visited() const { return visited_; }
   /// Rows of one family.
   [[nodiscard]] const std::map<std::string, std::string>& rows(Family family) { return rows_[family]; }
 
  private:
   std::map<Family, std::map<std::string, std::string>> rows_;
+  std::size_t visited_ = 0;
   std::int64_t now_ns_ = 1'700'000'000'000'000'000;
   base::SeededRandom random_;
 };
@@ -64,6 +67,11 @@ class FakeSet final : public cluster::SetApi {
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
   /// Runs before each command is planned; for what happens in between.
   void set_before_execute(std::function<void(const cluster::Command&)> hook) { before_ = std::move(hook); }
+  /// Drops all stored data and due rows, so that a test can count anew.
+  void forget_data();
+  /// Bytes of keys and values in the largest plan since the reset.
+  [[nodiscard]] std::size_t largest_entry() const { return largest_entry_; }
+  void reset_largest_entry() { largest_entry_ = 0; }
   /// Applies what is still deferred.
   void confirm();
 
@@ -89,6 +97,7 @@ class FakeSet final : public cluster::SetApi {
   std::size_t staged_ = 0;  ///< Stages that were neither finished nor aborted.
   std::size_t commands_ = 0;
   std::size_t reads_ = 0;
+  std::size_t largest_entry_ = 0;
   std::uint64_t revision_ = 0;
 };
 
