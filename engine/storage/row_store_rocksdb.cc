@@ -219,7 +219,9 @@ Result<std::unique_ptr<RowStore>> open_rows(const std::string& path, const RowSt
     descriptors.emplace_back(kNames[i], family_options(shared, static_cast<Family>(i)));
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;
-  const rocksdb::DBOptions options = database_options(shared);
+  rocksdb::DBOptions options = database_options(shared);
+  // A read-only database has no background work to leave its purges to.
+  if (read_only) options.avoid_unnecessary_blocking_io = false;
   const rocksdb::Status status =
       read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened)
                 : rocksdb::DB::Open(options, path, descriptors, &families, &opened);

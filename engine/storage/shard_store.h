@@ -54,6 +54,10 @@ class ShardStore {
   [[nodiscard]] Result<std::shared_ptr<OpenShard>> find(const DataRef& data);
   /// The same when it is open already, else nullptr. For loops.
   [[nodiscard]] std::shared_ptr<OpenShard> find_open(const DataId& id);
+  /// A published file as it stands, for tools. Errors: kNotFound, kIo.
+  [[nodiscard]] Result<std::unique_ptr<File>> open_unchecked(const DataId& id) {
+    return io_.open(shard_path(id), OpenMode::kRead, false);
+  }
   /// Blocks, verified. The first read of a shard goes past the page cache, later ones through it.
   [[nodiscard]] Result<Buffer> read(const DataRef& data, std::uint32_t first_block, std::uint32_t count);
   /// The same from the page cache; kWouldBlock.

@@ -47,6 +47,12 @@ Result<void> XlStorage::remember_applied() {
     if (!entry) return std::unexpected(entry.error());
     if (auto done = applier_->remember(*entry); !done) return done;
   }
+  // Rebuilt shards have a row without an entry that names them.
+  for (const DataPosition& data : index_.all_unsettled()) {
+    auto row = find_inline(data.ref.id, ReadTier::kAny);
+    if (!row) return std::unexpected(row.error());
+    if (*row && (*row)->at == data.at) index_.settle(data.ref.id);
+  }
   return {};
 }
 

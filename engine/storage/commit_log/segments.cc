@@ -33,34 +33,43 @@ std::string Segments::spare_path(std::uint32_t number) const {
 }
 
 Result<void> Segments::open(const std::vector<std::uint32_t>& live, std::uint32_t next) {
+  return list(live, next, true);
+}
+Result<void> Segments::look(const std::vector<std::uint32_t>& live, std::uint32_t next) {
+  return list(live, next, false);
+}
+
+Result<void> Segments::take_in(const std::string& name, const std::vector<std::uint32_t>& live,
+                               std::uint32_t next, bool clean) {
+  const std::string path = options_.directory + "/" + name;
+  if (name.starts_with(kSpare)) {
+    const auto number = number_in(std::string_view(name).substr(kSpare.size()));
+    auto file = io_.open(path, OpenMode::kRead, false);
+    const auto size = file ? (*file)->size() : Result<std::uint64_t>(0);
+    if (number && size && (*size == options_.segment_bytes || !clean)) {
+      spares_.push_back(path);
+      next_spare_ = std::max(next_spare_, *number + 1);
+      return {};
+    }
+    return clean ? io_.remove(path) : Result<void>{};
+  }
+  if (!name.ends_with(kSuffix)) return {};
+  const auto number = number_in(std::string_view(name).substr(0, name.size() - kSuffix.size()));
+  if (!number) return {};
+  if (*number < next && !std::ranges::binary_search(live, *number))
+    return clean ? io_.remove(path) : Result<void>{};
+  segments_.emplace(*number, nullptr);
+  next_ = std::max(next_, *number + 1);
+  return {};
+}
+
+Result<void> Segments::list(const std::vector<std::uint32_t>& live, std::uint32_t next, bool clean) {
   auto names = io_.list(options_.directory);
   if (!names) return std::unexpected(names.error());
   const std::lock_guard lock(mutex_);
   next_ = std::max(next, 1U);
-  for (const std::string& name : *names) {
-    const std::string path = options_.directory + "/" + name;
-    if (name.starts_with(kSpare)) {
-      const auto number = number_in(std::string_view(name).substr(kSpare.size()));
-      auto file = io_.open(path, OpenMode::kRead, false);
-      const auto size = file ? (*file)->size() : Result<std::uint64_t>(0);
-      if (number && size && *size == options_.segment_bytes) {
-        spares_.push_back(path);
-        next_spare_ = std::max(next_spare_, *number + 1);
-      } else if (auto removed = io_.remove(path); !removed) {
-        return removed;
-      }
-      continue;
-    }
-    if (!name.ends_with(kSuffix)) continue;
-    const auto number = number_in(std::string_view(name).substr(0, name.size() - kSuffix.size()));
-    if (!number) continue;
-    if (*number < next && !std::ranges::binary_search(live, *number)) {
-      if (auto removed = io_.remove(path); !removed) return removed;
-      continue;
-    }
-    segments_.emplace(*number, nullptr);
-    next_ = std::max(next_, *number + 1);
-  }
+  for (const std::string& name : *names)
+    if (auto taken = take_in(name, live, next, clean); !taken) return taken;
   for (const std::uint32_t number : live)
     if (!segments_.contains(number))
       return fail(ErrorCode::kCorrupt, path_of(number) + " is missing: the log has a hole");

@@ -33,6 +33,8 @@ class Segments {
   /// Lists the files and removes segments below `next` that are not in `live` (freed before a crash, or left
   /// half made). Errors: kCorrupt when one of `live` is missing.
   Result<void> open(const std::vector<std::uint32_t>& live, std::uint32_t next);
+  /// The same without removing anything, for tools.
+  Result<void> look(const std::vector<std::uint32_t>& live, std::uint32_t next);
   [[nodiscard]] std::vector<std::uint32_t> numbers() const;
   [[nodiscard]] std::uint32_t next_number() const;
   /// The segment, opened if need be. Errors: kNotFound, kCorrupt, kDriveForeign, kIo.
@@ -57,6 +59,9 @@ class Segments {
   [[nodiscard]] std::size_t segment_bytes() const { return options_.segment_bytes; }
 
  private:
+  Result<void> list(const std::vector<std::uint32_t>& live, std::uint32_t next, bool clean);
+  Result<void> take_in(const std::string& name, const std::vector<std::uint32_t>& live, std::uint32_t next,
+                       bool clean);
   [[nodiscard]] std::string path_of(std::uint32_t number) const;
   [[nodiscard]] std::string spare_path(std::uint32_t number) const;
   Result<void> make_spare(const std::string& path, bool zeroed);

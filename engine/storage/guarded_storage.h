@@ -1,0 +1,98 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/base/time.h"
+#include "engine/storage/storage_api.h"
+
+namespace flashstor::storage {
+
+/// How long a call may take before the drive counts as hung.
+struct GuardOptions {
+  Nanoseconds append_deadline = std::chrono::seconds(10);
+  Nanoseconds apply_deadline = std::chrono::seconds(20);  ///< May wait for a compaction.
+  Nanoseconds read_deadline = std::chrono::seconds(5);
+  Nanoseconds slow_deadline = std::chrono::seconds(60);     ///< Starting, closing, verifying, restoring.
+  Nanoseconds slow_after = std::chrono::milliseconds(500);  ///< A p99 above it makes a drive slow.
+  int failed_reads = 3;  ///< Reads in a row past their deadline that take a drive out.
+};
+
+/// How a drive has done lately.
+struct DriveHealth {
+  Nanoseconds append_mean{};  ///< Moving average.
+  Nanoseconds append_p99{};   ///< Of the last samples.
+  Nanoseconds read_mean{};
+  Nanoseconds read_p99{};
+  std::uint64_t timeouts = 0;
+  std::uint64_t errors = 0;  ///< kIo, kCorrupt and kDriveFailed.
+  bool slow = false;
+  bool failed = false;
+};
+
+/// Latency of one kind of call: moving average and the p99 of the last 128. Threads: any.
+class LatencyMeter {
+ public:
+  void add(Nanoseconds latency);
+  [[nodiscard]] Nanoseconds mean() const;
+  [[nodiscard]] Nanoseconds p99() const;
+
+ private:
+  static constexpr std::size_t kSamples = 128;
+  mutable std::mutex mutex_;
+  std::array<std::int64_t, kSamples> samples_{};
+  std::size_t count_ = 0;
+  double mean_ = 0;
+};
+
+/// Any drive with a deadline on every call and an eye on its health. A call past its deadline gives kTimeout
+/// (kUnknownOutcome for what changes something) while the drive's own call goes on by itself; a change that
+/// timed out, or too many reads, takes the drive out: every later call is kDriveFailed at once, and nothing
+/// waits for a hung drive twice. Threads: as the drive's.
+class GuardedStorage final : public StorageApi {
+ public:
+  GuardedStorage(std::unique_ptr<StorageApi> inner, GuardOptions options);
+  ~GuardedStorage() override;
+
+  [[nodiscard]] DriveHealth health() const;
+  [[nodiscard]] StorageApi& inner();
+
+  [[nodiscard]] DriveInfo info() const override;
+  Task<Result<RecoveredState>> recover() override;
+  Task<Result<void>> append(AppendBatch batch) override;
+  Task<Result<std::vector<LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
+                                                   std::size_t max_bytes) override;
+  Task<Result<void>> apply(std::vector<LogEntry> entries) override;
+  Task<Result<void>> set_configuration(std::string bytes) override;
+  [[nodiscard]] RowStore* rows() override;
+  Task<Result<std::optional<std::string>>> get_row(Family family, std::string key) override;
+  Task<Result<void>> stage_open(DataRef data, std::uint8_t shard, std::uint64_t expected_bytes) override;
+  Task<Result<void>> stage_append(DataId data, Buffer blocks, std::size_t block_bytes) override;
+  Task<Result<void>> stage_finish(DataId data, std::uint64_t length) override;
+  Task<Result<void>> stage_abort(DataId data) override;
+  Task<Result<Buffer>> read_shard(DataRef data, std::uint32_t first_block, std::uint32_t count) override;
+  Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
+  Task<Result<void>> verify_shard(DataRef data) override;
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) override;
+  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
+  Task<Result<std::vector<DataId>>> staged() override;
+  Task<Result<void>> close() override;
+
+ private:
+  enum class Kind : std::uint8_t { kAppend, kApply, kRead, kSlow };
+  struct Core;
+  template <class T>
+  struct Call;
+  template <class T>
+  Task<Result<T>> guard(Kind kind, Task<Result<T>> task);
+  template <class T>
+  static Task<void> drive(std::shared_ptr<Call<T>> call, Task<Result<T>> task);
+
+  std::shared_ptr<Core> core_;  ///< Also held by calls that hang.
+};
+
+}  // namespace flashstor::storage

@@ -1,0 +1,149 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/storage/drive_fixture.h"
+
+namespace flashstor::storage {
+namespace {
+
+/// How the log gives space back.
+class LogSpaceTest : public DriveFixture {
+ protected:
+  /// Writes shards of `bytes` object bytes with data ids (9, from … to).
+  void fill(std::uint64_t from, std::uint64_t to) {
+    for (std::uint64_t i = from; i <= to; ++i) {
+      EntryBody body = put("k" + std::to_string(i), "v");
+      const DataRecord record = record_of({9, i}, kBytes);
+      body.data = record.ref;
+      if (last_ > 0) body.confirms = {last_};
+      last_ = ++index_;
+      commit(index_, body, {record});
+    }
+  }
+  void settle() {
+    EntryBody body;
+    body.confirms = {last_};
+    last_ = 0;
+    commit(++index_, body);
+  }
+  void free(const std::vector<std::uint64_t>& ids) {
+    EntryBody body;
+    for (const std::uint64_t id : ids) body.frees.push_back({9, id});
+    commit(++index_, body);
+  }
+  void expect_readable(std::uint64_t id) {
+    const DataRecord record = record_of({9, id}, kBytes);
+    auto read = run(drive_->read_shard(record.ref, 0, 1));
+    ASSERT_TRUE(read) << id << read.error().describe();
+    EXPECT_EQ(read->view(), record.bytes.view());
+    ASSERT_TRUE(run(drive_->verify_shard(record.ref)));
+  }
+  void checkpoint() {
+    const auto done = run(drive_->checkpoint());
+    ASSERT_TRUE(done) << done.error().describe();
+  }
+  static constexpr std::uint64_t kBytes = 40'000;  // 20 KB a shard, some forty in a segment of 1 MiB
+  std::uint64_t index_ = 0;
+  std::uint64_t last_ = 0;
+};
+
+TEST_F(LogSpaceTest, SegmentsWithoutLifeAreFreedAndReused) {
+  start();
+  const std::uint64_t before = drive_->info().log_bytes;
+  for (int round = 0; round < 6; ++round) {
+    const std::uint64_t from = index_ + 1;
+    fill(from, from + 99);
+    settle();
+    std::vector<std::uint64_t> ids;
+    for (std::uint64_t id = from; id <= from + 99; ++id) ids.push_back(id);
+    free(ids);
+    checkpoint();
+  }
+  // 12 MiB went through; entries kept for members that lag hold the last few segments.
+  EXPECT_LE(drive_->info().log_bytes, before + 6 * (1 << 20));
+}
+
+TEST_F(LogSpaceTest, SparseSegmentsAreRewrittenAndNothingIsLost) {
+  options_.data_cache_bytes = 0;
+  start();
+  fill(1, 400);
+  settle();
+  const std::uint64_t full = drive_->info().log_bytes;
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t id = 1; id <= 400; ++id)
+    if (id % 8 != 0) gone.push_back(id);
+  free(gone);
+  // Old entries hold their segments until the checkpoint has moved on.
+  for (int round = 0; round < 12; ++round) checkpoint();
+  EXPECT_LE(drive_->info().log_bytes, full - 4 * (1 << 20));
+  for (std::uint64_t id = 8; id <= 400; id += 8) expect_readable(id);
+  for (const bool clean : {false, true}) {
+    if (clean) {
+      stop();
+    } else {
+      crash();
+    }
+    const RecoveredState state = start();
+    ASSERT_EQ(recover_error_, "");
+    ASSERT_TRUE(apply(state.entries));
+    for (std::uint64_t id = 8; id <= 400; id += 8) expect_readable(id);
+    EXPECT_FALSE((*run(drive_->holds({{9, 1}})))[0]);
+  }
+}
+
+TEST_F(LogSpaceTest, DataThatNoEntryNamesIsKeptUntilRefused) {
+  start();
+  AppendBatch orphan;
+  orphan.data = {record_of({7, 7}, kBytes)};
+  ASSERT_TRUE(append(orphan));
+  for (int round = 0; round < 4; ++round) {
+    const std::uint64_t from = index_ + 1;
+    fill(from, from + 99);
+    settle();
+    std::vector<std::uint64_t> ids;
+    for (std::uint64_t id = from; id <= from + 99; ++id) ids.push_back(id);
+    free(ids);
+    checkpoint();
+  }
+  EXPECT_TRUE((*run(drive_->holds({{7, 7}})))[0]);
+  stop();
+  start();
+  EXPECT_EQ(recover_error_, "");
+  EXPECT_TRUE((*run(drive_->holds({{7, 7}})))[0]) << "the checkpoint carried it";
+  auto read = run(drive_->read_shard(orphan.data[0].ref, 0, 1));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->view(), orphan.data[0].bytes.view());
+}
+
+TEST_F(LogSpaceTest, CheckpointsComeByThemselves) {
+  options_.checkpoint_entries = 20;
+  start();
+  fill(1, 100);
+  settle();
+  crash();
+  const RecoveredState state = start();
+  EXPECT_EQ(recover_error_, "");
+  EXPECT_GT(state.applied_index, 20U);
+  EXPECT_LT(state.entries.size(), 90U);
+}
+
+TEST_F(LogSpaceTest, ARestoredShardTakesThePlaceOfABadOne) {
+  start();
+  fill(1, 3);
+  settle();
+  DataRecord record = record_of({9, 2}, kBytes);
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, BufferChain(record.bytes))));
+  expect_readable(2);
+  record.ref.place = DataPlace::kFile;
+  record.ref.id = {8, 8};
+  BufferChain blocks(Buffer::copy_of(std::string(shard_bytes_of(record.ref), 'r')));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 3, blocks)));
+  ASSERT_TRUE(run(drive_->verify_shard(record.ref)));
+  checkpoint();
+  crash();
+  start();
+  expect_readable(2);
+  EXPECT_TRUE(run(drive_->verify_shard(record.ref)));
+}
+
+}  // namespace
+}  // namespace flashstor::storage
