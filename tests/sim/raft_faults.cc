@@ -21,6 +21,9 @@ void RaftWorld::draw_plan() {
   plan_.slow_syncs = chance(250);
   plan_.membership = plan_.lying_drive || plan_.compaction || chance(250);
   plan_.hits_leaders = chance(500);
+  plan_.churn = plan_.crashes && chance(150);
+  plan_.power_cuts = plan_.crashes && chance(300);
+  if (chance(300)) plan_.laggard = static_cast<MemberId>(1 + below(plan_.voters));
   plan_.asks_after_crash = plan_.lying_drive || chance(300);
   plan_.fault_every_ns = kTimeout / 10 * static_cast<std::int64_t>(1 + below(10));
   plan_.client_every_ns = kTimeout / 100 * static_cast<std::int64_t>(1 + below(20));
@@ -92,7 +95,14 @@ void RaftWorld::fault() {
     case 0:
     case 1:
     case 2:
-      if (plan_.crashes) crash(*victim, chance(500));
+      if (plan_.power_cuts && chance(300)) {
+        PROBE("power-cut");
+        for (Member& member : members_) {
+          if (member.up) crash(member, false);
+        }
+      } else if (plan_.crashes) {
+        crash(*victim, chance(500));
+      }
       break;
     case 3:
     case 4:

@@ -68,7 +68,6 @@ void RaftWorld::start(Member& member) {
   member.up = true;
   member.has_led = false;
   member.paused_until = 0;
-  member.applying = false;
   member.reads.clear();
   Options options = options_;
   options.self = member.id;
@@ -125,6 +124,10 @@ void RaftWorld::handle(const Event& event) {
     if (!member.up && !member.failed) start(member);
     return;
   }
+  if (event.kind == Kind::kCrash) {
+    if (faults_on_ && member.up && event.life == member.life) crash(member, false);
+    return;
+  }
   const bool here = member.up && (event.life == member.life || event.kind == Kind::kDeliver);
   if (here && member.paused_until > now_) {
     queue_.push(member.paused_until, event);
@@ -162,10 +165,6 @@ void RaftWorld::run_member(Member& member, const Event& event) {
       }
       core.append_done(now, event.value, event.ok);
       break;
-    case Kind::kApplied:
-      member.applying = false;
-      core.applied(now, event.value);
-      break;
     default:
       break;
   }
@@ -195,7 +194,13 @@ void RaftWorld::deliver(Member& target, Message message, std::uint64_t life) {
 void RaftWorld::after_input(Member& member) {
   Raft& core = *member.core;
   checker_.after_step(core, member.life);
-  if (core.is_leader()) member.has_led = true;
+  if (core.is_leader() && !member.has_led) {
+    member.has_led = true;
+    if (plan_.churn && faults_on_) {
+      schedule(1 + static_cast<std::int64_t>(below(kTimeout / 20)),
+               {.kind = Kind::kCrash, .member = member.id, .life = member.life});
+    }
+  }
   Ready ready = core.ready();
   checker_.after_step(core, member.life);
   if (ready.records) {
@@ -203,6 +208,7 @@ void RaftWorld::after_input(Member& member) {
     const std::uint64_t sequence = ready.records->sequence;
     std::int64_t took =
         1 + static_cast<std::int64_t>(below(plan_.slow_syncs && chance(100) ? kTimeout / 2 : kTimeout / 200));
+    if (member.id == plan_.laggard) took *= 10;
     member.drive_free_at = std::max(member.drive_free_at, now_) + took;
     const bool ok = member.fail_at_sequence != kFailNext;
     if (!ok) member.fail_at_sequence = sequence;
@@ -236,6 +242,8 @@ void RaftWorld::after_input(Member& member) {
 
 void RaftWorld::send(Member& member, Message message) {
   if (message.to == 0 || message.to > members_.size()) return;
+  const bool lags = plan_.laggard != 0 && (message.to == plan_.laggard || member.id == plan_.laggard);
+  if (lags && faults_on_ && chance(500)) return;
   const Bus::Fate fate = bus_.decide(member.id, message.to);
   for (int i = 0; i < fate.copies; ++i) {
     std::size_t slot = slots_.size();

@@ -27,6 +27,9 @@ struct RaftPlan {
   bool slow_syncs = false;
   bool membership = false;
   bool hits_leaders = false;
+  bool churn = false;                   ///< New leaders crash soon after they were elected.
+  bool power_cuts = false;              ///< All members crash at once.
+  cluster::raft::MemberId laggard = 0;  ///< Slow, and hard to reach.
   bool asks_after_crash = false;  ///< A member that restarts is muted until peers said what they recorded.
   std::int64_t fault_every_ns = 0;
   std::int64_t client_every_ns = 0;
@@ -61,7 +64,7 @@ class RaftWorld {
     kAdmin,
     kResume,
     kRestart,
-    kApplied
+    kCrash
   };
   struct Event {
     Kind kind;
@@ -100,7 +103,6 @@ class RaftWorld {
     Index applied_membership_index = 0;
     std::vector<PendingRead> reads;
     std::vector<Recorded> recorded;  ///< By member.
-    bool applying = false;
   };
 
   // raft_world.cc

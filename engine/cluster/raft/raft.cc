@@ -114,10 +114,14 @@ void Raft::compacted(Index index) { log_.compact(std::min(index, applied_)); }
 Result<void> Raft::filled(MonotonicTime now, LogBase base, Membership membership) {
   advance(now);
   if (closed_ != Closed::kOpen || role_ == Role::kLeader) return fail(ErrorCode::kInvalidArgument);
-  const bool takes_back = this->membership().is_voter(options_.self) && base.index < log_.last_index();
-  if (base.index <= commit_ || takes_back) return fail(ErrorCode::kInvalidArgument, "fill behind the log");
+  if (base.index <= commit_) return fail(ErrorCode::kInvalidArgument, "fill behind the log");
   probe(Probe::kFilled);
-  // Acknowledgements that still wait speak of entries that go now.
+  if (log_.matches(base.index, base.term)) {  // the log agrees and goes on: only the state was behind
+    commit_ = applied_ = handed_out_ = base.index;
+    return {};
+  }
+  // The log ends before `base`, or differs there from what is committed: nothing in it that is not in the
+  // fill counts. Acknowledgements that still wait speak of entries that go now.
   std::erase_if(held_, [](const Held& held) { return held.message.type == MessageType::kAppendAnswer; });
   pending_.reset();
   log_.reset(base, std::make_shared<const Membership>(std::move(membership)));

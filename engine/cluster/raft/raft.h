@@ -56,9 +56,9 @@ class Raft {
   /// Hands leadership to `target`, a voter. The lease goes now and does not come back in this term; proposals
   /// are refused until it worked or an election time-out passed. Errors: kNotLeader, kInvalidArgument.
   Result<void> transfer(MonotonicTime now, MemberId target);
-  /// This member's state was replaced by one up to `base`, with this membership; the void record comes out in
-  /// `ready`. Errors: kInvalidArgument when that would take back what a voter acknowledged, or is not ahead
-  /// of what is committed here.
+  /// This member's state was replaced by one up to `base`, committed, with this membership as of there. A log
+  /// that has `base` is kept; any other is voided by a record that comes out in `ready`. Errors:
+  /// kInvalidArgument when `base` is not ahead of what is committed here, or as leader.
   Result<void> filled(MonotonicTime now, LogBase base, Membership membership);
   /// A muted member hears nothing and does not stand. Set before the first input after an unclean stop, until
   /// peers have said what they recorded of it: what it takes in meanwhile would hide a lost tail, also from

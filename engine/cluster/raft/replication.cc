@@ -123,8 +123,7 @@ void Raft::handle_append_answer(const Message& message) {
 
 void Raft::handle_refusal(Progress& peer, const Message& message) {
   if (peer.flow == Flow::kNeedsFill) {
-    if (message.hint_index >= log_.base().index) peer.probe_from(message.hint_index + 1);
-    peer.next = std::min(peer.next, log_.last_index() + 1);
+    if (log_.matches(message.hint_index, message.log_term)) peer.probe_from(message.hint_index + 1);
     return;
   }
   const bool stale = peer.flow == Flow::kReplicate
