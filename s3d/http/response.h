@@ -45,7 +45,8 @@ class ResponseWriter {
   virtual Task<Result<void>> write(const BufferChain& slices) = 0;
   /// The bytes behind the view must live until it returns.
   virtual Task<Result<void>> write(std::string_view bytes) = 0;
-  /// Ends a streamed body. Fewer bytes than announced break the connection, so that the client sees it.
+  /// Ends a streamed body. Fewer bytes than announced break the connection, so that the client sees it (and
+  /// more do so in `write`, with kInternal).
   virtual Task<Result<void>> finish() = 0;
   /// Breaks the connection in the middle of a streamed body: the only way left to tell of an error.
   virtual void abort() = 0;

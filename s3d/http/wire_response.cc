@@ -48,7 +48,7 @@ void WireResponse::render_head() {
   auto out = std::back_inserter(first_lines_);
   fmt::format_to(out, "HTTP/1.1 {} {}\r\n", status_, reason_of(status_));
   first_lines_.append(wire_.core().fixed_headers());
-  if (length_ && status_ != 204 && status_ >= 200) {
+  if (length_ && status_ != 204 && status_ != 304) {
     fmt::format_to(out, "Content-Length: {}\r\n", *length_);
   } else if (!length_ && !without_body()) {
     chunked_ = !old_version_;
@@ -69,7 +69,10 @@ Task<Result<void>> WireResponse::push(std::span<const Buffer> slices, std::strin
   std::uint64_t total = text.size();
   for (const Buffer& slice : slices) total += slice.size();
   if (length_ && !without_body()) {
-    FLASHSTOR_CHECK(total <= announced_left_);
+    if (total > announced_left_) {  // never more than announced: it would be read as the next answer
+      abort();
+      co_return fail(ErrorCode::kInternal, "more body bytes than announced");
+    }
     announced_left_ -= total;
   }
   Slices out;

@@ -29,6 +29,18 @@ class TestHandler final : public HttpHandler {
       (void)co_await response.write("half");
       co_return;
     }
+    if (request.path() == "/more") {
+      response.start(4);
+      (void)co_await response.write("four");
+      const auto sent = co_await response.write("more");
+      if (!sent) errors.push_back(sent.error().code());
+      co_return;
+    }
+    if (request.path() == "/unchanged") {
+      response.set_status(304);
+      (void)co_await response.send("");
+      co_return;
+    }
     if (request.path() == "/stream") {
       response.start(std::nullopt);
       (void)co_await response.write("one ");

@@ -102,6 +102,17 @@ TEST_F(HttpServerTest, AHandlerWithoutAnswerIs500AndAnUnfinishedBodyBreaks) {
   });
 }
 
+TEST_F(HttpServerTest, NeverSendsMoreThanAnnounced) {
+  serve({}, [](HttpServerTest& t) -> Task<void> {
+    EXPECT_TRUE((co_await t.exchange("GET /more HTTP/1.1\r\nHost: h\r\n\r\n")).ends_with("\r\n\r\nfour"));
+    const std::string unchanged =
+        co_await t.exchange("GET /unchanged HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(unchanged.starts_with("HTTP/1.1 304 "));
+    EXPECT_EQ(unchanged.find("Content-Length"), std::string::npos);
+  });
+  EXPECT_EQ(handler.errors, (std::vector<ErrorCode>{ErrorCode::kInternal}));
+}
+
 TEST_F(HttpServerTest, SaysContinueOnlyWhenTheBodyIsRead) {
   serve({}, [](HttpServerTest& t) -> Task<void> {
     auto client = co_await t.connect();
