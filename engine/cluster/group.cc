@@ -81,8 +81,6 @@ void Group::fail_member(std::uint32_t slot, std::string why) {
   schedule();
 }
 
-void Group::nudge() { schedule(); }
-
 void Group::touch(MemberState& member) {
   if (!member.dirty) {
     member.dirty = true;
@@ -257,7 +255,29 @@ void Group::look_for_leader() {
   changed_ = true;
 }
 
-bool Group::clock_needed() const { return !leader_ && open_members() >= majority(); }
+bool Group::clock_needed() const {
+  if (leader_) return members_[*leader_]->core->transferring();
+  return open_members() >= majority();
+}
+
+Nanoseconds Group::append_age(const MemberState& member) const {
+  return member.append_starts.empty() ? Nanoseconds(0) : home_.now() - member.append_starts.front();
+}
+
+void Group::watch_drives() {
+  for (const auto& member : members_)
+    if (member->open() && append_age(*member) > limits::kHungAppend)
+      fail_member(member->slot, "the drive does not answer");
+  if (!leader_ || append_age(*members_[*leader_]) < limits::kSlowLeader) return;
+  raft::Raft& core = *members_[*leader_]->core;
+  const MemberState* target = nullptr;
+  for (const auto& member : members_) {
+    if (member->slot == *leader_ || !member->open() || append_age(*member) >= limits::kSlowLeader) continue;
+    if (target == nullptr || core.acked_by(member->id) > core.acked_by(target->id)) target = member.get();
+  }
+  if (target == nullptr || core.transferring()) return;
+  if (core.transfer(clock_, target->id)) touch(*members_[*leader_]);
+}
 
 // A vote or entry on its way to a drive is no silence: the clock waits for it, unless it takes very long.
 bool Group::waits_for_drive() const {

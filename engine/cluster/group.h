@@ -84,8 +84,9 @@ class Group {
   [[nodiscard]] std::vector<storage::LogEntry> take_recovered() { return std::move(recovered_); }
   /// Takes a drive out after a failed operation.
   void fail_member(std::uint32_t slot, std::string why);
-  /// Something failed that the clock must see to.
-  void nudge();
+  /// Fails a drive whose append hangs; hands leadership over when the leader's own drive is slow and another
+  /// is not. To be called now and then while anything is under way.
+  void watch_drives();
 
  private:
   void start_member(MemberState& member, storage::RecoveredState state);
@@ -103,6 +104,7 @@ class Group {
   Task<void> load(MemberState& member, raft::EntriesWanted wanted);
   void look_for_leader();
   [[nodiscard]] bool clock_needed() const;
+  [[nodiscard]] Nanoseconds append_age(const MemberState& member) const;
   [[nodiscard]] bool waits_for_drive() const;
   void arm_clock();
   void tick();

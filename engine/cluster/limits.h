@@ -20,6 +20,8 @@ inline constexpr std::chrono::milliseconds kClockPace{1};
 inline constexpr std::chrono::milliseconds kSlowAppend{1000};
 /// An append that takes longer than this fails the drive.
 inline constexpr std::chrono::seconds kHungAppend{20};
+/// A leader whose own append takes longer than this hands over to one whose does not.
+inline constexpr std::chrono::seconds kSlowLeader{3};
 /// How long a write waits for the slowest drive once enough drives hold it.
 inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
 /// How long a command waits for its locks, a leader, or an undecided version.
@@ -46,6 +48,8 @@ inline constexpr std::size_t kRowsOnLoop = 2000;
 inline constexpr std::chrono::milliseconds kHedgeAfter{50};
 /// Staged data whose entry never came is dropped after this.
 inline constexpr std::chrono::hours kStagedKeep{1};
+/// Staged data that a stop left behind is looked for this often.
+inline constexpr std::chrono::minutes kSweepPeriod{10};
 /// Stripes of a large slice waiting for one drive.
 inline constexpr std::size_t kStagedStripes = 2;
 /// A drive that takes no stripe for so long is left out of the slice.

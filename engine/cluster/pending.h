@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -29,6 +30,10 @@ class Pending {
   [[nodiscard]] Version* find(raft::Index index) {
     const auto found = versions_.find(index);
     return found == versions_.end() ? nullptr : &found->second;
+  }
+  /// Whether a version that is not confirmed or voided yet needs this data.
+  [[nodiscard]] bool names(const DataId& id) const {
+    return std::ranges::any_of(versions_, [&id](const auto& item) { return item.second.data.id == id; });
   }
   [[nodiscard]] const std::map<raft::Index, Version>& versions() const { return versions_; }
 

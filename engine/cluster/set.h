@@ -143,6 +143,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<std::size_t>> free_due_home(WallTime now);
   void drop_old_staged();
   Task<void> drop_staged(DataId id);
+  Task<void> sweep_staged(std::uint32_t slot);
 
   // set_heal.cc
   Task<void> heal_round();
@@ -170,6 +171,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   MonotonicTime riders_since_{};
   MonotonicTime next_due_{};
   MonotonicTime next_heal_{};
+  MonotonicTime next_sweep_{};
   bool healing_ = false;
   bool freeing_ = false;
   std::map<DataId, std::pair<DataRef, std::uint32_t>> bad_;
@@ -196,10 +198,10 @@ class ErasureSet final : public SetApi, private GroupListener {
   SetStatus status_;
   std::mutex staged_mutex_;
   struct Staged {
-    std::uint32_t slots = 0;
+    std::uint32_t slots = 0;  ///< None while it is being written.
     MonotonicTime since{};
   };
-  std::unordered_map<DataId, Staged> staged_;  // slices that are durable and not yet named by an entry
+  std::unordered_map<DataId, Staged> staged_;  // slices that no entry names yet
 };
 
 }  // namespace flashstor::cluster

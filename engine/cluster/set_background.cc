@@ -25,6 +25,10 @@ Task<void> ErasureSet::due_round() {
   freeing_ = true;
   static_cast<void>(co_await free_due_home(parts_.home->wall_now()));
   drop_old_staged();
+  if (parts_.home->now() >= next_sweep_) {
+    next_sweep_ = parts_.home->now() + limits::kSweepPeriod;
+    for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) co_await sweep_staged(slot);
+  }
   freeing_ = false;
 }
 
@@ -77,9 +81,33 @@ void ErasureSet::drop_old_staged() {
   {
     const std::lock_guard lock(staged_mutex_);
     for (const auto& [id, staged] : staged_)
-      if (staged.since < before) old.push_back(id);
+      if (staged.slots != 0 && staged.since < before) old.push_back(id);
   }
   for (const DataId& id : old) gate_.spawn(drop_staged(id));
+}
+
+// Staged shards that a stop left behind: no entry names them any more once the drive has caught up, and after
+// its refusal none ever will.
+Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
+  if (!group_.leader() || !group_.is_open(slot)) co_return;
+  auto found = co_await drives_[slot]->staged();
+  if (!found || found->empty()) co_return;
+  std::vector<DataId> suspects;
+  {
+    const std::lock_guard lock(staged_mutex_);
+    for (const DataId& id : *found)
+      if (!staged_.contains(id) && !pending_.names(id)) suspects.push_back(id);
+  }
+  // What was named meanwhile is no longer staged once the drive has applied all that is committed now.
+  const raft::Index committed = group_.committed();
+  co_await wait_all_applied();
+  if (suspects.empty() || !group_.leader() || group_.applied(slot) < committed) co_return;
+  found = co_await drives_[slot]->staged();
+  if (!found || !group_.leader()) co_return;
+  storage::AppendBatch batch;
+  for (const DataId& id : suspects)
+    if (std::ranges::find(*found, id) != found->end()) batch.refusals.push_back(id);
+  if (!batch.refusals.empty()) static_cast<void>(co_await drives_[slot]->append(std::move(batch)));
 }
 
 Task<void> ErasureSet::drop_staged(DataId id) {

@@ -26,6 +26,7 @@ std::vector<std::string> ErasureSet::names_of(const storage::EntryBody& body) {
 bool ErasureSet::add_data(std::uint32_t slot, const raft::Entry& entry, storage::AppendBatch& batch) {
   const Flight* flight = flights_.find(entry.index, entry.term);
   if (flight == nullptr || flight->shards.empty()) return false;
+  if (flight->outcome == Flight::Outcome::kUnknown) return false;  // a new leader may be asking who holds it
   const DataRef& data = flight->body->data;
   const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
   batch.data.push_back({.id = data.id,
@@ -156,6 +157,7 @@ void ErasureSet::arm_house() {
 void ErasureSet::house() {
   if (closing_.load()) return;
   const MonotonicTime now = parts_.home->now();
+  group_.watch_drives();
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
   if (!pending_.anything_waits()) {
     riders_since_ = {};

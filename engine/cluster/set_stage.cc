@@ -34,6 +34,7 @@ class StagedSlice final : public StageApi {
   StagedSlice(const StagedSlice&) = delete;
   StagedSlice& operator=(const StagedSlice&) = delete;
   ~StagedSlice() override {
+    if (registered_ && !done_) set_.forget_staged(data_.id);
     if (state_ == nullptr) return;
     for (const auto& lane : state_->lanes) lane->queue.close();
     if (!done_) async::start_detached(abandon(state_, data_.id, inside_));
@@ -62,6 +63,7 @@ class StagedSlice final : public StageApi {
   BufferChain rest_;  // less than a stripe
   std::shared_ptr<State> state_;
   bool done_ = false;
+  bool registered_ = false;
 };
 
 Task<bool> StagedSlice::open_lane(Lane* lane, DataRef data, std::uint8_t shard, std::uint64_t bytes) {
@@ -70,6 +72,12 @@ Task<bool> StagedSlice::open_lane(Lane* lane, DataRef data, std::uint8_t shard, 
 
 Task<Result<void>> StagedSlice::open(std::uint64_t expected_bytes) {
   state_ = std::make_shared<State>();
+  {
+    const std::lock_guard lock(set_.staged_mutex_);
+    if (!set_.staged_.emplace(data_.id, ErasureSet::Staged{.since = Runtime::current()->now()}).second)
+      co_return fail(ErrorCode::kInvalidArgument, "the data id is in use");
+  }
+  registered_ = true;
   const std::uint32_t drives = set_.parts_.info.drives;
   const std::uint32_t open = set_.open_mask_.load();
   std::vector<Task<bool>> opening;
@@ -177,6 +185,7 @@ Task<void> StagedSlice::abandon(std::shared_ptr<State> state, DataId id, Outside
 Task<void> StagedSlice::abort() {
   if (done_) co_return;
   done_ = true;
+  set_.forget_staged(data_.id);
   for (const auto& lane : state_->lanes) lane->queue.close();
   co_await abandon(state_, data_.id, inside_);
 }
