@@ -73,7 +73,7 @@ Result<void> list_incomplete(Session& session, S3Client& client, const Target& t
 
 /// As `ls` shows a folder: one level, names without what stands before the last slash of the prefix.
 Result<Totals> list_prefix(Session& session, S3Client& client, const Target& target,
-                           const ListOptions& options) {
+                           const ListOptions& options, const std::string& shown_before = {}) {
   Totals totals;
   const std::size_t root = target.key.rfind('/') == std::string::npos ? 0 : target.key.rfind('/') + 1;
   const ListQuery query{target.bucket, target.key, options.recursive ? "" : "/", {}};
@@ -85,11 +85,11 @@ Result<Totals> list_prefix(Session& session, S3Client& client, const Target& tar
       lone_folder = page.prefixes[0];
       return false;
     }
-    for (const std::string& prefix : page.prefixes) print_folder(session, prefix.substr(root));
+    for (const std::string& prefix : page.prefixes) print_folder(session, shown_before + prefix.substr(root));
     for (const ObjectInfo& object : page.objects) {
       std::string name = object.key.substr(root);
       if (name.empty()) name = "./";  // The folder's own marker.
-      print_object(session, object, name, options.versions);
+      print_object(session, object, shown_before + name, options.versions);
       totals.objects += 1;
       totals.bytes += object.size;
     }
@@ -100,7 +100,31 @@ Result<Totals> list_prefix(Session& session, S3Client& client, const Target& tar
   if (lone_folder.empty()) return totals;
   Target folder = target;
   folder.key = lone_folder;
-  return list_prefix(session, client, folder, options);
+  return list_prefix(session, client, folder, options, shown_before);
+}
+
+void print_totals(Session& session, const Totals& totals) {
+  session.output.result(
+      fmt::format("Total: {} objects, {}", totals.objects, human_bytes(totals.bytes)),
+      Json::object({{"type", "summary"}, {"totalObjects", totals.objects}, {"totalSize", totals.bytes}}));
+}
+
+/// Every object of every bucket, each name with its bucket in front.
+Result<void> list_everything(Session& session, S3Client& client, const Target& target,
+                             const ListOptions& options) {
+  const auto buckets = client.list_buckets();
+  if (!buckets) return std::unexpected(buckets.error());
+  Totals totals;
+  for (const BucketInfo& bucket : *buckets) {
+    Target in_bucket = target;
+    in_bucket.bucket = bucket.name;
+    const auto some = list_prefix(session, client, in_bucket, options, bucket.name + "/");
+    if (!some) return std::unexpected(some.error());
+    totals.objects += some->objects;
+    totals.bytes += some->bytes;
+  }
+  if (options.summarize) print_totals(session, totals);
+  return {};
 }
 
 Result<void> list_one(Session& session, const std::string& text, const ListOptions& options) {
@@ -108,14 +132,12 @@ Result<void> list_one(Session& session, const std::string& text, const ListOptio
   if (!target) return std::unexpected(target.error());
   const auto client = session.client(target->alias);
   if (!client) return std::unexpected(client.error());
-  if (target->bucket.empty()) return list_buckets(session, **client);
+  if (target->bucket.empty() && !options.recursive) return list_buckets(session, **client);
+  if (target->bucket.empty()) return list_everything(session, **client, *target, options);
   if (options.incomplete) return list_incomplete(session, **client, *target);
   const auto totals = list_prefix(session, **client, *target, options);
   if (!totals) return std::unexpected(totals.error());
-  if (options.summarize)
-    session.output.result(
-        fmt::format("Total: {} objects, {}", totals->objects, human_bytes(totals->bytes)),
-        Json::object({{"type", "summary"}, {"totalObjects", totals->objects}, {"totalSize", totals->bytes}}));
+  if (options.summarize) print_totals(session, *totals);
   return {};
 }
 

@@ -36,17 +36,26 @@ not() { ! "$@"; }
 status_is() { local want=$1 got=0; shift; "$@" || got=$?; [ $got = "$want" ]; }
 prints() { local want=$1; shift; "$@" | tee /dev/stderr | grep -qF -- "$want"; }
 
+start_node() {  # PORT DRIVES_FOLDER ARGUMENTS…; sets `node`
+  local port=$1 folder=$2
+  shift 2
+  mkdir -p "$folder"/drive{1..4}
+  FLASHSTORE_ROOT_USER=$key FLASHSTORE_ROOT_PASSWORD=$secret \
+    "$bin/flashstor-s3d" --address "127.0.0.1:$port" "$@" "$folder"/drive{1..4} > "$folder/out" 2> "$folder/log" &
+  node=$!
+  for _ in $(seq 600); do grep -q '^ready' "$folder/out" && return; kill -0 $node 2>/dev/null || break; sleep 0.1; done
+  echo "not ok - flashctl: the node gets ready"
+  tail -n 20 "$folder/log"
+  exit 1
+}
+stop_node() { kill -TERM "$node" && wait "$node"; local status=$?; node=; return $status; }
+free_port() { local port=$1; while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done; echo "$port"; }
+
 if [ "$own" = 1 ]; then
   key=test-root secret=$(od -An -tx1 -N20 /dev/urandom | tr -d ' \n')
-  port=9300
-  while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  port=$(free_port 9300)
   url=http://127.0.0.1:$port
-  mkdir "$work"/drive{1..4}
-  FLASHSTORE_ROOT_USER=$key FLASHSTORE_ROOT_PASSWORD=$secret \
-    "$bin/flashstor-s3d" --address "127.0.0.1:$port" "$work"/drive{1..4} > "$work/node.out" 2> "$work/node.log" &
-  node=$!
-  for _ in $(seq 300); do grep -q '^ready' "$work/node.out" && break; kill -0 $node 2>/dev/null || break; sleep 0.1; done
-  grep -q '^ready' "$work/node.out" || { echo "not ok - flashctl: the node gets ready"; tail -n 20 "$work/node.log"; exit 1; }
+  start_node "$port" "$work/node"
 fi
 
 # Sources.
@@ -177,8 +186,23 @@ POLICY
     check "mount with a wrong secret leaves nothing mounted" eval \
       'not ctl mount bad/shop "$work/mount" && not mountpoint -q "$work/mount"'
   fi
+  check "SIGTERM ends the node with status 0" stop_node
+
+  mkdir "$work/certs"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$work/certs/private.key" -out "$work/certs/public.crt" 2> /dev/null
+  port=$(free_port 9400)
+  start_node "$port" "$work/tls" --certs-dir "$work/certs"
+  check "https: a certificate that nobody vouches for is refused" eval '
+    ctl alias set s "https://127.0.0.1:$port" "$key" "$secret" && not ctl ls s && ctl --insecure ls s'
+  export FLASHSTORE_CA_FILE=$work/certs/public.crt
+  check "https: large and small, unsigned payloads" eval '
+    ctl mb s/tls && ctl cp "$work/large" "$work/json" s/tls/ && ctl cat s/tls/large | cmp - "$work/large" &&
+    ctl cat s/tls/json | cmp - "$work/json"'
+  unset FLASHSTORE_CA_FILE
+  check "https: SIGTERM ends the node with status 0" stop_node
 else
-  skip "admin and mount" "not a node of our own"
+  skip "admin, mount and https" "not a node of our own"
 fi
 
 [ $failed = 0 ]
