@@ -151,6 +151,7 @@ void RaftWorld::crash(Member& member, bool want_lie) {
   const bool lies = want_lie && may_lie(member);
   member.up = false;
   member.drive.crash();
+  member.drive_free_at = now_;
   note(member, "crash");
   if (lies && member.drive.lie(1 + below(5)) != 0) {
     PROBE("drive-lied");

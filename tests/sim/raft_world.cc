@@ -209,7 +209,7 @@ void RaftWorld::after_input(Member& member) {
     std::int64_t took =
         1 + static_cast<std::int64_t>(below(plan_.slow_syncs && chance(100) ? kTimeout / 2 : kTimeout / 200));
     if (member.id == plan_.laggard) took *= 10;
-    member.drive_free_at = std::max(member.drive_free_at, now_) + took;
+    member.drive_free_at = std::max(member.drive_free_at, now_ + took);  // what waits is synced together
     const bool ok = member.fail_at_sequence != kFailNext;
     if (!ok) member.fail_at_sequence = sequence;
     member.drive.write(std::move(*ready.records));
