@@ -74,7 +74,11 @@ Task<Result<void>> copy_object(Call& call) {
   (void)co_await or_return(authorise_copy_source(call, source));
   if (!request.attributes.tags.empty())
     co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
-  const objects::CopyResult made = co_await or_return(call.store().copy_object(std::move(request)));
+  auto copied = co_await call.store().copy_object(std::move(request));
+  // A copy onto itself that changes nothing; whatever else makes no sense is S3's InvalidRequest here too.
+  if (!copied && copied.error().code() == ErrorCode::kInvalidArgument)
+    co_return call.refuse(S3Code::kInvalidRequest, std::string(copied.error().message()));
+  const objects::CopyResult made = co_await or_return(std::move(copied));
   add_version_header(call, made.version_id);
   if (!made.source_version_id.empty())
     call.response().add_header("x-amz-copy-source-version-id", made.source_version_id);
