@@ -6,7 +6,9 @@ namespace flashstor::s3d {
 namespace {
 
 /// Headers that ask for what is not built. A trailing '*' stands for anything.
-constexpr std::array<std::string_view, 13> kUnsupported = {
+/// (x-amz-bypass-governance-retention is not among them: nothing can be put under retention, so there is
+/// nothing that it would bypass.)
+constexpr std::array<std::string_view, 12> kUnsupported = {
     "x-amz-server-side-encryption*",
     "x-amz-copy-source-server-side-encryption*",
     "x-amz-object-lock-*",
@@ -16,7 +18,6 @@ constexpr std::array<std::string_view, 13> kUnsupported = {
     "x-amz-write-offset-bytes",
     "x-amz-rename-source*",
     "x-amz-mfa",
-    "x-amz-bypass-governance-retention",
     "x-amz-bucket-namespace",
     "x-amz-object-if-match*",
     "x-amz-optional-object-attributes",
