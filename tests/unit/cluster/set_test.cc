@@ -101,6 +101,7 @@ TEST_F(FourDrives, ThreeLostDrivesAreAClearError) {
   start();
   ASSERT_TRUE(put("a", "hello").has_value());
   for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    disks_[slot]->fail_reads = true;
     runtime_.run_until(set_->fail_drive(slot, "pulled"));
     turn(Milliseconds(200));
   }
