@@ -47,7 +47,7 @@ struct UploadPartCopyResult {
 struct CompletedPart {
   std::uint32_t number = 0;
   std::string etag;
-  std::string checksum;  ///< Raw bytes, or empty: not checked.
+  std::string checksum{};  ///< Raw bytes, or empty: not checked.
 };
 struct CompleteUploadRequest {
   std::string bucket;

@@ -1,4 +1,6 @@
-#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 
 #include "engine/objects/keys.h"
 #include "engine/objects/payloads.h"
@@ -18,15 +20,16 @@ std::string encode_use(const DataRef& data) {
   return seal(std::move(out));
 }
 
-Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data, const Uuid& leaving) {
+// Whether anybody uses `data` who is not `leaving` with this command.
+Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data,
+                                   const std::set<std::string>& leaving) {
   bool found = false;
-  const std::string own = reference_key(data, leaving);
   std::string lower = data.to_bytes();
   std::string upper = after_prefix(lower);
   co_await or_return(rows.scan(
       Family::kRefs, std::move(lower), std::move(upper),
       [&](std::string_view key, std::string_view) {
-        if (key == own) return cluster::ScanStep{};
+        if (leaving.contains(std::string(key))) return cluster::ScanStep{};
         found = true;
         return cluster::ScanStep{.kind = cluster::ScanStep::Kind::kStop, .seek_to = {}};
       },
@@ -61,19 +64,26 @@ PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& com
   co_return plan;
 }
 
+// One command may end several uses of the same data (an object joined from ranges of another), so who is left
+// is asked once for each data id, with all that leave out of the count.
 PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
   cluster::Plan plan;
+  std::set<std::string> leaving;
+  std::map<DataId, DataRef> touched;
   for (const DroppedReference& use : in.uses) {
     plan.changes.push_back(
         {Family::kIntents, drop_intent_key(use.data.set, use.data.id, use.referrer), std::nullopt});
     if (in.intents_only) continue;
     std::string key = reference_key(use.data.id, use.referrer);
     if (!co_await or_return(rows.get(Family::kRefs, key))) continue;  // dropped before
-    if (!co_await or_return(has_other_users(rows, use.data.id, use.referrer)))
-      plan.changes.push_back(cluster::free_later(use.data, rows.now()));
-    plan.changes.push_back({Family::kRefs, std::move(key), std::nullopt});
+    leaving.insert(std::move(key));
+    touched.emplace(use.data.id, use.data);
   }
+  for (const auto& [id, data] : touched)
+    if (!co_await or_return(has_other_users(rows, id, leaving)))
+      plan.changes.push_back(cluster::free_later(data, rows.now()));
+  for (const std::string& key : leaving) plan.changes.push_back({Family::kRefs, key, std::nullopt});
   plan.write = !plan.changes.empty();
   co_return plan;
 }

@@ -1,0 +1,209 @@
+#include <algorithm>
+
+#include "engine/codec/checksum.h"
+#include "engine/objects/keys.h"
+#include "tests/unit/objects/store_fixture.h"
+
+namespace flashstor::objects {
+namespace {
+
+class CopyTest : public StoreTest {
+ protected:
+  explicit CopyTest(std::uint32_t sets = 1) : StoreTest(sets) {
+    make_bucket("from");
+    make_bucket("into");
+  }
+  Result<CopyResult> copy(const std::string& source, const std::string& target) {
+    CopyRequest request{.source_bucket = "from", .source_key = source};
+    request.bucket = "into";
+    request.key = target;
+    return run(store_->copy_object(std::move(request)));
+  }
+  std::size_t count(Family family) {
+    std::size_t rows = 0;
+    for (std::uint32_t i = 0; i < cluster_->set_count(); ++i)
+      rows += cluster_->fake(i).rows().rows(family).size();
+    return rows;
+  }
+  std::size_t stored() {
+    std::size_t slices = 0;
+    for (std::uint32_t i = 0; i < cluster_->set_count(); ++i) slices += cluster_->fake(i).data().size();
+    return slices;
+  }
+  void sharing_ends_with_the_last_user(int order);
+};
+
+class CopyOverSetsTest : public CopyTest {
+ protected:
+  CopyOverSetsTest() : CopyTest(5) {}
+};
+
+// `a` is copied to b and b to c; they go in each order. Data goes exactly once, with the last.
+void CopyTest::sharing_ends_with_the_last_user(int order) {
+  const std::string bytes(300, 'x');
+  ASSERT_TRUE(put("from", "a", bytes).has_value());
+  ASSERT_TRUE(copy("a", "b").has_value());
+  CopyRequest request{.source_bucket = "into", .source_key = "b"};
+  request.bucket = "into";
+  request.key = "c";
+  ASSERT_TRUE(run(store_->copy_object(request)).has_value());
+  EXPECT_EQ(stored(), 1U) << "no bytes move";
+  std::vector<std::pair<std::string, std::string>> names{{"from", "a"}, {"into", "b"}, {"into", "c"}};
+  for (int i = 0; i < order; ++i) std::next_permutation(names.begin(), names.end());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(count(Family::kDue), 0U);
+    for (std::size_t j = i; j < names.size(); ++j) {
+      EXPECT_EQ(*get(names[j].first, names[j].second), bytes);
+    }
+    ASSERT_TRUE(remove(names[i].first, names[i].second).has_value());
+  }
+  EXPECT_EQ(count(Family::kDue), 1U);
+  EXPECT_EQ(count(Family::kRefs), 0U);
+  // Only the buckets' gates may be among the intents.
+  for (std::uint32_t i = 0; i < cluster_->set_count(); ++i)
+    for (const auto& [key, value] : cluster_->fake(i).rows().rows(Family::kIntents)) EXPECT_EQ(key[0], 'B');
+}
+
+TEST_F(CopyTest, SharingEndsWithTheLastUser) {
+  for (int order = 0; order < 6; ++order) {
+    cluster_->fake(0).forget_data();
+    sharing_ends_with_the_last_user(order);
+    if (HasFailure()) FAIL() << "order " << order;
+  }
+}
+TEST_F(CopyOverSetsTest, SharingEndsWithTheLastUser) {
+  for (int order = 0; order < 6; ++order) {
+    for (std::uint32_t i = 0; i < cluster_->set_count(); ++i) cluster_->fake(i).forget_data();
+    sharing_ends_with_the_last_user(order);
+    if (HasFailure()) FAIL() << "order " << order;
+  }
+}
+TEST_F(CopyTest, SharingEndsWithTheLastUserWithLazyConfirms) {
+  cluster_->set_lazy_confirm(true);
+  sharing_ends_with_the_last_user(0);
+}
+
+TEST_F(CopyTest, DirectivesChooseWhatIsCopied) {
+  PutRequest request;
+  request.bucket = "from";
+  request.key = "a";
+  request.attributes.headers.type = "text/plain";
+  request.attributes.user_metadata = {{"k", "old"}};
+  request.attributes.tags = {{"t", "old"}};
+  request.attributes.owner = "alice";
+  ASSERT_TRUE(run(store_->put_object(std::move(request))).has_value());
+  CopyRequest copy{.source_bucket = "from", .source_key = "a"};
+  copy.bucket = "into";
+  copy.key = "b";
+  copy.attributes.user_metadata = {{"k", "new"}};
+  copy.attributes.tags = {{"t", "new"}};
+  copy.attributes.owner = "bob";
+  const auto look = [&] {
+    EXPECT_TRUE(run(store_->copy_object(copy)).has_value());
+    return run(store_->head_object({.bucket = "into", .key = "b"}))->info.attributes;
+  };
+  auto seen = look();
+  EXPECT_EQ(seen.user_metadata.front().second, "old");
+  EXPECT_EQ(seen.tags.front().second, "old");
+  EXPECT_EQ(seen.headers.type, "text/plain");
+  EXPECT_EQ(seen.owner, "bob");
+  copy.metadata = Directive::kReplace;
+  seen = look();
+  EXPECT_EQ(seen.user_metadata.front().second, "new");
+  EXPECT_EQ(seen.tags.front().second, "old");
+  EXPECT_TRUE(seen.headers.type.empty());
+  copy.tagging = Directive::kReplace;
+  EXPECT_EQ(look().tags.front().second, "new");
+}
+
+TEST_F(CopyTest, OntoItself) {
+  ASSERT_TRUE(put("from", "a", std::string(200, 'x')).has_value());
+  CopyRequest request{.source_bucket = "from", .source_key = "a"};
+  request.bucket = "from";
+  request.key = "a";
+  EXPECT_EQ(code_of(run(store_->copy_object(request))), ErrorCode::kInvalidArgument);
+  request.metadata = Directive::kReplace;
+  request.attributes.user_metadata = {{"k", "v"}};
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(run(store_->copy_object(request)).has_value());
+  EXPECT_EQ(*get("from", "a"), std::string(200, 'x'));
+  EXPECT_EQ(count(Family::kDue), 0U);
+  ASSERT_TRUE(remove("from", "a").has_value());
+  EXPECT_EQ(count(Family::kDue), 1U);
+  EXPECT_EQ(count(Family::kRefs), 0U);
+}
+
+TEST_F(CopyOverSetsTest, WhatFailsGivesItsReferenceBack) {
+  ASSERT_TRUE(put("from", "a", std::string(200, 'x')).has_value());
+  for (const char* target : {"b", "c", "d", "e", "f"}) {
+    ASSERT_TRUE(put("into", target, "").has_value());
+    CopyRequest request{.source_bucket = "from", .source_key = "a"};
+    request.bucket = "into";
+    request.key = target;
+    request.conditions.if_none_match = {"*"};
+    EXPECT_EQ(code_of(run(store_->copy_object(request))), ErrorCode::kPreconditionFailed);
+  }
+  ASSERT_TRUE(remove("from", "a").has_value());
+  EXPECT_EQ(count(Family::kRefs), 0U);
+  EXPECT_EQ(count(Family::kDue), 1U);
+}
+
+TEST_F(CopyTest, ConditionsOnTheSource) {
+  const auto made = put("from", "a", "x");
+  CopyRequest request{.source_bucket = "from", .source_key = "a"};
+  request.bucket = "into";
+  request.key = "b";
+  request.source_conditions = {.if_none_match = {made->etag}};
+  EXPECT_EQ(code_of(run(store_->copy_object(request))), ErrorCode::kPreconditionFailed);
+  request.source_conditions = {.if_match = {"no"}};
+  EXPECT_EQ(code_of(run(store_->copy_object(request))), ErrorCode::kPreconditionFailed);
+  request.source_conditions = {.if_match = {made->etag}};
+  EXPECT_TRUE(run(store_->copy_object(request)).has_value());
+  request.source_key = "nothing";
+  EXPECT_EQ(code_of(run(store_->copy_object(request))), ErrorCode::kNoSuchKey);
+}
+
+TEST_F(CopyTest, ANewKindOfChecksumIsComputed) {
+  const std::string bytes(500, 'q');
+  ASSERT_TRUE(put("from", "a", bytes).has_value());
+  CopyRequest request{.source_bucket = "from", .source_key = "a"};
+  request.bucket = "into";
+  request.key = "b";
+  request.checksum_kind = ChecksumKind::kSha1;
+  const auto made = run(store_->copy_object(request));
+  EXPECT_EQ(made->checksum.value, codec::digest_of(codec::ChecksumKind::kSha1, bytes));
+}
+
+TEST_F(CopyOverSetsTest, PartsAreCopiedByReference) {
+  std::string bytes;
+  for (int i = 0; i < 400; ++i) bytes.push_back(static_cast<char>('a' + i % 26));
+  ASSERT_TRUE(put("from", "a", bytes).has_value());
+  const auto upload = run(store_->create_upload({.bucket = "into", .key = "joined"}));
+  CompleteUploadRequest done{.bucket = "into", .key = "joined", .upload_id = upload->upload_id};
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges{{10, 99}, {200, 399}, {0, 20}};
+  std::string expected;
+  for (std::uint32_t i = 0; i < ranges.size(); ++i) {
+    UploadPartCopyRequest part{.bucket = "into", .key = "joined", .upload_id = upload->upload_id};
+    part.part_number = i + 1;
+    part.source_bucket = "from";
+    part.source_key = "a";
+    part.range = ByteRange{.first = ranges[i].first, .last = ranges[i].second};
+    const auto made = run(store_->upload_part_copy(part));
+    ASSERT_TRUE(made.has_value()) << made.error().describe();
+    done.parts.push_back({i + 1, made->etag});
+    expected += bytes.substr(ranges[i].first, ranges[i].second - ranges[i].first + 1);
+  }
+  EXPECT_EQ(stored(), 1U);
+  ASSERT_TRUE(run(store_->complete_upload(done)).has_value());
+  ASSERT_TRUE(remove("from", "a").has_value());
+  EXPECT_EQ(*get("into", "joined"), expected);
+  EXPECT_EQ(count(Family::kDue), 0U);
+  ASSERT_TRUE(remove("into", "joined").has_value());
+  EXPECT_EQ(count(Family::kDue), 1U);
+  EXPECT_EQ(count(Family::kRefs), 0U);
+  UploadPartCopyRequest bad{.bucket = "into", .key = "joined", .upload_id = upload->upload_id};
+  bad.part_number = 1;
+  EXPECT_EQ(code_of(run(store_->upload_part_copy(bad))), ErrorCode::kNoSuchUpload);
+}
+
+}  // namespace
+}  // namespace flashstor::objects
