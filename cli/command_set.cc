@@ -88,6 +88,7 @@ void add_all_commands(CommandSet& commands) {
   add_mount_commands(commands);
   add_ping_command(commands);
   add_admin_commands(commands);
+  add_drive_commands(commands);
   add_completion_command(commands);
 }
 

@@ -47,6 +47,7 @@ void add_tag_commands(CommandSet& commands);
 void add_stat_commands(CommandSet& commands);
 void add_ping_command(CommandSet& commands);
 void add_mount_commands(CommandSet& commands);
+void add_drive_commands(CommandSet& commands);
 void add_admin_commands(CommandSet& commands);
 void add_user_commands(CommandSet& commands, CLI::App* admin);
 void add_policy_commands(CommandSet& commands, CLI::App* admin);

@@ -28,6 +28,8 @@ class Output {
   void note(std::string_view text);
   /// A failure about `subject`; flashctl will end with status 1.
   void failure(std::string_view subject, const Error& error);
+  /// What was said as a result is bad news: flashctl will end with status 1.
+  void mark_failed() { failed_ = true; }
   [[nodiscard]] bool failed() const { return failed_; }
 
   /// What is drawn below everything else on the terminal: `erase` is called before each line, `draw` after

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "engine/base/log.h"
+#include "s3d/node/admin_service.h"
 #include "s3d/node/node.h"
 
 namespace {
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
       !started)
     return give_up(started.error());
   std::vector<std::unique_ptr<s3d::NodeService>> services;
+  services.push_back(std::make_unique<s3d::AdminService>([] { return std::string(); }));
   const auto outcome = s3d::run_node(std::move(parsed->options), std::move(services));
   base::stop_log();
   return outcome ? 0 : give_up(outcome.error());

@@ -133,9 +133,16 @@ Task<Result<ListVersionsResult>> ObjectStore::list_versions(ListVersionsRequest 
     if (null) scan.middle_null = null->id;
     auto id = VersionId::from_text(request.version_id_marker);
     if (request.version_id_marker == kNullVersionId && null) id = null->id;
-    if (!id) co_return fail(ErrorCode::kInvalidArgument, "Invalid version id specified");
-    scan.middle_key = marker;
-    scan.start = version_key(bucket->id, marker, *id).append(1, '\0');
+    if (id) {
+      scan.middle_key = marker;
+      scan.start = version_key(bucket->id, marker, *id).append(1, '\0');
+    } else if (request.version_id_marker == kNullVersionId) {
+      // The null version went after the page that ended with it (whoever empties a bucket does that): the key
+      // begins again, and what is left of it is listed.
+      scan.start = versions_prefix(bucket->id, marker);
+    } else {
+      co_return fail(ErrorCode::kInvalidArgument, "Invalid version id specified");
+    }
   } else if (!marker.empty()) {
     scan.start = list_start_after(bucket->id, request.prefix, request.delimiter, marker);
   }

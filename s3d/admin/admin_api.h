@@ -15,6 +15,8 @@
 
 namespace flashstor::s3d {
 
+inline constexpr std::string_view kProductVersion = "0.1.0";
+
 /// How healing goes, over all sets of the node.
 struct HealFigures {
   std::uint64_t queued = 0;

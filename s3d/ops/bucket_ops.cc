@@ -1,5 +1,4 @@
 #include "engine/objects/bucket_types.h"
-#include "s3d/ops/bucket_policies.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
 #include "s3d/ops/xml_reader.h"
@@ -33,14 +32,15 @@ Result<void> check_ownership(Call& call) {
   return call.refuse(S3Code::kInvalidArgument, {}, {{"ArgumentName", "x-amz-object-ownership"}});
 }
 
-/// May the caller see this bucket in ListBuckets?
+/// Does ListBuckets show this bucket to the caller? His own, and those that his own policies let him list:
+/// what somebody else opened to everybody is not his.
 bool may_see(Call& call, const objects::BucketRef& bucket) {
-  const BucketPolicies::Access known = call.services().policies.access(bucket);
+  const iam::BucketAccess known{.owner = bucket->owner};
   const std::string resource = iam::resource_arn(bucket->name);
   for (const std::string_view action : {"s3:ListBucket", "s3:GetBucketLocation"}) {
     const iam::RequestContext context{
         .action = action, .resource = resource, .now = call.services().runtime.wall_now()};
-    if (call.services().authorizer.decide(call.who, known.access, context).allowed) return true;
+    if (call.services().authorizer.decide(call.who, known, context).allowed) return true;
   }
   return false;
 }

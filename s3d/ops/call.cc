@@ -110,6 +110,9 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
     if (info)
       decision = iam::with_object_acl(decision, static_cast<iam::CannedAcl>(info->attributes.acl), action,
                                       is_anonymous());
+    // Who may list may know that nothing is there: the operation says so itself.
+    if (!info && (co_await authorise_in(other, "s3:ListBucket", {}, {})).has_value())
+      co_return Result<void>();
   }
   if (decision.allowed) co_return Result<void>();
   services_.stats.count_denied(is_anonymous());

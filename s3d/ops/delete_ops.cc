@@ -65,6 +65,13 @@ Result<DeleteOrder> parse_order(Call& call, std::string_view text) {
   return order;
 }
 
+/// x-amz-bypass-governance-retention, for those who may.
+Task<bool> may_bypass(Call& call, std::string_view key) {
+  const auto header = call.header("x-amz-bypass-governance-retention");
+  if (!header || !equal_ignoring_case(*header, "true")) co_return false;
+  co_return (co_await call.authorise("s3:BypassGovernanceRetention", key, {})).has_value();
+}
+
 /// The items that the caller may delete; the others get their answer here, in their place.
 struct Sorted {
   std::vector<objects::DeleteManyItem> allowed;
@@ -95,6 +102,7 @@ Task<Result<void>> delete_object(Call& call) {
   }
   if (const auto time = call.header("x-amz-if-match-last-modified-time"))
     request.conditions.if_match_modified = parse_http_time(*time);
+  request.bypass_governance = co_await may_bypass(call, call.target().key);
   const auto deleted = co_await or_return(call.store().delete_object(std::move(request)));
   if (deleted.is_delete_marker) call.response().add_header("x-amz-delete-marker", "true");
   add_version_header(call, deleted.version_id);
@@ -108,10 +116,11 @@ Task<Result<void>> delete_objects(Call& call) {
   const Buffer body = co_await or_return(call.small_body(limits::kMaxXmlBytes));
   DeleteOrder order = co_await or_return(parse_order(call, body.view()));
   Sorted sorted = co_await or_return(sort_by_permission(call, order.items));
+  const bool bypass = co_await may_bypass(call, {});
   std::vector<objects::DeleteManyResult> results;
   if (!sorted.allowed.empty())
-    results =
-        co_await or_return(call.store().delete_objects(call.bucket_name(), std::move(sorted.allowed), false));
+    results = co_await or_return(
+        call.store().delete_objects(call.bucket_name(), std::move(sorted.allowed), bypass));
   XmlWriter xml;
   xml.open_root("DeleteResult");
   std::size_t next = 0;

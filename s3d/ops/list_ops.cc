@@ -32,9 +32,13 @@ void Listing::name(XmlWriter& xml, std::string_view element, std::string_view te
   }
 }
 
-void Listing::head(XmlWriter& xml, bool is_truncated) const {
+void Listing::head(XmlWriter& xml, bool is_truncated, bool encode_prefix) const {
   xml.element("Name", call_->target().bucket);
-  name(xml, "Prefix", prefix);
+  if (encode_prefix) {
+    name(xml, "Prefix", prefix);
+  } else {
+    xml.element("Prefix", prefix);
+  }
   if (!delimiter.empty()) name(xml, "Delimiter", delimiter);
   if (encoded) xml.element("EncodingType", "url");
   xml.element("IsTruncated", is_truncated);
@@ -78,7 +82,7 @@ Task<Result<void>> list_objects(Call& call) {
                                                                   .max_keys = listing.max}));
   XmlWriter xml;
   xml.open_root("ListBucketResult");
-  listing.head(xml, page.is_truncated);
+  listing.head(xml, page.is_truncated, false);
   listing.name(xml, "Marker", marker);
   xml.element("MaxKeys", std::uint64_t{listing.max});
   if (page.is_truncated && !listing.delimiter.empty()) listing.name(xml, "NextMarker", page.next_marker);
@@ -97,9 +101,6 @@ Task<Result<void>> list_objects_v2(Call& call) {
   const Listing listing = co_await or_return(Listing::from(call, "max-keys"));
   const std::string token(call.query("continuation-token"));
   const std::string start_after(call.query("start-after"));
-  if (call.has_query("continuation-token") && token.empty())
-    co_return call.refuse(S3Code::kInvalidArgument, "The continuation token provided is incorrect",
-                          {{"ArgumentName", "continuation-token"}});
   const bool with_owner = equal_ignoring_case(call.query("fetch-owner"), "true");
   const auto page = co_await or_return(call.store().list_objects({.bucket = call.bucket_name(),
                                                                   .prefix = std::string(listing.prefix),

@@ -20,8 +20,8 @@ struct Listing {
 
   /// An element with a name of a key or prefix, encoded when asked.
   void name(XmlWriter& xml, std::string_view element, std::string_view text) const;
-  /// Name, Prefix, Delimiter, EncodingType, IsTruncated.
-  void head(XmlWriter& xml, bool is_truncated) const;
+  /// Name, Prefix, Delimiter, EncodingType, IsTruncated. The Prefix of ListObjects (v1) is never encoded.
+  void head(XmlWriter& xml, bool is_truncated, bool encode_prefix = true) const;
   void prefixes(XmlWriter& xml, const std::vector<std::string>& all) const;
   /// An element with ID and DisplayName; the bucket's owner for an empty id.
   void person(XmlWriter& xml, std::string_view element, std::string_view canonical_id) const;

@@ -15,11 +15,12 @@ Task<Result<void>> authorise_extras(Call& call, const objects::ObjectAttributes&
   co_return Result<void>();
 }
 
-/// S3 wants to know the size beforehand.
+/// S3 wants the size beforehand, or at least a body that says where it ends.
 Result<void> check_length(Call& call, const Payload& payload) {
   const auto length = payload.length();
-  if (!length) return call.refuse(S3Code::kMissingContentLength);
-  if (*length > limits::kMaxPutBytes)
+  if (!call.request().content_length() && !call.request().chunked())
+    return call.refuse(S3Code::kMissingContentLength);
+  if (length && *length > limits::kMaxPutBytes)
     return call.refuse(S3Code::kEntityTooLarge, {},
                        {{"ProposedSize", std::to_string(*length)},
                         {"MaxSizeAllowed", std::to_string(limits::kMaxPutBytes)}});

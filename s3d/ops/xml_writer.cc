@@ -168,8 +168,6 @@ std::string listing_encode(std::string_view text) {
                        byte == '*' || byte == '/';
     if (plain) {
       out.push_back(byte);
-    } else if (byte == ' ') {
-      out.push_back('+');
     } else {
       const auto value = static_cast<unsigned char>(byte);
       out.push_back('%');

@@ -49,7 +49,8 @@ class XmlWriter {
 /// `text` with what XML reserves, and control characters, as references.
 void append_xml_escaped(std::string& out, std::string_view text);
 
-/// The `encoding-type=url` of listings: as a form encodes, '/' and '*' left alone.
+/// The `encoding-type=url` of listings: percent-encoded but for letters, digits and "-_.*/". A space is %20,
+/// which those who decode forms and those who decode URLs read alike.
 [[nodiscard]] std::string listing_encode(std::string_view text);
 
 /// 2009-10-12T17:50:30.000Z

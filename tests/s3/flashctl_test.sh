@@ -152,6 +152,7 @@ check "completion parses" eval 'ctl completion bash | bash -n'
 check "ping" ctl ping -c 1 t
 
 if [ "$own" = 1 ]; then
+  ctl mb t/kept > /dev/null && ctl cp "$work/large" t/kept/ > /dev/null
   check "admin info" prints "drives, parity" ctl admin info t
   check "admin heal" ctl admin heal t
   cat > "$work/policy.json" <<'POLICY'
@@ -186,7 +187,15 @@ POLICY
     check "mount with a wrong secret leaves nothing mounted" eval \
       'not ctl mount bad/shop "$work/mount" && not mountpoint -q "$work/mount"'
   fi
+  check "drive verify refuses a drive in use" status_is 1 ctl drive verify "$work/node/drive1"
   check "SIGTERM ends the node with status 0" stop_node
+  check "drive inspect" prints "condition: formatted" ctl drive inspect "$work/node/drive1"
+  check "drive inspect of no drive fails" status_is 1 ctl drive inspect "$work/no-such-drive"
+  check "drive verify: good drives" prints ": good" ctl drive verify "$work"/node/drive{1..4}
+  check "drive verify: one changed byte is found" eval '
+    file=$(find "$work/node/drive2/shards" -type f -size +1k | head -n 1) && [ -n "$file" ] &&
+    { printf "\\$(printf %03o $(( $(od -An -tu1 -j 600 -N 1 "$file") ^ 1 )))" | dd of="$file" bs=1 seek=600 conv=notrunc 2>/dev/null; } &&
+    status_is 1 ctl drive verify "$work/node/drive2"'
 
   mkdir "$work/certs"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \

@@ -21,7 +21,7 @@ void RaftWorld::draw_plan() {
   plan_.slow_syncs = chance(250);
   plan_.membership = plan_.lying_drive || plan_.compaction || chance(250);
   plan_.hits_leaders = chance(500);
-  plan_.churn = plan_.crashes && chance(150);
+  plan_.churn = plan_.crashes && chance(200);
   plan_.power_cuts = plan_.crashes && chance(300);
   if (chance(300)) plan_.laggard = static_cast<MemberId>(1 + below(plan_.voters));
   plan_.asks_after_crash = plan_.lying_drive || chance(300);
@@ -42,6 +42,7 @@ void RaftWorld::draw_plan() {
     options_.max_inflight = 1 + below(4);
   }
   if (chance(300)) options_.max_entries_in_memory = 1 + below(8);
+  if (plan_.churn) options_.max_append_entries = 1;
 }
 
 /// Clients speak to whoever believes that it leads, and prefer none: a deposed leader must not answer.

@@ -54,7 +54,7 @@ TEST(XmlWriter, FormatsTimes) {
   EXPECT_EQ(http_time(at), "Mon, 12 Oct 2009 17:50:30 GMT");
 }
 
-TEST(XmlWriter, EncodesListingsAsForms) { EXPECT_EQ(listing_encode("a b+c/ü%*"), "a+b%2Bc/%C3%BC%25*"); }
+TEST(XmlWriter, EncodesListings) { EXPECT_EQ(listing_encode("a b+c/ü%*"), "a%20b%2Bc/%C3%BC%25*"); }
 
 TEST(XmlReader, ReadsWhatWriterWrote) {
   XmlWriter xml;
