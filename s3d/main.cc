@@ -3,6 +3,7 @@
 
 #include "engine/base/log.h"
 #include "s3d/node/admin_service.h"
+#include "s3d/node/mount_service.h"
 #include "s3d/node/node.h"
 
 namespace {
@@ -45,7 +46,10 @@ int main(int argc, char** argv) {
       !started)
     return give_up(started.error());
   std::vector<std::unique_ptr<s3d::NodeService>> services;
-  services.push_back(std::make_unique<s3d::AdminService>([] { return std::string(); }));
+  auto mounts = std::make_unique<s3d::MountService>(environment);
+  // Both live until the node has stopped; the admin API tells clients where to hand mounts over.
+  services.push_back(std::make_unique<s3d::AdminService>([service = mounts.get()] { return service->socket_path(); }));
+  services.push_back(std::move(mounts));
   const auto outcome = s3d::run_node(std::move(parsed->options), std::move(services));
   base::stop_log();
   return outcome ? 0 : give_up(outcome.error());

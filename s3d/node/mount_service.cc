@@ -66,6 +66,7 @@ Task<Result<void>> close_volume(std::unique_ptr<files::Volume>* volume) {
 
 }  // namespace
 
+MountService::MountService(Environment environment) : environment_(std::move(environment)) {}
 MountService::~MountService() = default;
 
 Task<Result<void>> MountService::start(NodeContext& context) {

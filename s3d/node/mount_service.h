@@ -25,7 +25,7 @@ class MountService final : public NodeService {
  public:
   using Environment = std::function<std::optional<std::string>(const std::string& name)>;
   /// `environment` tells XDG_RUNTIME_DIR.
-  explicit MountService(Environment environment) : environment_(std::move(environment)) {}
+  explicit MountService(Environment environment);
   ~MountService() override;
   [[nodiscard]] std::string_view name() const override { return "mounts"; }
   /// Errors: of the mounts asked for. A socket that cannot be made is only a warning, unless it was asked

@@ -83,6 +83,14 @@ void RaftChecker::applied(const Raft& core, const Entry& entry) {
   }
 }
 
+void RaftChecker::counted(const Raft& leader, cluster::raft::MemberId member, const RaftDrive& drive) {
+  const Index match = leader.acked_by(member);
+  if (match == 0 || drive.term() != leader.term() || !leader.log().has(match)) return;
+  if (drive.holds(match, leader.log().term_at(match))) return;
+  fail(fmt::format("leader {} counts entry {} for {}, whose drive does not hold it", leader.id(), match,
+                   member));
+}
+
 void RaftChecker::read(const Raft& core, Index index, Index floor) {
   if (index < floor)
     fail(fmt::format("stale read: member {} shows {} after {} was seen", core.id(), index, floor));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/cluster/raft/raft.h"
+#include "tests/sim/raft_drive.h"
 
 namespace flashstor::sim {
 
@@ -22,6 +23,8 @@ class RaftChecker {
   void after_step(const Raft& core, std::uint64_t life);
   void appended(const Raft& core, const Entry& entry);
   void applied(const Raft& core, const Entry& entry);
+  /// What `leader` counts for `member` must be on that member's drive while it is in the leader's term.
+  void counted(const Raft& leader, cluster::raft::MemberId member, const RaftDrive& drive);
   /// A read that was answered with the state at `index`; `floor` as `floor()` said when it began.
   void read(const Raft& core, Index index, Index floor);
   /// A write was acknowledged.

@@ -15,7 +15,12 @@ void RaftDrive::sync(std::uint64_t sequence) {
     cached_.push_back(std::move(under_way_.front()));
     under_way_.pop_front();
   }
-  settle(kCacheBatches);
+  settle(cache_batches_);
+}
+
+bool RaftDrive::holds(Index index, cluster::raft::Term term) const {
+  if (index <= std::max(base_.index, checkpoint_.at.index)) return true;
+  return !hole_ && index <= last() && entries_[index - base_.index - 1].term == term;
 }
 
 void RaftDrive::drop(std::uint64_t sequence) {

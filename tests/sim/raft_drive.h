@@ -23,6 +23,11 @@ class RaftDrive {
   RaftDrive() = default;
   explicit RaftDrive(cluster::raft::Membership first) { checkpoint_.membership = std::move(first); }
 
+  /// A drive that may lie keeps its newest batches losable.
+  void set_may_lie(bool may_lie) { cache_batches_ = may_lie ? kCacheBatches : 0; }
+  /// Whether a crash now would leave the entry (or the state made of it) here. Not for drives that may lie.
+  [[nodiscard]] bool holds(cluster::raft::Index index, cluster::raft::Term term) const;
+  [[nodiscard]] cluster::raft::Term term() const { return hard_.term; }
   void write(cluster::raft::Records records) { under_way_.push_back(std::move(records)); }
   /// The oldest records under way are synced; or fail, and are gone.
   void sync(std::uint64_t sequence);
@@ -44,6 +49,7 @@ class RaftDrive {
   [[nodiscard]] cluster::raft::Index last() const { return base_.index + entries_.size(); }
 
   static constexpr std::size_t kCacheBatches = 6;  ///< Batches that a lying drive may lose.
+  std::size_t cache_batches_ = 0;
   std::deque<cluster::raft::Records> under_way_;
   std::deque<cluster::raft::Records> cached_;  ///< Said to be synced.
   cluster::raft::HardState hard_;

@@ -36,6 +36,7 @@ void RaftWorld::draw_plan() {
     bus_.weather.late_per_mille = static_cast<std::uint32_t>(below(200));
     bus_.weather.late_ns = kTimeout / 10 * static_cast<std::int64_t>(1 + below(20));
   }
+  if (plan_.churn) plan_.faults_end_ns += kTimeout * static_cast<std::int64_t>(below(16));
   bus_.weather.usual_ns = kTimeout / 1000 * static_cast<std::int64_t>(1 + below(30));
   if (chance(400)) {
     options_.max_append_entries = 1 + below(3);
@@ -153,6 +154,7 @@ void RaftWorld::crash(Member& member, bool want_lie) {
   member.up = false;
   member.drive.crash();
   member.drive_free_at = now_;
+  if (chance(500)) member.lost_life = member.life;  // packets on their way go down with the machine
   note(member, "crash");
   if (lies && member.drive.lie(1 + below(5)) != 0) {
     PROBE("drive-lied");

@@ -39,6 +39,7 @@ RaftWorld::RaftWorld(std::uint64_t seed, const Defects& defects, ProbeCounts& pr
     member.clock_offset = static_cast<std::int64_t>(below(1'000)) * kTimeout;
     member.clock_ppm = static_cast<std::int64_t>(below(80'000)) - 40'000;
     member.drive = RaftDrive(first);
+    member.drive.set_may_lie(plan_.lying_drive);
     member.recorded.resize(members_.size());
     start(member);
     member.core->set_muted(false);
@@ -151,6 +152,7 @@ void RaftWorld::run_member(Member& member, const Event& event) {
     case Kind::kDeliver: {
       Slot slot = std::move(slots_[event.value]);
       free_slots_.push_back(event.value);
+      if (slot.life <= members_[slot.message.from - 1].lost_life) break;
       note(member, "deliver", static_cast<std::uint64_t>(slot.message.type));
       if (trace_) print_message(slot.message);
       deliver(member, std::move(slot.message), slot.life);
@@ -194,6 +196,10 @@ void RaftWorld::deliver(Member& target, Message message, std::uint64_t life) {
 void RaftWorld::after_input(Member& member) {
   Raft& core = *member.core;
   checker_.after_step(core, member.life);
+  if (core.is_leader() && !plan_.lying_drive) {
+    for (const Progress& peer : core.peers()) checker_.counted(core, peer.id, members_[peer.id - 1].drive);
+    checker_.counted(core, member.id, member.drive);
+  }
   if (core.is_leader() && !member.has_led) {
     member.has_led = true;
     if (plan_.churn && faults_on_) {

@@ -92,6 +92,7 @@ class RaftWorld {
     bool has_led = false;    ///< In this life.
     bool regressed = false;  ///< The leader caught it lying.
     std::uint64_t life = 0;
+    std::uint64_t lost_life = 0;  ///< What it had sent until then was lost with it.
     std::int64_t paused_until = 0;
     std::int64_t clock_offset = 0;
     std::int64_t clock_ppm = 0;
