@@ -8,6 +8,7 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -33,18 +34,45 @@ bool has_duplicate(const Json::Object& members) {
   return std::ranges::adjacent_find(names) != names.end();
 }
 
+template <class T>
+std::optional<T> whole_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Of a number that no double can hold: whether it is too close to zero (and not too large).
+bool is_tiny(std::string_view text) {
+  const std::size_t exponent = text.find_first_of("eE");
+  if (exponent != std::string_view::npos) return text.substr(exponent + 1).starts_with('-');
+  return text.starts_with("0.") || text.starts_with("-0.");
+}
+
 /// RapidJSON's events in, one Json out. `open_` holds the arrays and objects not yet closed.
 class Builder {
  public:
   explicit Builder(std::size_t max_depth) : max_depth_(max_depth) {}
   bool Null() { return put(Json()); }
   bool Bool(bool value) { return put(Json(value)); }
-  bool Int(int value) { return put(Json(value)); }
-  bool Uint(unsigned value) { return put(Json(value)); }
-  bool Int64(std::int64_t value) { return put(Json(value)); }
-  bool Uint64(std::uint64_t value) { return put(Json(value)); }
-  bool Double(double value) { return put(Json(value)); }
-  bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
+  // Numbers come as text (RawNumber): RapidJSON 1.1's own exact conversion reads out of bounds for numbers
+  // with huge negative exponents, which anybody may send.
+  bool Int(int) { return false; }
+  bool Uint(unsigned) { return false; }
+  bool Int64(std::int64_t) { return false; }
+  bool Uint64(std::uint64_t) { return false; }
+  bool Double(double) { return false; }
+  bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
+    const std::string_view number(text, size);
+    if (const auto whole = whole_number<std::int64_t>(number)) return put(Json(*whole));
+    if (const auto large = whole_number<std::uint64_t>(number)) return put(Json(*large));
+    double value = 0;
+    const auto [end, error] = std::from_chars(text, text + size, value);
+    // Below the smallest double is zero; above the largest RapidJSON has refused already, or we do.
+    if (error == std::errc::result_out_of_range && is_tiny(number)) return put(Json(0.0));
+    if (error != std::errc() || end != text + size) return refuse("a number is too big");
+    return put(Json(value));
+  }
   bool String(const char* text, rapidjson::SizeType size, bool) { return put(Json(std::string(text, size))); }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
     open_.back().members.push_back({std::string(text, size), Json()});
@@ -167,7 +195,7 @@ Result<Json> Json::parse(std::string_view text, JsonLimits limits) {
   rapidjson::MemoryStream stream(text.data(), text.size());
   rapidjson::Reader reader;
   constexpr unsigned kFlags = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag |
-                              rapidjson::kParseFullPrecisionFlag;
+                              rapidjson::kParseNumbersAsStringsFlag;
   const rapidjson::ParseResult parsed = reader.Parse<kFlags>(stream, builder);
   if (!parsed) {
     std::string why = builder.refusal();

@@ -43,6 +43,23 @@ TEST(Json, KeepsWholeNumbersExactly) {
   EXPECT_NE(Json(1), Json(1.0));
 }
 
+TEST(Json, ReadsAnyNumberWithoutHarm) {
+  EXPECT_EQ(Json::parse("0.1")->as_double(), 0.1);
+  EXPECT_EQ(Json::parse("-1.5e3")->as_double(), -1500.0);
+  EXPECT_EQ(Json::parse("1e0")->as_double(), 1.0);
+  EXPECT_FALSE(Json::parse("1.0")->as_int());
+  EXPECT_EQ(Json::parse("-0")->as_int(), 0);
+  EXPECT_EQ(Json::parse("[1,-2,3.5]")->dump(), "[1,-2,3.5]");
+  EXPECT_EQ(Json::parse("1e-999999999999")->as_double(), 0.0);
+  EXPECT_EQ(Json::parse("0." + std::string(5000, '0') + "1")->as_double(), 0.0);
+  // Found by fuzzing: read out of bounds in the parser's conversion.
+  EXPECT_TRUE(Json::parse("2" + std::string(20, '0') + ".08" + std::string(900, '8') + "e-4200000000"));
+  EXPECT_FALSE(Json::parse("1e999"));
+  EXPECT_FALSE(Json::parse("1" + std::string(400, '0')));
+  for (const char* bad : {"01", "1.", ".5", "1e", "+1", "-", "NaN", "0x1"})
+    EXPECT_FALSE(Json::parse(bad)) << bad;
+}
+
 TEST(Json, RefusesWhatIsNotJson) {
   for (const char* bad : {"", "{", "[1,]", "{\"a\":1,\"a\":2}", "nul", "\"\xff\"", "1 2", "{\"a\" 1}"})
     EXPECT_EQ(Json::parse(bad).error().code(), ErrorCode::kMalformed) << bad;
