@@ -36,7 +36,11 @@ void RaftWorld::draw_plan() {
     bus_.weather.late_per_mille = static_cast<std::uint32_t>(below(200));
     bus_.weather.late_ns = kTimeout / 10 * static_cast<std::int64_t>(1 + below(20));
   }
-  if (plan_.churn) plan_.faults_end_ns += kTimeout * static_cast<std::int64_t>(below(16));
+  if (plan_.churn) {  // leaders come and go with little else happening: Ongaro's figure 3.7
+    plan_.faults_end_ns = kTimeout * static_cast<std::int64_t>(8 + below(16));
+    if (chance(700)) plan_.fault_every_ns = 50 * kTimeout;
+    plan_.asks_after_crash = plan_.lying_drive;
+  }
   bus_.weather.usual_ns = kTimeout / 1000 * static_cast<std::int64_t>(1 + below(30));
   if (chance(400)) {
     options_.max_append_entries = 1 + below(3);
@@ -154,7 +158,8 @@ void RaftWorld::crash(Member& member, bool want_lie) {
   member.up = false;
   member.drive.crash();
   member.drive_free_at = now_;
-  if (chance(500)) member.lost_life = member.life;  // packets on their way go down with the machine
+  if (chance(plan_.churn ? 800 : 500))
+    member.lost_life = member.life;  // packets on their way go down with the machine
   note(member, "crash");
   if (lies && member.drive.lie(1 + below(5)) != 0) {
     PROBE("drive-lied");
@@ -164,8 +169,9 @@ void RaftWorld::crash(Member& member, bool want_lie) {
     release_muted();  // all others are there to be asked
     return;
   }
-  const std::int64_t away = chance(500) ? kTimeout / 50 : 3 * kTimeout;
-  schedule(1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(away))),
+  const std::int64_t least = plan_.churn ? kTimeout : 0;
+  const std::int64_t away = !plan_.churn && chance(500) ? kTimeout / 50 : 3 * kTimeout;
+  schedule(least + 1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(away))),
            {.kind = Kind::kRestart, .member = member.id});
 }
 
