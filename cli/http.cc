@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <charconv>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,6 +17,13 @@
 
 namespace flashstor::cli {
 namespace {
+
+// Three digits, or 0.
+int status_of(std::string_view digits) {
+  int status = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), status);
+  return status;
+}
 
 struct CurlDeleter {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -41,8 +49,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   if (line.starts_with("HTTP/")) {  // The answer, or a 100 before it.
     exchange.response.headers.clear();
     const auto space = line.find(' ');
-    if (space != std::string_view::npos)
-      exchange.response.status = std::atoi(std::string(line.substr(space + 1, 3)).c_str());
+    if (space != std::string_view::npos) exchange.response.status = status_of(line.substr(space + 1, 3));
   } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
     exchange.response.headers.push_back(
         {lower(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});

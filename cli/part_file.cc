@@ -26,7 +26,7 @@ Result<std::unique_ptr<PartFile>> PartFile::open(const std::string& name, std::s
                                                  const PartPlan& plan) {
   auto file = LocalFile::open_locked(name + ".part", 0666);
   if (!file) return std::unexpected(file.error());
-  std::unique_ptr<PartFile> part(new PartFile(std::move(*file), name, plan));
+  std::unique_ptr<PartFile> part(new PartFile(std::move(*file), name, plan));  // NOLINT: private constructor
   const std::string identity =
       sha256(fmt::format("{}\n{}\n{}\n{}", source, plan.bytes, plan.part_bytes, this_boot()));
   std::string notes(kIdentityBytes + part->marks_.size(), '\0');

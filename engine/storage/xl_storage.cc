@@ -26,7 +26,7 @@ Result<std::unique_ptr<XlStorage>> XlStorage::open(XlStorageOptions options) {
   auto lock = lock_drive(*options.io, options.path);
   if (!lock) return std::unexpected(lock.error());
   return std::unique_ptr<XlStorage>(
-      new XlStorage(std::move(options), std::move(*found.format), std::move(*lock)));
+      new XlStorage(std::move(options), std::move(*found.format), std::move(*lock)));  // NOLINT: private
 }
 
 XlStorage::XlStorage(XlStorageOptions options, DriveFormat format, std::unique_ptr<File> lock)

@@ -125,7 +125,7 @@ Result<std::unique_ptr<MountSocket>> MountSocket::open(async::UvRuntime& runtime
   auto listener = listen_at(path);
   if (!listener) return std::unexpected(listener.error());
   return std::unique_ptr<MountSocket>(  // NOLINT: private constructor
-      new MountSocket(runtime, listener->release(), path, std::move(handler)));
+      new MountSocket(runtime, listener->release(), path, std::move(handler)));  // NOLINT: private
 }
 
 MountSocket::MountSocket(async::UvRuntime& runtime, int listener, std::string path, Handler handler)

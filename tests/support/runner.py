@@ -145,7 +145,7 @@ def with_product(group):
 
 
 def fuzz(full):
-    if build("fuzz", "fuzzers"):
+    if build("asan", "fuzzers"):
         for script in scripts("fuzz"):
             run_tap([script] + (["--full"] if full else []), 7200 if full else 600)
 
