@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BINARY = os.path.join(os.environ.get("FLASHSTOR_BUILD", os.path.join(ROOT, "build", "release")), "tests", "flashstor-sim")
 SEEDS = 1_000_000 if "--full" in sys.argv else 10_000
 DEFECTS = ["ack-before-sync", "commit-old-term-by-counting", "match-past-prefix", "survive-failed-append", "lease-from-receipt",
-           "deposed-leader-reads", "vote-after-lost-tail"]
+           "deposed-leader-reads", "vote-after-lost-tail", "transfer-keeps-lease", "vote-while-hearing", "forget-vote", "serve-before-first-entry"]
 
 report = Report("sim: ")
 done = subprocess.run([BINARY, "--rung", "1", "--seeds", f"0..{SEEDS}", "--replay-share", "10"], stdout=subprocess.PIPE,
