@@ -103,6 +103,7 @@ Task<Result<BucketRef>> ObjectStore::create_bucket(CreateBucketRequest request) 
   bucket.owner = request.owner;
   bucket.region = request.region;
   bucket.acl = request.acl;
+  bucket.created = Runtime::current()->wall_now();
   bucket.object_lock = request.object_lock;
   if (request.object_lock) bucket.versioning = Versioning::kEnabled;
   for (std::size_t attempt = 0; attempt < kMaxRaces; ++attempt) {

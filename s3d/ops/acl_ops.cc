@@ -34,15 +34,15 @@ void write_acl(XmlWriter& xml, const Person& owner, iam::CannedAcl acl) {
   xml.open_root("AccessControlPolicy").open("Owner");
   xml.element("ID", owner.id).element("DisplayName", owner.name).close("Owner");
   xml.open("AccessControlList");
+  if (acl == iam::CannedAcl::kPublicRead || acl == iam::CannedAcl::kPublicReadWrite)
+    write_group_grant(xml, kAllUsers, "READ");
+  if (acl == iam::CannedAcl::kPublicReadWrite) write_group_grant(xml, kAllUsers, "WRITE");
+  if (acl == iam::CannedAcl::kAuthenticatedRead) write_group_grant(xml, kAuthenticatedUsers, "READ");
   xml.open("Grant").raw(kSchema).raw("CanonicalUser\">").element("ID", owner.id);
   xml.element("DisplayName", owner.name)
       .close("Grantee")
       .element("Permission", "FULL_CONTROL")
       .close("Grant");
-  if (acl == iam::CannedAcl::kPublicRead || acl == iam::CannedAcl::kPublicReadWrite)
-    write_group_grant(xml, kAllUsers, "READ");
-  if (acl == iam::CannedAcl::kPublicReadWrite) write_group_grant(xml, kAllUsers, "WRITE");
-  if (acl == iam::CannedAcl::kAuthenticatedRead) write_group_grant(xml, kAuthenticatedUsers, "READ");
   xml.close("AccessControlList").close("AccessControlPolicy");
 }
 

@@ -68,17 +68,16 @@ void write_parts(XmlWriter& xml, const objects::AttributesRequest& request,
                  const objects::AttributesResult& found) {
   if (found.info.parts_count == 0) return;
   xml.open("ObjectParts").element("PartsCount", std::uint64_t{found.info.parts_count});
-  const bool listed = found.info.checksum.composite;
-  if (listed) {
-    xml.element("PartNumberMarker", std::uint64_t{request.part_marker});
-    xml.element("NextPartNumberMarker", std::uint64_t{found.next_part_marker});
-    xml.element("MaxParts", std::uint64_t{request.max_parts}).element("IsTruncated", found.is_truncated);
-    for (const objects::PartInfo& part : found.parts) {
-      xml.open("Part").element("PartNumber", std::uint64_t{part.number}).element("Size", part.size);
-      if (!part.checksum.empty())
-        xml.element(checksum_element(found.info.checksum.kind), base::to_base64(part.checksum));
-      xml.close("Part");
-    }
+  xml.element("PartNumberMarker", std::uint64_t{request.part_marker});
+  xml.element("NextPartNumberMarker", std::uint64_t{found.next_part_marker});
+  xml.element("MaxParts", std::uint64_t{request.max_parts}).element("IsTruncated", found.is_truncated);
+  const objects::ChecksumKind kind = found.info.checksum.kind;
+  for (const objects::PartInfo& part : found.parts) {
+    xml.open("Part").element("PartNumber", std::uint64_t{part.number}).element("Size", part.size);
+    // A part may have come with a checksum that the upload as a whole was not made for.
+    if (kind != objects::ChecksumKind::kNone && part.checksum.size() == objects::checksum_bytes(kind))
+      xml.element(checksum_element(kind), base::to_base64(part.checksum));
+    xml.close("Part");
   }
   xml.close("ObjectParts");
 }

@@ -1,5 +1,7 @@
 #include "s3d/ops/conditions.h"
 
+#include <algorithm>
+
 namespace flashstor::s3d {
 namespace {
 
@@ -104,6 +106,7 @@ Result<objects::Tags> parse_tagging_header(std::string_view text) {
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
   }
+  std::ranges::sort(tags);  // a header has no order, and S3 answers in this one
   return tags;
 }
 

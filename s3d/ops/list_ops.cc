@@ -113,7 +113,7 @@ Task<Result<void>> list_objects_v2(Call& call) {
   listing.head(xml, page.is_truncated);
   xml.element("MaxKeys", std::uint64_t{listing.max});
   xml.element("KeyCount", std::uint64_t{page.objects.size() + page.common_prefixes.size()});
-  if (!token.empty()) xml.element("ContinuationToken", token);
+  if (call.has_query("continuation-token")) xml.element("ContinuationToken", token);
   if (call.has_query("start-after")) listing.name(xml, "StartAfter", start_after);
   if (page.is_truncated) xml.element("NextContinuationToken", page.next_continuation_token);
   for (const objects::ListedObject& item : page.objects) {

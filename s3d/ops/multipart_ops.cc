@@ -143,7 +143,7 @@ Task<Result<void>> complete_multipart_upload(Call& call) {
   request.parts = co_await or_return(parse_parts(call, body.view()));
   const auto parts = static_cast<std::uint32_t>(request.parts.size());
   const objects::PutResult made = co_await or_return(call.store().complete_upload(std::move(request)));
-  add_version_header(call, made.version_id);
+  add_new_version_header(call, made.version_id);
   XmlWriter xml;
   xml.open_root("CompleteMultipartUploadResult");
   xml.element("Location", std::string(call.request().tls() ? "https://" : "http://") +

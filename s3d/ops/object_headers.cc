@@ -25,13 +25,14 @@ std::string lower(std::string_view text) {
 /// Content-Encoding without aws-chunked, which belongs to the transfer.
 std::string stored_encoding(std::string_view text) {
   std::string out;
+  if (!text.contains("aws-chunked")) return std::string(text);
   while (!text.empty()) {
     const auto end = text.find(',');
     std::string_view piece = text.substr(0, end);
     while (piece.starts_with(' ')) piece.remove_prefix(1);
     while (piece.ends_with(' ')) piece.remove_suffix(1);
     if (!piece.empty() && !equal_ignoring_case(piece, "aws-chunked")) {
-      if (!out.empty()) out += ",";
+      if (!out.empty()) out += ", ";
       out += piece;
     }
     if (end == std::string_view::npos) break;
@@ -192,6 +193,10 @@ std::optional<WallTime> parse_http_time(std::string_view text) {
 
 void add_version_header(Call& call, std::string_view version_id) {
   if (!version_id.empty()) call.response().add_header("x-amz-version-id", version_id);
+}
+
+void add_new_version_header(Call& call, std::string_view version_id) {
+  if (version_id != objects::kNullVersionId) add_version_header(call, version_id);
 }
 
 std::string quoted_etag(std::string_view etag) { return std::string("\"").append(etag).append("\""); }

@@ -33,6 +33,8 @@ namespace flashstor::s3d {
 void add_object_headers(Call& call, const objects::ObjectInfo& info);
 /// x-amz-version-id, unless the bucket never had versions.
 void add_version_header(Call& call, std::string_view version_id);
+/// The same for a version that was just written: S3 says nothing of the null version here.
+void add_new_version_header(Call& call, std::string_view version_id);
 [[nodiscard]] std::string quoted_etag(std::string_view etag);
 /// The etag of a client without its quotes and W/.
 [[nodiscard]] std::string bare_etag(std::string_view etag);

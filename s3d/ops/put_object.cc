@@ -47,7 +47,7 @@ Task<Result<void>> put_object(Call& call) {
   request.body = &source;
   const objects::PutResult made = co_await or_return(call.store().put_object(std::move(request)));
   call.response().add_header("ETag", quoted_etag(made.etag));
-  add_version_header(call, made.version_id);
+  add_new_version_header(call, made.version_id);
   add_checksum_headers(call.response(), made.checksum, 0);
   co_return co_await call.send_status(200);
 }

@@ -94,6 +94,10 @@ Task<Result<void>> S3Handler::authenticate(Call& call) {
 
 Task<Result<void>> S3Handler::authorise(Call& call) {
   const Operation& row = *call.operation;
+  if (row.resource == ResourceKind::kObject)
+    if (const auto key = objects::check_object_key(call.target().key);
+        !key && key.error().code() == ErrorCode::kMalformed)
+      co_return call.refuse(S3Code::kInvalidURI);
   if (needs_bucket(row)) call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
   if (const auto owner = call.header("x-amz-expected-bucket-owner");
       owner && call.bucket != nullptr && *owner != call.bucket->owner)
