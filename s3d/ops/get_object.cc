@@ -72,10 +72,33 @@ void add_read_headers(Call& call, const objects::GetRequest& request, const obje
                             "/" + std::to_string(found.info.size));
   if (request.part_number && found.info.parts_count > 0)
     response.add_header("x-amz-mp-parts-count", std::to_string(found.info.parts_count));
+}
+
+/// x-amz-checksum-*, where asked for: of the whole object, or of the part that the answer is. A range has
+/// none.
+Task<Result<void>> add_read_checksum(Call& call, const objects::GetRequest& request,
+                                     const objects::GetResult& found) {
   const auto mode = call.header("x-amz-checksum-mode");
-  const bool whole = !found.is_partial || found.length == found.info.size;
-  if (mode && equal_ignoring_case(*mode, "ENABLED") && whole)
-    add_checksum_headers(response, found.info.checksum, found.info.parts_count);
+  const objects::Checksum& whole = found.info.checksum;
+  if (!mode || !equal_ignoring_case(*mode, "ENABLED") || whole.kind == objects::ChecksumKind::kNone)
+    co_return Result<void>();
+  if (request.part_number && found.info.parts_count > 0) {
+    const auto parts =
+        co_await or_return(call.store().get_attributes({.bucket = request.bucket,
+                                                        .key = request.key,
+                                                        .version_id = found.info.version_id,
+                                                        .part_marker = *request.part_number - 1,
+                                                        .max_parts = 1,
+                                                        .with_parts = true}));
+    if (parts.parts.size() != 1 || parts.parts[0].checksum.size() != objects::checksum_bytes(whole.kind))
+      co_return Result<void>();
+    objects::Checksum of_part = whole;
+    of_part.value = parts.parts[0].checksum;
+    add_checksum_headers(call.response(), of_part, 0);
+  } else if (!found.is_partial || found.length == found.info.size) {
+    add_checksum_headers(call.response(), whole, found.info.parts_count);
+  }
+  co_return Result<void>();
 }
 
 }  // namespace
@@ -88,6 +111,7 @@ Task<Result<void>> get_object(Call& call) {
   BufferChain bytes;
   if (found->length > 0) bytes = co_await or_return(found->reader->next());
   add_read_headers(call, request, *found);
+  co_await or_return(add_read_checksum(call, request, *found));
   ResponseWriter& response = call.response();
   if (bytes.size() == found->length) co_return co_await response.send(bytes);
   response.start(found->length);
@@ -108,6 +132,7 @@ Task<Result<void>> head_object(Call& call) {
   const auto found = co_await call.store().head_object(request);
   if (!found) co_return co_await explain(call, request, found.error());
   add_read_headers(call, request, *found);
+  co_await or_return(add_read_checksum(call, request, *found));
   co_return co_await call.response().send_head(found->length);
 }
 
