@@ -1,0 +1,268 @@
+"""System calls that programs lean on, each tested in a fresh folder of a mount (used by programs_test.py)."""
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+MIB = 1 << 20
+
+
+def put(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def get(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def refused(number, function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        assert error.errno == number, f"{error}, wanted {errno.errorcode[number]}"
+        return
+    raise AssertionError(f"no error, wanted {errno.errorcode[number]}")
+
+
+def atomic_saves(top):
+    """60 saves by writing a new file and renaming it over, as editors do; a reader sees one save or the next, always."""
+    name, wrong, seen, done = f"{top}/text", [], set(), threading.Event()
+
+    def save(n):
+        put(f"{top}/text.new", f"{n:04d}\n".encode() * (1000 + n * 37))
+        os.rename(f"{top}/text.new", name)
+
+    def read():
+        while not done.is_set():
+            try:
+                data = get(name)
+                n = int(data[:4])
+                seen.add(n)
+                if data != f"{n:04d}\n".encode() * (1000 + n * 37):
+                    wrong.append(f"torn: {len(data)} bytes in save {n}")
+            except (OSError, ValueError) as error:
+                wrong.append(repr(error))
+
+    save(0)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for n in range(1, 61):
+            save(n)
+    finally:
+        done.set()
+        reader.join()
+    assert not wrong, wrong[:5]
+    assert len(seen) > 1, "the reader never ran beside the writer"
+
+
+def mapped(top):
+    put(f"{top}/m", b"\0" * (MIB + 5))
+    with open(f"{top}/m", "r+b") as file:
+        with mmap.mmap(file.fileno(), 0) as view:
+            view[0:5] = b"start"
+            view[MIB:MIB + 5] = b"end.."
+            view.flush()
+            os.fsync(file.fileno())
+        assert os.pread(file.fileno(), 5, MIB) == b"end.."
+    assert get(f"{top}/m") == b"start" + b"\0" * (MIB - 5) + b"end.."
+
+
+def append(top):
+    one, two = (os.open(f"{top}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND) for _ in range(2))
+    for n in range(100):
+        os.write((one, two)[n % 2], b"%03d\n" % n)
+    os.close(one), os.close(two)
+    assert get(f"{top}/log") == b"".join(b"%03d\n" % n for n in range(100))
+
+
+def exclusive(top):
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    os.close(os.open(f"{top}/x", flags))
+    refused(errno.EEXIST, os.open, f"{top}/x", flags)
+    refused(errno.EEXIST, os.mkdir, f"{top}/x")
+    refused(errno.ENOENT, os.open, f"{top}/absent", os.O_RDONLY)
+    refused(errno.ENOTDIR, os.listdir, f"{top}/x")
+    os.mkdir(f"{top}/d")
+    put(f"{top}/d/f", b"")
+    refused(errno.ENOTEMPTY, os.rmdir, f"{top}/d")
+    refused(errno.EISDIR, os.open, f"{top}/d", os.O_WRONLY)
+
+
+def hard_links(top):
+    put(f"{top}/a", b"one")
+    os.link(f"{top}/a", f"{top}/b")
+    assert os.stat(f"{top}/a").st_ino == os.stat(f"{top}/b").st_ino and os.stat(f"{top}/a").st_nlink == 2
+    put(f"{top}/b", b"changed")
+    assert get(f"{top}/a") == b"changed"
+    os.unlink(f"{top}/a")
+    assert get(f"{top}/b") == b"changed" and os.stat(f"{top}/b").st_nlink == 1
+
+
+def symlinks(top):
+    put(f"{top}/target", b"t")
+    os.symlink("target", f"{top}/link")
+    assert os.readlink(f"{top}/link") == "target" and get(f"{top}/link") == b"t"
+    assert stat.S_ISLNK(os.lstat(f"{top}/link").st_mode) and os.lstat(f"{top}/link").st_size == 6
+    os.unlink(f"{top}/link")
+    assert get(f"{top}/target") == b"t"
+    os.symlink("loop", f"{top}/loop")
+    refused(errno.ELOOP, os.stat, f"{top}/loop")
+
+
+def unlink_open(top):
+    with open(f"{top}/u", "w+b", buffering=0) as file:
+        file.write(b"before")
+        os.unlink(f"{top}/u")
+        assert not os.path.exists(f"{top}/u") and os.listdir(top) == []
+        file.write(b" after")
+        file.seek(0)
+        assert file.read() == b"before after" and os.fstat(file.fileno()).st_nlink == 0
+    assert os.listdir(top) == []
+
+
+def rename_over_open(top):
+    put(f"{top}/old", b"old bytes")
+    put(f"{top}/new", b"new bytes!")
+    with open(f"{top}/old", "rb", buffering=0) as file:
+        os.rename(f"{top}/new", f"{top}/old")
+        assert file.read() == b"old bytes"
+    assert get(f"{top}/old") == b"new bytes!" and os.listdir(top) == ["old"]
+    os.makedirs(f"{top}/d1/in")
+    os.mkdir(f"{top}/d2")
+    refused(errno.ENOTEMPTY, os.rename, f"{top}/d2", f"{top}/d1")
+    refused(errno.EINVAL, os.rename, f"{top}/d1", f"{top}/d1/in/x")
+    os.rename(f"{top}/d1", f"{top}/d2")
+    assert os.listdir(f"{top}/d2") == ["in"]
+
+
+def truncated(top):
+    put(f"{top}/t", b"x" * 100_000)
+    for size in (50_001, 4096, 0, 300_000, 10):
+        os.truncate(f"{top}/t", size)
+        assert os.stat(f"{top}/t").st_size == size
+    assert get(f"{top}/t") == b"\0" * 10
+    put(f"{top}/s", b"abcdef")
+    os.truncate(f"{top}/s", 3)
+    os.truncate(f"{top}/s", 6)
+    assert get(f"{top}/s") == b"abc\0\0\0"
+
+
+def sparse(top):
+    with open(f"{top}/s", "w+b", buffering=0) as file:
+        os.pwrite(file.fileno(), b"far", 1 << 30)
+        os.fsync(file.fileno())
+        found = os.fstat(file.fileno())
+        assert found.st_size == (1 << 30) + 3
+        assert found.st_blocks * 512 < 64 * MIB, f"{found.st_blocks} blocks for three bytes"
+        assert os.pread(file.fileno(), 4096, 500 * MIB) == b"\0" * 4096
+        assert os.pread(file.fileno(), 10, (1 << 30) - 2) == b"\0\0far"
+
+
+def punch_hole(top):
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = os.urandom(3 * MIB)
+    put(f"{top}/p", data)
+    with open(f"{top}/p", "r+b", buffering=0) as file:
+        for offset, size in ((MIB, MIB), (5000, 100), (4096, 8192)):
+            done = libc.fallocate(file.fileno(), 3, ctypes.c_long(offset), ctypes.c_long(size))  # PUNCH_HOLE|KEEP_SIZE
+            assert done == 0, os.strerror(ctypes.get_errno())
+            data = data[:offset] + b"\0" * size + data[offset + size:]
+            assert file.seek(0) == 0 and file.readall() == data
+    assert get(f"{top}/p") == data
+
+
+def xattrs(top):
+    put(f"{top}/x", b"data")
+    os.setxattr(f"{top}/x", "user.one", b"1")
+    os.setxattr(f"{top}/x", "user.two", b"\0binary" * 30)
+    assert os.getxattr(f"{top}/x", "user.two") == b"\0binary" * 30
+    assert {"user.one", "user.two"} <= set(os.listxattr(f"{top}/x"))
+    refused(errno.EEXIST, os.setxattr, f"{top}/x", "user.one", b"2", os.XATTR_CREATE)
+    refused(errno.ENODATA, os.setxattr, f"{top}/x", "user.no", b"2", os.XATTR_REPLACE)
+    os.removexattr(f"{top}/x", "user.one")
+    refused(errno.ENODATA, os.getxattr, f"{top}/x", "user.one")
+    put(f"{top}/x", b"rewritten")
+    assert os.getxattr(f"{top}/x", "user.two") == b"\0binary" * 30
+
+
+LOCKER = """
+import fcntl, sys
+kind, path = sys.argv[1:]
+lock = {'flock': fcntl.flock, 'fcntl': fcntl.lockf}[kind]
+with open(path, 'r+b') as file:
+    try:
+        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        print('got')
+    except BlockingIOError:
+        print('busy')
+"""
+
+
+def locks(kind, top):
+    """Another process cannot have the lock while this one does, and gets it afterwards."""
+    put(f"{top}/lock", b"12345678")
+    take = {"flock": fcntl.flock, "fcntl": fcntl.lockf}[kind]
+    ask = lambda: subprocess.run([sys.executable, "-c", LOCKER, kind, f"{top}/lock"], capture_output=True,  # noqa: E731
+                                 text=True, timeout=20, check=True).stdout.strip()
+    with open(f"{top}/lock", "r+b") as file:
+        assert ask() == "got"
+        take(file, fcntl.LOCK_EX)
+        assert ask() == "busy"
+        take(file, fcntl.LOCK_UN)
+        assert ask() == "got"
+        take(file, fcntl.LOCK_SH)
+        assert ask() == "busy"
+    assert ask() == "got"  # close let it go
+
+
+def attributes(top):
+    put(f"{top}/f", b"1")
+    for mode in (0o600, 0o755, 0o444, 0o4711):
+        os.chmod(f"{top}/f", mode)
+        assert stat.S_IMODE(os.stat(f"{top}/f").st_mode) == mode
+    if os.geteuid() == 0:
+        os.chown(f"{top}/f", 1234, 4321)
+        assert (os.stat(f"{top}/f").st_uid, os.stat(f"{top}/f").st_gid) == (1234, 4321)
+    os.utime(f"{top}/f", ns=(1_000_000_000_123_456_789, 1_600_000_000_987_654_321))
+    found = os.stat(f"{top}/f")
+    assert found.st_mtime_ns == 1_600_000_000_987_654_321, found
+    assert found.st_atime_ns == 1_000_000_000_123_456_789, found
+    put(f"{top}/f", b"2")
+    assert os.stat(f"{top}/f").st_mtime_ns > 1_700_000_000_000_000_000
+
+
+def many_names(top):
+    wanted = {f"name{n:05d}" for n in range(2000)}
+    for name in wanted:
+        os.close(os.open(f"{top}/{name}", os.O_CREAT | os.O_WRONLY))
+    names = os.listdir(top)
+    assert len(names) == 2000 and set(names) == wanted, len(names)
+    with os.scandir(top) as found:  # removing while reading must not skip or repeat
+        for entry in found:
+            assert entry.is_file()
+            os.unlink(entry.path)
+    assert os.listdir(top) == []
+
+
+def space(top):
+    found = os.statvfs(top)
+    assert found.f_blocks >= found.f_bavail > 0 and found.f_bsize > 0 and found.f_namemax >= 255, found
+
+
+TESTS = [
+    ("60 saves by rename beside a reader", atomic_saves), ("mmap", mapped), ("O_APPEND", append),
+    ("O_EXCL and error numbers", exclusive), ("hard links", hard_links), ("symlinks", symlinks),
+    ("unlink while open", unlink_open), ("rename over an open file", rename_over_open), ("truncate", truncated),
+    ("sparse files", sparse), ("punch hole", punch_hole), ("xattrs", xattrs),
+    ("flock between processes", lambda top: locks("flock", top)),
+    ("fcntl locks between processes", lambda top: locks("fcntl", top)),
+    ("chmod, chown, utimes", attributes), ("2,000 names in a folder", many_names), ("statvfs", space),
+]
