@@ -39,6 +39,8 @@ def make_tree(top):
     os.utime(os.path.join(top, "one/two/f3"), ns=(10**18, 10**18 + 123456789))
     os.symlink("two/f1", os.path.join(top, "one/link"))
     os.symlink("nowhere", os.path.join(top, "dangling"))
+    for link in ("one/link", "dangling"):  # old, since rsync leaves a link's time alone when only its nanoseconds differ
+        os.utime(os.path.join(top, link), ns=(10**18, 10**18 + 987654321), follow_symlinks=False)
     os.link(os.path.join(top, "one/two/f4"), os.path.join(top, "one/hard"))
 
 
