@@ -74,7 +74,7 @@ def policy(s3cmd):
 
 def remove(s3cmd):
     s3cmd("del", "s3://objects/moved")
-    s3cmd("get", "--force", "s3://objects/moved", s3cmd.path("back"), status=12)
+    s3cmd("get", "--force", "s3://objects/moved", s3cmd.path("back"), status=64)
     s3cmd("rb", "s3://objects", status=13)
     s3cmd("del", "--recursive", "--force", "s3://objects/")
     s3cmd("rb", "s3://objects")
