@@ -1,9 +1,13 @@
 #!/usr/bin/python3
-"""The AWS command line against a running node: `aws s3` at its daily work and `aws s3api`. Every `aws` that is installed is tried."""
+"""The AWS command line against a running node: `aws s3` at its daily work and `aws s3api`. 
+
+awscli_test.py [--full | PROGRAM…]     tries these `aws` programs; without, Debian's or the first of PATH
+"""
 import json
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 
 import client_tools as tools
@@ -17,7 +21,7 @@ def environment(node, work):
 
 class Aws(tools.Tool):
     def s3(self, *arguments, **named):
-        return self("--endpoint-url", self.node.endpoint, "s3", *arguments, **named)
+        return self("--endpoint-url", self.node.endpoint, "s3", *arguments, *(["--no-progress"] if arguments[0] in ("cp", "sync", "mv") else []), **named)
 
     def api(self, *arguments, **named):
         text = self("--endpoint-url", self.node.endpoint, "--output", "json", "s3api", *arguments, **named)
@@ -111,7 +115,8 @@ def version_of(program):
 
 
 def main():
-    found = dict.fromkeys(p for p in ("/usr/bin/aws", shutil.which("aws")) if p and os.access(p, os.X_OK))
+    named = sys.argv[1:] if sys.argv[1:] != ["--full"] else []
+    found = named or [p for p in ("/usr/bin/aws", shutil.which("aws")) if p and os.access(p, os.X_OK)][:1]
     if not found:
         tools.need(tools.tap.Report("awscli: "), "aws")
     failed = 0
