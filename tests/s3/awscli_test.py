@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The AWS command line against a running node: `aws s3` at its daily work and `aws s3api`. 
+"""The AWS command line against a running node: `aws s3` at its daily work and `aws s3api`.
 
 awscli_test.py [--full | PROGRAM…]     tries these `aws` programs; without, Debian's or the first of PATH
 """

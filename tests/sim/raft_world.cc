@@ -92,6 +92,7 @@ RaftOutcome RaftWorld::run() {
     ++out.events;
     if (!faults_on_ && (out.events & 7) == 0 && converged()) break;
     if (now_ > patience) checker_.fail("no progress after the faults stopped");
+    if (out.events > kMaxEvents) checker_.fail("too much happens: members keep each other busy");
   }
   digest_.add(out.events);
   out.failure = checker_.failure();

@@ -140,6 +140,7 @@ class RaftWorld {
   void note(const Member& member, const char* what, std::uint64_t value = 0);
 
   static constexpr std::uint64_t kFailNext = UINT64_MAX;
+  static constexpr std::uint64_t kMaxEvents = 200'000;
   static constexpr std::int64_t kTimeout = 1'000'000'000;
   std::uint64_t seed_;
   base::SeededRandom random_;
