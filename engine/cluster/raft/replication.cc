@@ -53,8 +53,8 @@ void Raft::send_to(Progress& peer, Ready& out) {
             peer,
             log_.slice(peer.next, log_.last_index(), options_.max_append_entries, limits::kMaxAppendBytes),
             false);
-      } else {
-        send_append(peer, {}, false);
+      } else if (due || peer.next > log_.last_index()) {
+        send_append(peer, {}, false);  // else the probe goes out with the entries, once they are loaded
       }
       return;
     case Flow::kReplicate:
@@ -139,7 +139,12 @@ void Raft::handle_refusal(Progress& peer, const Message& message) {
     return;
   }
   const Index agree = log_.last_with_term_at_most(message.hint_index, message.log_term);
+  const Flow flow = peer.flow;
+  const Index before = peer.next;
   peer.probe_from(std::max(peer.match + 1, std::min(agree + 1, message.log_index)));
+  // Every refusal must bring the logs nearer to where they agree; one that does not is answered at the next
+  // heartbeat.
+  peer.probe_sent = peer.regressed || (flow == Flow::kProbe && peer.next >= before);
   if (peer.next <= log_.base().index) mark_for_fill(peer);
 }
 

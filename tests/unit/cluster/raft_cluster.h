@@ -69,6 +69,7 @@ class Group {
       bus_.clear();
       for (Message& message : now_sent) {
         busy = true;
+        ++messages;
         if (members_[message.from].cut || members_[message.to].cut) continue;
         members_[message.to].core->step(now, std::move(message));
       }
@@ -113,6 +114,7 @@ class Group {
     pump();
   }
 
+  std::size_t messages = 0;
   MonotonicTime now{std::chrono::seconds(100)};
 
  private:

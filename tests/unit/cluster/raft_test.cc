@@ -229,6 +229,30 @@ TEST(Raft, MemberBehindTheLogNeedsAFill) {
   EXPECT_EQ(group.at(leader).acked_by(behind), group.at(leader).log().last_index());
 }
 
+/// Found by the simulator (seed 42083): a voter that lost its tail and its leader sent each other ever more
+/// messages.
+TEST(Raft, VoterThatLostItsTailIsNamedAndNotFlooded) {
+  Group group(3);
+  const MemberId leader = group.elect();
+  const MemberId liar = leader == 1 ? 2 : 1;
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(group.put(leader, "row"));
+  group.advance(Milliseconds(200));
+  group.member(liar).drive.resize(3);
+  group.start(liar);
+  group.messages = 0;
+  group.advance(kTimeout);
+  EXPECT_LT(group.messages, 200U);
+  bool named = false;
+  for (const Progress& peer : group.at(leader).peers()) named = named || (peer.id == liar && peer.regressed);
+  EXPECT_TRUE(named);
+  Membership without = group.at(leader).membership();
+  std::erase(without.voters, liar);
+  without.standbys.push_back(liar);
+  ASSERT_TRUE(group.at(leader).propose_membership(group.now, without));
+  group.advance(kTimeout);
+  EXPECT_EQ(group.member(liar).rows.size(), 10U);
+}
+
 TEST(Raft, EntriesOutOfMemoryAreAskedOfTheDriver) {
   Group group(3);
   const MemberId leader = group.elect();
