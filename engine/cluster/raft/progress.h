@@ -28,6 +28,7 @@ struct Progress {
   bool fill_reported = false;
   bool regressed = false;  ///< A voter that refuses what it acknowledged: its drive lied; make it a standby.
   std::uint64_t matched_at = 0;  ///< The newest number sent when `match` last rose.
+  std::uint64_t since = 0;       ///< Refusals of older numbers were dealt with when the flow last changed.
   std::uint64_t floor = 0;       ///< Answers to older numbers are from before this member (re)joined.
   std::uint64_t echoed = 0;      ///< The newest number that it echoed.
   MonotonicTime echoed_at{};     ///< When that came in.

@@ -131,7 +131,7 @@ void Raft::handle_refusal(Progress& peer, const Message& message) {
                          : message.log_index != peer.next - 1;
   if (message.log_index <= peer.match && message.number > peer.matched_at) {
     note_regress(peer);
-  } else if (stale) {
+  } else if (stale || message.number <= peer.since) {
     return;
   }
   if (message.hint_index < log_.base().index) {
@@ -139,6 +139,8 @@ void Raft::handle_refusal(Progress& peer, const Message& message) {
     return;
   }
   const Index agree = log_.last_with_term_at_most(message.hint_index, message.log_term);
+  peer.since = number_;
+  force_round();
   const Flow flow = peer.flow;
   const Index before = peer.next;
   peer.probe_from(std::max(peer.match + 1, std::min(agree + 1, message.log_index)));
@@ -172,6 +174,8 @@ void Raft::handle_match(Progress& peer, const Message& message) {
     peer.next = std::max(peer.next, peer.match + 1);
   } else if (peer.match >= log_.base().index && (more || message.log_index + 1 >= peer.next)) {
     peer.replicate_from(peer.match + 1);
+    peer.since = number_;
+    force_round();
   }
   if (more) maybe_commit();
   if (role_ == Role::kLeader) maybe_hand_over(peer);
