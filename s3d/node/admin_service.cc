@@ -36,9 +36,4 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
   co_return Result<void>();
 }
 
-Task<void> AdminService::stop() {
-  api_->stop();
-  co_return;
-}
-
 }  // namespace flashstor::s3d

@@ -16,7 +16,9 @@ class AdminService final : public NodeService {
   explicit AdminService(std::function<std::string()> mount_socket) : mount_socket_(std::move(mount_socket)) {}
   [[nodiscard]] std::string_view name() const override { return "admin API"; }
   Task<Result<void>> start(NodeContext& context) override;
-  Task<void> stop() override;
+  /// Running traces end.
+  void stopping() override { api_->stop(); }
+  Task<void> stop() override { co_return; }
 
  private:
   /// The API as a tree of pages.

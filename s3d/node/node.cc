@@ -199,6 +199,7 @@ class Node {
 
   Task<void> stop() {
     if (health_) health_->set_stopping();
+    for (std::size_t i = 0; i < services_started_; ++i) services_[i]->stopping();
     std::vector<Task<void>> stopping;
     for (std::size_t i = 0; i < loops_.size(); ++i)
       stopping.push_back(async::run_on(threads_.at(i), loops_[i]->stop_server(node_limits::kStopGrace)));

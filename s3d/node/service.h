@@ -44,6 +44,9 @@ class NodeService {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// On loop 0. The context outlives the service's running. Errors end the start of the node.
   virtual Task<Result<void>> start(NodeContext& context) = 0;
+  /// On loop 0, first of all at a stop, while requests are still answered: ends answers that have no end of
+  /// their own, so that the ports close at once.
+  virtual void stopping() {}
   /// On loop 0; ends when nothing of the service runs any more. Only after a successful start.
   virtual Task<void> stop() = 0;
 };

@@ -1,0 +1,161 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/async/uv_runtime.h"
+#include "engine/base/json.h"
+#include "engine/objects/commands.h"
+#include "engine/objects/object_store.h"
+#include "engine/objects/system_store.h"
+#include "s3d/admin/admin_api.h"
+#include "s3d/ops/bucket_policies.h"
+#include "tests/support/fake_set.h"
+
+namespace flashstor::s3d {
+
+/// Identities where a node keeps them: in the system bucket.
+class StoredIdentities final : public iam::IdentityBackend {
+ public:
+  explicit StoredIdentities(objects::SystemStore& store) : store_(store) {}
+  Task<Result<std::optional<std::string>>> load(std::string path) override { return store_.load(path); }
+  Task<Result<void>> save(std::string path, std::string bytes) override { return store_.save(path, bytes); }
+  Task<Result<void>> remove(std::string path) override { return store_.remove(path); }
+  Task<Result<std::vector<std::string>>> list(std::string prefix) override { return store_.list(prefix); }
+
+ private:
+  objects::SystemStore& store_;
+};
+
+/// Keeps what was answered.
+class KeptResponse final : public ResponseWriter {
+ public:
+  void set_status(int status) override { status_ = status; }
+  void add_header(std::string_view name, std::string_view value) override {
+    headers[std::string(name)] = value;
+  }
+  Task<Result<void>> send(std::string_view bytes) override { return write(bytes); }
+  Task<Result<void>> send(const BufferChain& bytes) override { return write(bytes); }
+  Task<Result<void>> send_head(std::uint64_t) override { co_return Result<void>(); }
+  void start(std::optional<std::uint64_t>) override { started_ = true; }
+  Task<Result<void>> write(const Buffer& slice) override { return write(slice.view()); }
+  Task<Result<void>> write(const BufferChain& slices) override {
+    for (const Buffer& slice : slices.slices()) body.append(slice.view());
+    started_ = true;
+    co_return Result<void>();
+  }
+  Task<Result<void>> write(std::string_view bytes) override {
+    if (broken) co_return fail(ErrorCode::kIo, "the reader is gone");
+    body.append(bytes);
+    started_ = true;
+    if (on_write) on_write();
+    co_return Result<void>();
+  }
+  Task<Result<void>> finish() override {
+    finished = true;
+    co_return Result<void>();
+  }
+  void abort() override {}
+  void close_after() override {}
+  [[nodiscard]] bool started() const override { return started_; }
+  [[nodiscard]] int status() const override { return status_; }
+  [[nodiscard]] std::uint64_t body_bytes_sent() const override { return body.size(); }
+
+  std::map<std::string, std::string> headers;
+  std::string body;
+  std::function<void()> on_write;
+  bool broken = false;
+  bool finished = false;
+
+ private:
+  int status_ = 200;
+  bool started_ = false;
+};
+
+/// The admin API over sets in memory, called as the door calls it.
+class AdminTest : public ::testing::Test {
+ protected:
+  struct Answer {
+    int status = 0;
+    std::string body;
+    [[nodiscard]] Json json() const { return Json::parse(body).value_or(Json()); }
+    [[nodiscard]] std::string code() const { return json().string_or("code"); }
+  };
+
+  AdminTest() {
+    objects::register_object_commands(registry_);
+    const auto loaded = runtime_.run_until(identities_.load());
+    EXPECT_TRUE(loaded.has_value());
+  }
+
+  Answer call(const std::string& who, const std::string& method, const std::string& path,
+              const std::string& body = {}) {
+    KeptResponse response;
+    return call(who, method, path, body, response);
+  }
+  Answer call(const std::string& who, const std::string& method, const std::string& path,
+              const std::string& body, KeptResponse& response) {
+    MemoryBody payload(Buffer::copy_of(body));
+    const std::string whole = "/flashstor/admin/v1/" + path;
+    Request::Parts parts;
+    parts.method = method;
+    parts.target = parts.raw_path = parts.path = whole;
+    parts.content_length = body.size();
+    parts.body = &payload;
+    Request request(parts);
+    Call one(services_, request, response, {});
+    auto& known = authorizer_.identities();
+    one.who = who.empty() ? known.anonymous() : known.find(who).value();
+    const auto done = runtime_.run_until(api_.handle(one));
+    EXPECT_EQ(done.has_value(), !response.broken);
+    return {response.status(), response.body};
+  }
+  Answer root(const std::string& method, const std::string& path, const std::string& body = {}) {
+    return call("rootuser", method, path, body);
+  }
+  /// A user with one policy.
+  void make_user(const std::string& name, const std::string& policy) {
+    ASSERT_EQ(root("PUT", "users/" + name, R"({"secret_key":"secretsecret"})").status, 204);
+    ASSERT_EQ(root("POST", "policies/" + policy + "/attach", R"({"user":")" + name + "\"}").status, 204);
+  }
+
+  async::UvRuntime runtime_;
+  cluster::CommandRegistry registry_;
+  flashstor::testing::FakeCluster cluster_{registry_, 2, 4};
+  objects::BucketEpoch epoch_;
+  objects::ObjectStore store_{cluster_, epoch_, runtime_.random()};
+  objects::SystemStore system_{cluster_, runtime_.random()};
+  StoredIdentities backend_{system_};
+  iam::Iam iam_{"rootuser", "rootpassword"};
+  iam::SecretBox box_{"rootuser", "rootpassword"};
+  iam::IdentityStore identities_{iam_, backend_, box_, runtime_.random()};
+  iam::Authorizer authorizer_{iam_};
+
+  class NoCredentials final : public CredentialSource {
+   public:
+    Task<Result<const Credential*>> find(std::string_view) override {
+      co_return fail(ErrorCode::kInvalidAccessKey);
+    }
+  } credentials_;
+  SignatureVerifier verifier_{credentials_, {}};
+  NodeFacts facts_;
+  BucketPolicies policies_;
+  OwnerNames owners_;
+  RequestStats stats_;
+  TraceHub trace_;
+  Services services_{facts_, runtime_, store_, authorizer_, verifier_, policies_, owners_, stats_, trace_};
+  HealFigures heal_{.queued = 3, .healed = 2, .failed = 1, .bytes = 4096, .running = true};
+  AdminApi api_{{.version = "1.2.3",
+                 .address = "127.0.0.1:9000",
+                 .started = MonotonicTime{} + Nanoseconds(1),
+                 .mount_socket = [] { return std::string("/run/x.sock"); },
+                 .heal = [this] { return heal_; },
+                 .nodes = {}},
+                runtime_,
+                identities_};
+};
+
+}  // namespace flashstor::s3d
