@@ -20,7 +20,7 @@ set(CMAKE_CXX_FLAGS_DEV "-O1 -g1 -DFLASHSTOR_DEBUG=1")
 
 add_compile_options(-Wall -Wextra -Werror -Wno-missing-designated-field-initializers -march=x86-64-v2
   -fstack-protector-strong -fcf-protection=full -fno-omit-frame-pointer)
-add_link_options(-fuse-ld=lld -Wl,-z,relro,-z,now)
+add_link_options(-fuse-ld=lld -Wl,-z,relro,-z,now,-z,shstk)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 if(FLASHSTOR_SANITIZE)

@@ -48,7 +48,8 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<s3d::NodeService>> services;
   auto mounts = std::make_unique<s3d::MountService>(environment);
   // Both live until the node has stopped; the admin API tells clients where to hand mounts over.
-  services.push_back(std::make_unique<s3d::AdminService>([service = mounts.get()] { return service->socket_path(); }));
+  services.push_back(
+      std::make_unique<s3d::AdminService>([service = mounts.get()] { return service->socket_path(); }));
   services.push_back(std::move(mounts));
   const auto outcome = s3d::run_node(std::move(parsed->options), std::move(services));
   base::stop_log();

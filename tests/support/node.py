@@ -100,9 +100,11 @@ class Node:
             subprocess.run(["fusermount3", "-uz", directory], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
     def remove(self):
-        """Stops it and removes its directory (only if the test did not name one)."""
+        """Stops it and removes its directory (only if the test did not name one). What a sanitizer reported raises."""
         try:
-            self.stop()
+            status = self.stop()
+            if status != 0 and os.environ.get("FLASHSTOR_SANITIZED"):
+                raise RuntimeError(f"the sanitized node ended with {status}: {self.tail(120)}")
         finally:
             self.kill()
             if self.own_data:

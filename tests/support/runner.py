@@ -1,112 +1,53 @@
-"""Builds what the named groups need, runs them, and counts. Called by tests/run."""
+"""Builds what the named groups need, runs them, and counts. Called by tests/run.
+
+The phases go from what is quick and tells most to what takes long: formatting; the release build, the simulator, the faults and the
+clients on it; the sanitized build, the units and the fault tests on it, the fuzz targets; the units with threads under TSan; each header
+alone; clang-tidy.
+"""
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from counts import COUNTS, FAILED, ROOT, SKIPPED, TIMES, Timed, count, run_gtest, run_tap, say
+from static_checks import check_format, check_tidy
+
 GROUPS = ["unit", "sim", "s3", "posix", "faults", "fuzz"]
-COUNTS = {"passed": 0, "failed": 0, "skipped": 0}
-FAILED = []
-SKIPPED = []
-
-
-def say(text):
-    print(text, flush=True)
-
-
-def count(kind, name=""):
-    COUNTS[kind] += 1
-    if kind == "failed":
-        FAILED.append(name)
-    if kind == "skipped":
-        SKIPPED.append(name)
+SANITIZED = {
+    "asan": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=32",
+             "UBSAN_OPTIONS": "print_stacktrace=1", "FLASHSTOR_SANITIZED": "address"},
+    "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tests/support/tsan.supp",
+             "FLASHSTOR_SANITIZED": "thread"},
+}
+THREADED_UNITS = ["unit_async", "unit_storage", "unit_cluster"]
+CI_SECONDS = 58 * 60  # CI ends at 60: what did not fit is better named than cut off
+MOST_DISK_GIB = 20
+BUILT = {}
 
 
 def build(preset, *targets):
-    """Configures and builds; a build that fails is a failed test and nothing that needs it is run."""
-    start = time.monotonic()
-    say(f"== build {preset} {' '.join(targets)}")
-    done = subprocess.run(["cmake", "--preset", preset], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+    """Configures and builds, once a run; a build that fails is a failed test and nothing that needs it is run."""
+    if (preset, targets) in BUILT:
+        return BUILT[preset, targets]
+    with Timed(f"build {preset} {' '.join(targets)}".strip()):
+        done = subprocess.run(["cmake", "--preset", preset], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
+        if done:
+            command = ["cmake", "--build", "--preset", preset] + (["--target", *targets] if targets else [])
+            output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                    check=False)
+            done = output.returncode == 0
+            if not done:
+                say("\n".join(output.stdout.splitlines()[-60:]))
     if done:
-        command = ["cmake", "--build", "--preset", preset]
-        if targets:
-            command += ["--target", *targets]
-        output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        done = output.returncode == 0
-        if not done:
-            say("\n".join(output.stdout.splitlines()[-60:]))
-    say(f"== build {preset} took {time.monotonic() - start:.0f} s")
-    if not done:
-        count("failed", f"build {preset}")
+        # A build leaves gigabytes to be written, and an fsync of a test would wait for all of it.
+        with Timed("writing the build to disk"):
+            os.sync()
+    else:
+        count("failed", f"build {preset} {' '.join(targets)}")
+    BUILT[preset, targets] = done
     return done
-
-
-def run_tap(command, timeout, environment=None):
-    """Runs a program that prints `ok - `, `not ok - ` and `skip - ` lines, and counts them."""
-    name = os.path.relpath(command[0], ROOT) + (" " + " ".join(command[1:]) if command[1:] else "")
-    say(f"-- {name}")
-    before = dict(COUNTS)
-    start = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                               env=dict(os.environ, **(environment or {})))
-    os.set_blocking(process.stdout.fileno(), True)
-    import threading
-    late = threading.Timer(timeout, process.kill)
-    late.start()
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        if line.startswith("ok - "):
-            count("passed")
-        elif line.startswith("not ok - "):
-            count("failed", line[9:].strip())
-        elif line.startswith("skip - "):
-            count("skipped", line[7:].strip())
-    status = process.wait()
-    timed_out = not late.is_alive()
-    late.cancel()
-    if timed_out:
-        count("failed", f"{name}: not done in {timeout} s")
-    elif status != 0 and COUNTS["failed"] == before["failed"]:
-        count("failed", f"{name}: exit status {status}")
-    elif COUNTS == before:
-        count("failed", f"{name}: ran no test")
-    say(f"-- {name} took {time.monotonic() - start:.0f} s")
-
-
-def run_gtest(binary, timeout, environment=None):
-    """Runs a GoogleTest binary and counts its tests one by one."""
-    name = os.path.basename(binary)
-    start = time.monotonic()
-    try:
-        done = subprocess.run([binary, "--gtest_brief=0", "--gtest_color=no"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=timeout, env=dict(os.environ, **(environment or {})))
-        output, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as late:
-        output, status = (late.stdout or b"").decode(errors="replace"), "a time-out"
-    passed = len(re.findall(r"^\[       OK \]", output, re.M))
-    failed = re.findall(r"^\[  FAILED  \] (\S+) \(", output, re.M)
-    skipped = sorted(set(re.findall(r"^\[  SKIPPED \] (\S+) \(", output, re.M)))
-    COUNTS["passed"] += passed
-    for test in failed:
-        count("failed", f"{name} {test}")
-    for test in skipped:
-        count("skipped", f"{name} {test}: see its output")
-    if status != 0 and not failed:
-        count("failed", f"{name}: ended with {status}")
-    if passed + len(failed) + len(skipped) == 0:
-        count("failed", f"{name}: ran no test")
-    say(f"-- {name}: {passed} passed, {len(failed)} failed, {len(skipped)} skipped, {time.monotonic() - start:.1f} s")
-    if status != 0:
-        say("\n".join(output.splitlines()[-80:]))
-
-
-def unit_binaries(preset):
-    """Every unit test binary of a build, and the targets that make them."""
-    folder = os.path.join(ROOT, "build", preset, "tests")
-    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("unit_") and "." not in name)
 
 
 def scripts(group):
@@ -118,44 +59,137 @@ def scripts(group):
                   if "_test" in name and os.access(os.path.join(folder, name), os.X_OK))
 
 
-def unit(full):
-    if build("dev", "unit_tests"):
-        for binary in unit_binaries("dev"):
-            run_gtest(binary, 300)
-    if not full:
-        for name in ("unit tests under ASan and UBSan", "unit tests under TSan", "each header compiling alone"):
-            count("skipped", f"{name}: only with --full, its builds take half an hour of two cores")
-        return
-    if build("asan", "unit_tests"):
-        strict = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        for binary in unit_binaries("asan"):
-            run_gtest(binary, 300, strict)
-    if build("tsan", "unit_async", "unit_storage", "unit_cluster"):
-        for binary in unit_binaries("tsan"):
-            run_gtest(binary, 300, {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"})
-    if build("dev", "public_headers"):
-        count("passed")
+def names_build(script, build_name):
+    """True when the script's head has the line `# build: NAME`: it measures, and a sanitizer would be what it measures."""
+    with open(script, encoding="utf-8") as file:
+        return any(line.strip() == f"# build: {build_name}" for line, _ in zip(file, range(30)))
 
 
-def sim(full):
-    if build("release", "flashstor-sim"):
-        for script in scripts("sim"):
-            run_tap([script] + (["--full"] if full else []), 7200 if full else 600)
+def run_scripts(group, preset, full, chosen=lambda script: True):
+    environment = {"FLASHSTOR_BUILD": os.path.join(ROOT, "build", preset), **SANITIZED.get(preset, {})}
+    for script in scripts(group):
+        if chosen(script):
+            run_tap([script] + (["--full"] if full else []), 7200 if full else 900, environment, f" [{preset}]" if preset != "release" else "")
 
 
-def with_product(group):
+def run_units(preset, names, environment):
+    folder = os.path.join(ROOT, "build", preset, "tests")
+    for name in sorted(names):
+        run_gtest(os.path.join(folder, name), 600, environment, f" [{preset}]")
+
+
+def unit_names():
+    """What the unit_tests target makes."""
+    folder = os.path.join(ROOT, "build", "asan", "tests")
+    return [name for name in os.listdir(folder) if name.startswith("unit_") and "." not in name]
+
+
+def sim_release(full):
+    if build("release"):
+        run_scripts("sim", "release", full)
+
+
+def faults_release(full):
+    """What is measured on the build that ships; with --full everything."""
+    if build("release"):
+        run_scripts("faults", "release", full, lambda script: full or names_build(script, "release"))
+
+
+def faults_sanitized(full):
+    if build("asan", "flashstor-s3d", "flashctl"):
+        run_scripts("faults", "asan", full, lambda script: not names_build(script, "release"))
+
+
+def clients(group):
     def run(full):
         if build("release"):
-            for script in scripts(group):
-                run_tap([script] + (["--full"] if full else []), 7200 if full else 900)
+            run_scripts(group, "release", full)
+        if full and build("asan", "flashstor-s3d", "flashctl", "flashstor-fusefs"):
+            run_scripts(group, "asan", False)
     return run
 
 
+def units_sanitized(_full):
+    if build("asan", "unit_tests"):
+        run_units("asan", unit_names(), SANITIZED["asan"])
+
+
+def units_threaded(_full):
+    if build("tsan", *THREADED_UNITS):
+        run_units("tsan", THREADED_UNITS, SANITIZED["tsan"])
+
+
 def fuzz(full):
-    """Only when asked for by name or with --full: its instrumented build takes a quarter of an hour of two cores."""
     if build("asan", "fuzzers"):
-        for script in scripts("fuzz"):
-            run_tap([script] + (["--full"] if full else []), 7200 if full else 600)
+        run_scripts("fuzz", "asan", full)
+
+
+def headers(_full):
+    if build("release", "public_headers"):
+        count("passed")
+
+
+# In this order; a phase runs when its group was chosen.
+PHASES = [
+    ("unit", "formatting", lambda full: check_format()),
+    ("sim", "simulator", sim_release),
+    ("faults", "faults on the release build", faults_release),
+    ("s3", "S3 clients", clients("s3")),
+    ("posix", "mount", clients("posix")),
+    ("unit", "units under ASan and UBSan", units_sanitized),
+    ("fuzz", "fuzz targets", fuzz),
+    ("faults", "faults under ASan and UBSan", faults_sanitized),
+    ("unit", "units with threads under TSan", units_threaded),
+    ("unit", "each header alone", headers),
+    ("unit", "clang-tidy", lambda full: check_tidy("asan" if os.path.exists(f"{ROOT}/build/asan/compile_commands.json") else "release", full)),
+]
+
+
+def disk_used_gib():
+    done = subprocess.run(["du", "-s", "--block-size=1M", os.path.join(ROOT, "build")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, check=False)
+    return int(done.stdout.split()[0]) / 1024 if done.stdout.split() else 0.0
+
+
+def clear(directory):
+    """Removes what tests left below their temporary directory; a mount that is still there is taken off first."""
+    with open("/proc/mounts", encoding="utf-8") as mounts:
+        left = [line.split()[1] for line in mounts if line.split()[1].startswith(directory + "/")]
+    for mount in reversed(left):
+        say(f"-- still mounted: {mount}")
+        subprocess.run(["fusermount3", "-uz", mount], check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def run_phases(groups, full):
+    began = time.monotonic()
+    in_ci = bool(os.environ.get("CI")) and not full
+    for group, name, phase in PHASES:
+        if group not in groups:
+            continue
+        if in_ci and time.monotonic() - began > CI_SECONDS:
+            count("failed", f"{group}, {name}: no time left to run it")
+            continue
+        say(f"=== {group}: {name}")
+        with Timed(f"=== {group}: {name}"):
+            phase(full)
+
+
+def summary(began):
+    say("\nWhere the time went (from 5 s on):")
+    for what, seconds in TIMES:
+        if seconds >= 5:
+            say(f"  {seconds:7.1f} s  {what}")
+    used = disk_used_gib()
+    say(f"  {used:.1f} GiB in build")
+    if used > MOST_DISK_GIB:
+        count("failed", f"the builds take more than {MOST_DISK_GIB} GiB")
+    for name in SKIPPED:
+        say(f"skipped: {name}")
+    for name in FAILED:
+        say(f"FAILED: {name}")
+    say(f"took {time.monotonic() - began:.0f} s")
+    say(f"{COUNTS['passed']} passed, {COUNTS['failed']} failed, {COUNTS['skipped']} skipped")
 
 
 def main():
@@ -165,23 +199,14 @@ def main():
     unknown = [a for a in chosen if a not in GROUPS]
     if unknown:
         sys.exit(f"tests/run: unknown group {unknown[0]}; the groups are {' '.join(GROUPS)}")
-    run = {"unit": unit, "sim": sim, "s3": with_product("s3"), "posix": with_product("posix"), "faults": with_product("faults"), "fuzz": fuzz}
-    start = time.monotonic()
-    if not chosen and not full:
-        count("skipped", "fuzz: only by name or with --full, its instrumented build takes a quarter of an hour of two cores")
-    for group in chosen or [group for group in GROUPS if full or group != "fuzz"]:
-        say(f"=== {group}")
-        began = time.monotonic()
-        run[group](full)
-        say(f"=== {group} took {time.monotonic() - began:.0f} s")
-        if os.environ.get("CI") and shutil.disk_usage(ROOT).free < 2 << 30:
-            count("failed", "less than 2 GiB of disk left")
-    for name in SKIPPED:
-        say(f"skipped: {name}")
-    for name in FAILED:
-        say(f"FAILED: {name}")
-    say(f"took {time.monotonic() - start:.0f} s")
-    say(f"{COUNTS['passed']} passed, {COUNTS['failed']} failed, {COUNTS['skipped']} skipped")
+    began = time.monotonic()
+    temporary = tempfile.mkdtemp(prefix="flashstor-run-")
+    os.environ["TMPDIR"] = temporary
+    try:
+        run_phases(chosen or GROUPS, full)
+    finally:
+        clear(temporary)
+    summary(began)
     sys.exit(1 if COUNTS["failed"] or not COUNTS["passed"] else 0)
 
 
