@@ -66,6 +66,7 @@ Task<std::optional<std::span<std::byte>>> Session::serve() {
   parts->tls = core_.options.tls;
   parts->received_at = core_.runtime.now();
   parts->body = &body;
+  co_await body.welcome();
   Request request(*parts);
   WireResponse response(wire_, *parts, body, arena());
   ++core_.counters.requests;

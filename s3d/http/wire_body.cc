@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace flashstor::s3d {
 
@@ -13,11 +14,16 @@ WireBody::WireBody(Wire& wire, const Request::Parts& parts, std::span<std::byte>
       left_(parts.content_length.value_or(0)),
       chunked_(parts.chunked),
       done_(!parts.chunked && left_ == 0),
-      continue_wanted_(parts.expects_continue && !done_ && received.empty()) {
+      continue_wanted_(parts.expects_continue) {
   if (done_) length_ = 0;
 }
 
 std::optional<std::uint64_t> WireBody::length() const { return chunked_ ? std::nullopt : length_; }
+
+Task<void> WireBody::welcome() {
+  if (!done_ || !std::exchange(continue_wanted_, false)) co_return;
+  static_cast<void>(co_await send_continue());  // a broken connection shows at the answer
+}
 
 bool WireBody::can_be_skipped() const {
   return done_ || (!continue_wanted_ && (chunked_ || left_ <= wire_.core().options.drain_bytes));

@@ -16,6 +16,10 @@ class WireBody final : public BodySource {
   /// `received` are bytes behind the header that came with it; they live in `arena`.
   WireBody(Wire& wire, const Request::Parts& parts, std::span<std::byte> received, Arena& arena);
 
+  /// Says `100 Continue` for a request that asked for it and has no body. RFC 9110 (10.1.1) lets a server
+  /// leave it out, but botocore 1.29 and older take a final answer without one for the end of the
+  /// connection's use of Expect, go on using it, and then wait for ever for the next answer.
+  Task<void> welcome();
   Task<Result<std::size_t>> read(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<std::uint64_t> length() const override;
   [[nodiscard]] bool done() const { return done_; }
@@ -42,7 +46,7 @@ class WireBody final : public BodySource {
   std::uint64_t left_ = 0;
   bool chunked_;
   bool done_;
-  bool continue_wanted_;
+  bool continue_wanted_;  // also for bytes that came unasked, for the sake of those clients
   bool continue_allowed_ = true;
   std::uint64_t came_ = 0;  // bytes off the wire
   Nanoseconds waited_{0};   // for them

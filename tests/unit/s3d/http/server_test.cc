@@ -128,6 +128,21 @@ TEST_F(HttpServerTest, SaysContinueOnlyWhenTheBodyIsRead) {
   });
 }
 
+// botocore 1.29 hangs at the request after one that asked and got its final answer without `100 Continue`.
+TEST_F(HttpServerTest, SaysContinueToAllWhoAskAlsoWithoutABodyOrAfterIt) {
+  serve({}, [](HttpServerTest& t) -> Task<void> {
+    const std::string empty = co_await t.exchange(
+        "PUT /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: "
+        "close\r\n\r\n");
+    EXPECT_TRUE(empty.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")) << empty;
+    const std::string unasked = co_await t.exchange(
+        "PUT /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\nConnection: "
+        "close\r\n\r\nbody");
+    EXPECT_TRUE(unasked.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")) << unasked;
+    EXPECT_TRUE(unasked.ends_with("[body]"));
+  });
+}
+
 TEST_F(HttpServerTest, DrainsAShortUnreadBodyAndClosesOnALongOne) {
   serve({}, [](HttpServerTest& t) -> Task<void> {
     const std::string answers = co_await t.exchange(
