@@ -43,6 +43,30 @@ def copies(aws):
     same("large 2" in aws.s3("ls", "s3://copies/"), False, "after mv")
 
 
+def sizes(aws):
+    aws.s3("mb", "s3://sizes")
+    for name, path in tools.make_sizes(aws.path("sizes")).items():
+        aws.s3("cp", path, "s3://sizes/" + name)
+        aws.s3("cp", "s3://sizes/" + name, aws.path("back"))
+        tools.same_file(path, aws.path("back"), name)
+
+
+def keys(aws):
+    """Written by s3api, which takes a key as it is, and read by `aws s3` and by s3api in turn."""
+    aws.s3("mb", "s3://keys")
+    for number, (name, key) in enumerate(tools.KEYS.items()):
+        aws.api("put-object", "--bucket", "keys", "--key", key, "--body", tools.write(aws.path("key"), tools.key_bytes(name)))
+        if number % 2 and not key.endswith("/"):
+            aws.s3("cp", "s3://keys/" + key, aws.path("back"))
+        else:
+            aws.api("get-object", "--bucket", "keys", "--key", key, aws.path("back"))
+        same(tools.read(aws.path("back")), tools.key_bytes(name), name)
+    listed = [item["Key"] for item in aws.api("list-objects-v2", "--bucket", "keys")["Contents"]]
+    same(listed, sorted(tools.KEYS.values(), key=str.encode), "list")
+    aws.s3("rm", "--recursive", "s3://keys/")
+    same(aws.api("list-objects-v2", "--bucket", "keys").get("Contents", []), [], "after rm")
+
+
 def sync(aws):
     aws.s3("mb", "s3://sync")
     aws.s3("sync", aws.path("files"), "s3://sync/in a/")
@@ -123,10 +147,10 @@ def main():
     for program in found:
         version = version_of(program)
         report = tools.tap.Report(f"{version}: ")
-        with Aws(report, [program], environment) as aws:
+        with Aws(report, [program], environment, "aws-cli", version.split("/")[-1]) as aws:
             aws.second = version.startswith("aws-cli/2")
             tools.make_files(aws.path("files"))
-            for test in (copies, sync, presign, api_objects, api_versions, api_multipart):
+            for test in (copies, sizes, keys, sync, presign, api_objects, api_versions, api_multipart):
                 report.run(test.__name__, test, aws)
         failed += report.failed
     raise SystemExit(1 if failed else 0)

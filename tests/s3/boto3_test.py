@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import matrix
 import node as nodes
 import tap
 
@@ -413,7 +414,9 @@ def wrong_key(s3, node):
 
 
 def main():
-    with nodes.Node() as node:
+    node = nodes.Node()
+    report.matrix = matrix.Matrix("boto3", boto3.__version__, node)
+    with node:
         s3 = client(node)
         for test in (sizes, streamed_100_mib, ranges):
             report.run(test.__name__, test, s3)
@@ -430,6 +433,7 @@ def main():
         for kind in ("CRC32", "SHA1", "SHA256"):
             report.run(f"checksum {kind} of botocore", checksum_of_botocore, s3, kind)
         report.check("the node ends with 0", node.stop() == 0, node.tail())
+        report.matrix.write()
     report.end()
 
 

@@ -25,6 +25,30 @@ def copy(rclone):
     same(sorted(rclone("lsf", "fs:copy/in/dir").splitlines()), sorted(["ünï 日本.txt", "a&b=c#d?.bin", "sub/"]), "lsf of a folder")
 
 
+def sizes(rclone):
+    paths = tools.make_sizes(rclone.path("sizes"))
+    rclone("copy", rclone.path("sizes"), "fs:copy/sizes")
+    rclone("check", "--download", rclone.path("sizes"), "fs:copy/sizes")
+    rclone("copy", "fs:copy/sizes", rclone.path("sizes back"))
+    for name, path in paths.items():
+        tools.same_file(path, rclone.path("sizes back", os.path.basename(path)), name)
+    rclone("purge", "fs:copy/sizes")
+
+
+def text_of(name):
+    return tools.key_bytes(name).hex().encode()  # what a pipe gives back is read as text
+
+
+def keys(rclone):
+    """Those that are paths to rclone: it takes away empty and dotted parts, and a '/' at the end is a folder to it. A control byte is a sign to it."""
+    names = {name: key.replace("\x01", "\u2401") for name, key in tools.KEYS.items() if name not in ("double slash", "dots", "trailing slash")}
+    for name, key in names.items():
+        rclone("rcat", "fs:keys/" + key, input=text_of(name))
+        same(rclone("cat", "fs:keys/" + key).encode(), text_of(name), name)
+    same(sorted(rclone("lsf", "-R", "--files-only", "fs:keys").splitlines()), sorted(names.values()), "lsf")
+    rclone("purge", "fs:keys")
+
+
 def times(rclone):
     """The time of a file is kept as metadata: a second copy has nothing to do, and a changed time is seen."""
     rclone("copy", "-v", rclone.path("files"), "fs:copy/in")
@@ -69,9 +93,9 @@ def remove(rclone):
 
 def main():
     tools.need(report, "rclone")
-    with tools.Tool(report, ["rclone"], environment) as rclone:
+    with tools.Tool(report, ["rclone"], environment, "rclone", tools.version_of("rclone")) as rclone:
         tools.make_files(rclone.path("files"))
-        for test in (copy, times, sync, stream, move, remove):
+        for test in (copy, sizes, keys, times, sync, stream, move, remove):
             report.run(test.__name__, test, rclone)
     report.end()
 

@@ -13,8 +13,18 @@ def environment(node, work):
             "RESTIC_REPOSITORY": f"s3:{node.endpoint}/backups/host", "RESTIC_PASSWORD": "a test", "RESTIC_CACHE_DIR": work + "/cache"}
 
 
-def backup(restic):
+def sizes(restic):
     restic("init")
+    paths = tools.make_sizes(restic.path("sizes"))
+    restic("backup", "sizes")
+    restic("check", "--read-data")
+    restic("restore", "latest", "--target", restic.path("zeroth"))
+    for name, path in paths.items():
+        tools.same_file(path, restic.path("zeroth", "sizes", os.path.basename(path)), name)
+    restic("forget", "--prune", "latest")
+
+
+def backup(restic):
     restic("init", status=1)
     restic("backup", "files")
     restic("check", "--read-data")
@@ -44,9 +54,9 @@ def prune(restic):
 
 def main():
     tools.need(report, "restic")
-    with tools.Tool(report, ["restic", "--quiet"], environment) as restic:
+    with tools.Tool(report, ["restic", "--quiet"], environment, "restic", tools.version_of("restic", "version")) as restic:
         tools.make_files(restic.path("files"))
-        for test in (backup, restore, second_backup, prune):
+        for test in (sizes, backup, restore, second_backup, prune):
             report.run(test.__name__, test, restic)
     report.end()
 
