@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,9 @@ class Connection {
   /// Sends all slices in order; returns when the kernel has taken every byte (back pressure). The bytes
   /// behind `slices` must live until then.
   virtual Task<Result<void>> write(std::span<const std::span<const std::byte>> slices) = 0;
+  /// Bytes that the kernel has taken since the start, those of a write under way among them: how a peer that
+  /// takes nothing is told from one that is slow.
+  [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
   /// Ends the stream in an orderly way after what was written.
   virtual Task<Result<void>> shutdown() = 0;
   /// Breaks off now; a pending read or write ends with kCancelled.

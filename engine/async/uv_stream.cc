@@ -67,6 +67,7 @@ class UvConnection final : public Connection {
         continue;
       }
       written_in_turn_ += static_cast<std::size_t>(sent);
+      bytes_sent_ += static_cast<std::uint64_t>(sent);
       std::size_t left = static_cast<std::size_t>(sent) + skip;
       while (!slices.empty() && left >= slices.front().size()) {
         left -= slices.front().size();
@@ -76,6 +77,8 @@ class UvConnection final : public Connection {
     }
     co_return {};
   }
+
+  [[nodiscard]] std::uint64_t bytes_sent() const override { return bytes_sent_; }
 
   Task<Result<void>> shutdown() override {
     if (poller_.closed()) co_return fail(ErrorCode::kCancelled);
@@ -107,6 +110,7 @@ class UvConnection final : public Connection {
   std::string peer_;
   std::size_t read_in_turn_ = 0;
   std::size_t written_in_turn_ = 0;
+  std::uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace

@@ -83,6 +83,8 @@ class TlsConnection final : public Connection {
     co_return {};
   }
 
+  [[nodiscard]] std::uint64_t bytes_sent() const override { return inner_->bytes_sent(); }
+
   Task<Result<void>> shutdown() override {
     if (closed_) co_return fail(ErrorCode::kCancelled);
     if (SSL_is_init_finished(ssl_.get()) == 1) {

@@ -77,6 +77,9 @@ void ArenaPool::give(Block* first, Block* last, std::size_t count) {
 }
 
 void Arena::reset() {
+#ifdef FLASHSTOR_DEBUG
+  FLASHSTOR_CHECK(live_ == 0);  // a container in the arena outlives its request
+#endif
 #ifdef FLASHSTOR_ARENA_POISONS
   for (ArenaPool::Block* block = first_; block != nullptr; block = block->next)
     poison(reinterpret_cast<std::byte*>(block) + kBlockHeader, limits::kArenaBlockBytes - kBlockHeader);
@@ -91,14 +94,19 @@ void Arena::reset() {
   at_ = end_ = nullptr;
   blocks_ = 0;
   used_ = 0;
+}
+
+void* Arena::keep(std::size_t bytes, std::size_t alignment) {
+  void* memory = allocate(bytes, alignment);
 #ifdef FLASHSTOR_DEBUG
-  live_ = 0;
+  --live_;
 #endif
+  return memory;
 }
 
 std::string_view Arena::copy(std::string_view text) {
   if (text.empty()) return {};
-  auto* memory = static_cast<char*>(allocate(text.size(), 1));
+  auto* memory = static_cast<char*>(keep(text.size()));
   std::memcpy(memory, text.data(), text.size());
   return {memory, text.size()};
 }

@@ -42,9 +42,10 @@ class ArenaPool {
 };
 
 /// Memory that is dropped at once: each allocation moves a pointer, `reset` gives every block back. For what
-/// a request allocates for itself; never for payload, never for what outlives the request. Debug builds count
-/// what was allocated and not deallocated; under AddressSanitizer memory is poisoned until allocated and
-/// again after `reset`.
+/// a request allocates for itself; never for payload, never for what outlives the request. A debug build
+/// counts what containers allocated and did not give back, and `reset` stops the process when one is still
+/// alive: it would go on in memory of the next request. Under AddressSanitizer memory is poisoned until
+/// allocated and again after `reset`.
 class Arena final : public std::pmr::memory_resource {
  public:
   explicit Arena(ArenaPool& pool) : pool_(&pool) {}
@@ -55,13 +56,16 @@ class Arena final : public std::pmr::memory_resource {
   /// Every allocation is gone after this; blocks are back in the pool. O(1) but for allocations above a
   /// block's size.
   void reset();
-  /// A copy of `text` in the arena.
+  /// Memory that nobody gives back: it goes with the next reset. For plain bytes and trivial objects; what
+  /// has a destructor belongs in a container over this resource.
+  [[nodiscard]] void* keep(std::size_t bytes, std::size_t alignment = 1);
+  /// A copy of `text` in the arena, kept.
   [[nodiscard]] std::string_view copy(std::string_view text);
   /// Bytes handed out since the last reset.
   [[nodiscard]] std::size_t used_bytes() const { return used_; }
   [[nodiscard]] std::size_t blocks() const { return blocks_; }
 #ifdef FLASHSTOR_DEBUG
-  /// Allocations since the last reset that were not deallocated: a leak test compares it.
+  /// Allocations since the last reset that were not deallocated, what was kept aside.
   [[nodiscard]] std::size_t live_allocations() const { return live_; }
 #endif
 

@@ -12,7 +12,16 @@ constexpr std::size_t kZeroBytes = 256 * limits::kKiB;
 
 // What the reader and its read-ahead share: the read-ahead may outlive the reader.
 struct State {
+  State(cluster::ClusterApi& cluster_of, ReadBudget& budget_of) : cluster(cluster_of), budget(budget_of) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { budget.give(held); }
   cluster::ClusterApi& cluster;
+  ReadBudget& budget;
+  std::size_t held = 0;    // of the budget
+  std::size_t given = 0;   // of `held`: the window that the caller has
+  std::uint64_t left = 0;  // bytes not yet read
+  bool begun = false;
   std::vector<Extent> extents;
   std::vector<std::unique_ptr<cluster::DataPin>> pins;
   std::size_t window_bytes = 0;
@@ -39,10 +48,16 @@ void append_zeros(BufferChain& out, std::uint64_t length) {
 // The next window. Ends on a stripe of the data where it can, so that no stripe is read twice.
 Task<Result<BufferChain>> read_window(State* state) {
   BufferChain out;
-  while (!state->at_end() && out.size() < state->window_bytes) {
+  const std::size_t window_bytes = state->budget.window(state->window_bytes);
+  // Taken before the read, so that many at once do not all see an empty budget.
+  const std::size_t taken = std::min<std::uint64_t>(window_bytes, state->left);
+  state->budget.take(taken);
+  state->held += taken;
+  state->left -= taken;
+  while (!state->at_end() && out.size() < window_bytes) {
     const Extent& extent = state->extents[state->at];
     const std::uint64_t left = extent.length - state->within;
-    std::uint64_t room = std::min<std::uint64_t>(state->window_bytes - out.size(), cluster::kMaxReadBytes);
+    std::uint64_t room = std::min<std::uint64_t>(window_bytes - out.size(), cluster::kMaxReadBytes);
     if (extent.is_hole()) {
       const std::uint64_t size = std::min(left, room);
       append_zeros(out, size);
@@ -60,6 +75,11 @@ Task<Result<BufferChain>> read_window(State* state) {
       state->within = 0;
     }
   }
+  // It ended on a stripe before the window's end.
+  const std::size_t unused = taken - std::min(taken, out.size());
+  state->budget.give(unused);
+  state->held -= unused;
+  state->left += unused;
   co_return out;
 }
 
@@ -77,6 +97,11 @@ class WindowReader final : public ObjectReader {
     State& state = *state_;
     while (state.running) co_await state.ready.wait();
     if (state.failed) co_return fail(ErrorCode::kIo, "the read failed before");
+    // Asking for the next window, the caller has done with the one before.
+    state.budget.give(state.given);
+    state.held -= std::exchange(state.given, 0);
+    if (!std::exchange(state.begun, true) && state.budget.is_full())
+      co_return fail(ErrorCode::kTooManyRequests, "reads hold as much memory as they may");
     if (!state.ahead && state.at_end()) co_return BufferChain();
     Result<BufferChain> window =
         state.ahead ? std::move(*std::exchange(state.ahead, std::nullopt)) : co_await read_window(&state);
@@ -84,7 +109,8 @@ class WindowReader final : public ObjectReader {
       state.failed = true;
       co_return window;
     }
-    if (!state.at_end()) {
+    state.given = state.held;
+    if (!state.at_end() && state.budget.may_read_ahead()) {
       state.running = true;
       if (!gate_.spawn(read_ahead(state_))) state.running = false;
     }
@@ -98,11 +124,12 @@ class WindowReader final : public ObjectReader {
 
 }  // namespace
 
-std::unique_ptr<ObjectReader> make_reader(cluster::ClusterApi& cluster, async::Gate& gate,
+std::unique_ptr<ObjectReader> make_reader(cluster::ClusterApi& cluster, async::Gate& gate, ReadBudget& budget,
                                           std::vector<Extent> extents, std::size_t window_bytes) {
-  auto state = std::make_shared<State>(cluster);
+  auto state = std::make_shared<State>(cluster, budget);
   const DataRef* before = nullptr;
   for (const Extent& extent : extents) {
+    state->left += extent.length;
     if (extent.is_hole() || (before != nullptr && before->id == extent.data.id)) continue;
     state->pins.push_back(cluster.set_at(extent.data.set).pin(extent.data));
     before = &extent.data;

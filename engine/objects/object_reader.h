@@ -8,12 +8,15 @@
 #include "engine/cluster/set_api.h"
 #include "engine/objects/extent_map.h"
 #include "engine/objects/object_types.h"
+#include "engine/objects/read_budget.h"
 
 namespace flashstor::objects {
 
-/// Reads `extents` in order, `window_bytes` at a time, one window ahead. `gate` outlives the reads.
+/// Reads `extents` in order, `window_bytes` at a time, one window ahead; less, and none ahead, as `budget`
+/// fills. `gate` and `budget` outlive the reads. A first read while the budget is full fails with
+/// kTooManyRequests.
 [[nodiscard]] std::unique_ptr<ObjectReader> make_reader(cluster::ClusterApi& cluster, async::Gate& gate,
-                                                        std::vector<Extent> extents,
+                                                        ReadBudget& budget, std::vector<Extent> extents,
                                                         std::size_t window_bytes);
 
 }  // namespace flashstor::objects

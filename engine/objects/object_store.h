@@ -15,6 +15,7 @@
 #include "engine/objects/limits.h"
 #include "engine/objects/multipart_types.h"
 #include "engine/objects/object_types.h"
+#include "engine/objects/read_budget.h"
 
 namespace flashstor::objects {
 
@@ -151,6 +152,7 @@ class ObjectStore {
   StoreOptions options_;
   std::unique_ptr<BucketCache> buckets_;
   async::Gate gate_;
+  ReadBudget reads_;
 };
 
 }  // namespace flashstor::objects

@@ -87,7 +87,7 @@ Task<Result<std::unique_ptr<ObjectReader>>> ObjectStore::open_reader(BucketRef b
                                          extents.push_back(extent);
                                          return true;
                                        }));
-  co_return make_reader(cluster_, gate_, std::move(extents), options_.read_window_bytes);
+  co_return make_reader(cluster_, gate_, reads_, std::move(extents), options_.read_window_bytes);
 }
 
 Task<Result<GetResult>> ObjectStore::get_object(GetRequest request) {
@@ -101,7 +101,7 @@ Task<Result<GetResult>> ObjectStore::get_object(GetRequest request) {
                                          extents.push_back(extent);
                                          return true;
                                        }));
-  out.reader = make_reader(cluster_, gate_, std::move(extents), options_.read_window_bytes);
+  out.reader = make_reader(cluster_, gate_, reads_, std::move(extents), options_.read_window_bytes);
   out.info = make_info(*found.bucket, std::move(key), std::move(found.row), out.info.is_latest);
   co_return out;
 }

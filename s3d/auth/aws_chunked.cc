@@ -20,8 +20,9 @@ std::unexpected<Error> malformed(std::string words) {
 
 }  // namespace
 
-AwsChunkedBody::AwsChunkedBody(BodySource& inner, const Identity& identity, std::uint64_t decoded_bytes)
-    : inner_(inner), identity_(identity), decoded_bytes_(decoded_bytes) {
+AwsChunkedBody::AwsChunkedBody(BodySource& inner, const Identity& identity, std::uint64_t decoded_bytes,
+                               std::string_view promised)
+    : inner_(inner), identity_(identity), decoded_bytes_(decoded_bytes), promised_(promised) {
   if (signed_chunks()) {
     FLASHSTOR_CHECK(identity.signature.size() == previous_.size() && identity.signing_key != nullptr);
     std::ranges::copy(identity.signature, previous_.begin());
@@ -122,7 +123,12 @@ Result<void> AwsChunkedBody::end_trailer() {
     if (auto checked = check_signature("AWS4-HMAC-SHA256-TRAILER", *trailer_signature_, false); !checked)
       return checked;
   }
-  for (const auto& [name, value] : trailer_text_) trailers_.push_back({name, value});
+  bool kept_promise = promised_.empty();
+  for (const auto& [name, value] : trailer_text_) {
+    trailers_.push_back({name, value});
+    kept_promise |= equal_ignoring_case(name, promised_);
+  }
+  if (!kept_promise) return malformed("the trailing header that x-amz-trailer names is missing");
   return {};
 }
 

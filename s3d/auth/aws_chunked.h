@@ -16,14 +16,18 @@ namespace flashstor::s3d {
 /// Source: AWS, "Transferring payload in multiple chunks", "… with trailing headers".
 class AwsChunkedBody final : public BodySource {
  public:
-  /// `identity` gives kind, key, date, scope and the seed signature; it and `inner` outlive this.
-  AwsChunkedBody(BodySource& inner, const Identity& identity, std::uint64_t decoded_bytes);
+  /// `identity` gives kind, key, date, scope and the seed signature; it and `inner` outlive this. `promised`
+  /// is the trailing header that x-amz-trailer names: without it the trailer is malformed.
+  AwsChunkedBody(BodySource& inner, const Identity& identity, std::uint64_t decoded_bytes,
+                 std::string_view promised = {});
 
   Task<Result<std::size_t>> read(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return decoded_bytes_; }
   /// Names in lower case, without the trailer's signature.
   [[nodiscard]] std::span<const HeaderField> trailers() const { return trailers_; }
   [[nodiscard]] bool signature_failed() const { return signature_failed_; }
+  /// Where a kMalformed came from: the trailing headers, or the chunks before them.
+  [[nodiscard]] bool in_trailer() const { return state_ == State::kTrailer; }
 
  private:
   enum class State { kChunkLine, kData, kDataEnd, kTrailer, kEnd };
@@ -47,6 +51,7 @@ class AwsChunkedBody final : public BodySource {
   BodySource& inner_;
   const Identity& identity_;
   std::uint64_t decoded_bytes_;
+  std::string promised_;
   std::uint64_t total_ = 0;
   State state_ = State::kChunkLine;
   std::uint64_t chunk_left_ = 0;

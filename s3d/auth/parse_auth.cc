@@ -54,7 +54,7 @@ std::expected<void, AuthError> read_date(const Request& request, SignatureFields
     } else {
       const auto text = fmt::format("{}T{}{}{}Z", fields.date, date->substr(17, 2), date->substr(20, 2),
                                     date->substr(23, 2));
-      auto* kept = static_cast<char*>(request.arena().allocate(text.size(), 1));
+      auto* kept = static_cast<char*>(request.arena().keep(text.size()));
       text.copy(kept, text.size());
       fields.amz_date = {kept, text.size()};
       fields.signed_at = *when;

@@ -74,7 +74,8 @@ Result<std::unique_ptr<Payload>> Payload::open(Request& request, const Identity&
     case PayloadKind::kStreamingUnsignedTrailer: {
       auto length = decoded_length(request);
       if (!length) return std::unexpected(std::move(length).error());
-      impl->source = &impl->chunked.emplace(body, identity, *length);
+      impl->source =
+          &impl->chunked.emplace(body, identity, *length, request.header("x-amz-trailer").value_or(""));
       break;
     }
   }
@@ -93,5 +94,8 @@ std::optional<AuthFailure> Payload::failure() const {
   if (impl_->chunked && impl_->chunked->signature_failed()) return AuthFailure::kBadChunkSignature;
   return std::nullopt;
 }
+
+bool Payload::in_trailer() const { return impl_->chunked && impl_->chunked->in_trailer(); }
+bool Payload::is_chunked() const { return impl_->chunked.has_value(); }
 
 }  // namespace flashstor::s3d

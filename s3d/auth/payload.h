@@ -27,6 +27,10 @@ class Payload final : public BodySource {
   /// Trailing headers (`x-amz-checksum-…`, lower case), once `read` has given 0. Good as long as this object.
   [[nodiscard]] std::span<const HeaderField> trailers() const;
   [[nodiscard]] std::optional<AuthFailure> failure() const;
+  /// aws-chunked, and its trailing headers are reached: what is malformed from here on is the trailer.
+  [[nodiscard]] bool in_trailer() const;
+  /// The body came in aws-chunked framing.
+  [[nodiscard]] bool is_chunked() const;
 
   class Impl;
 

@@ -45,7 +45,7 @@ class BlockParser final : public http::basic_parser<true> {
   }
   void on_field_impl(http::field field, BeastView name, BeastView value, error_code& ec) override {
     if (fields_.size() == http_limits::kMaxHeaderFields)
-      return refuse({Refusal::kHeaderTooLarge, 431, "too many header fields"}, ec);
+      return refuse({Refusal::kHeaderTooLarge, 400, "too many header fields"}, ec);
     const std::string_view text = view_of(value);
     const bool in_place =
         text.empty() || (text.data() >= block_.data() && text.data() < block_.data() + block_.size());
@@ -95,7 +95,7 @@ ParseFailure failure_of(const error_code& ec) {
   if (ec == http::error::multiple_content_length) return smuggling("repeated Content-Length");
   if (ec == http::error::bad_content_length) return malformed("Content-Length");
   if (ec == http::error::bad_transfer_encoding) return smuggling("Content-Length and Transfer-Encoding");
-  if (ec == http::error::header_limit) return {Refusal::kHeaderTooLarge, 431, "header block"};
+  if (ec == http::error::header_limit) return {Refusal::kHeaderTooLarge, 400, "header block"};
   if (ec == http::error::bad_obs_fold) return smuggling("folded header line");
   if (ec == http::error::bad_line_ending) return smuggling("line ending");
   return malformed("header field");
@@ -121,7 +121,8 @@ std::optional<ParseFailure> split_query(Request::Parts& parts, Arena& arena) {
   }
   // The vector's memory stays with the arena until the request is over.
   const auto kept =
-      std::span(static_cast<QueryParam*>(arena.allocate(params.size() * sizeof(QueryParam))), params.size());
+      std::span(static_cast<QueryParam*>(arena.keep(params.size() * sizeof(QueryParam), alignof(QueryParam))),
+                params.size());
   std::uninitialized_copy(params.begin(), params.end(), kept.begin());
   parts.query = kept;
   return std::nullopt;
@@ -130,7 +131,7 @@ std::optional<ParseFailure> split_query(Request::Parts& parts, Arena& arena) {
 std::optional<ParseFailure> split_target(Request::Parts& parts, Arena& arena) {
   std::string_view target = parts.target;
   if (target.size() > http_limits::kMaxTargetBytes)
-    return ParseFailure{Refusal::kHeaderTooLarge, 414, "request target"};
+    return ParseFailure{Refusal::kHeaderTooLarge, 400, "request target"};
   if (target == "*" && parts.method == "OPTIONS") {
     parts.path = parts.raw_path = target;
     return std::nullopt;
@@ -175,12 +176,15 @@ std::expected<Request::Parts, ParseFailure> parse_request(std::string_view block
   error_code ec;
   parser.put(boost::asio::const_buffer(block.data(), block.size()), ec);
   if (parser.failure) return std::unexpected(*parser.failure);
+  // Beast takes a length behind "chunked" for a bad one.
+  if (ec == http::error::bad_content_length && parser.parts.chunked)
+    return std::unexpected(smuggling("Content-Length and Transfer-Encoding"));
   if (ec) return std::unexpected(failure_of(ec));
   if (!parser.is_header_done()) return std::unexpected(malformed("header block"));
   Request::Parts parts = parser.parts;
   const auto found = parser.fields();
-  const auto kept =
-      std::span(static_cast<HeaderField*>(arena.allocate(found.size_bytes() + 1)), found.size());
+  const auto kept = std::span(
+      static_cast<HeaderField*>(arena.keep(found.size_bytes() + 1, alignof(HeaderField))), found.size());
   std::uninitialized_copy(found.begin(), found.end(), kept.begin());
   parts.headers = kept;
   parts.arena = &arena;
@@ -193,6 +197,7 @@ class ChunkedDecoder::Impl final : public http::basic_parser<true> {
   Impl() {
     static constexpr std::string_view kHead = "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     body_limit(boost::none);
+    header_limit(http_limits::kMaxChunkLineBytes);  // of the trailer
     eager(false);
     error_code ec;
     put(boost::asio::const_buffer(kHead.data(), kHead.size()), ec);
@@ -208,7 +213,10 @@ class ChunkedDecoder::Impl final : public http::basic_parser<true> {
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const BodyLength&, error_code&) override {}
   std::size_t on_body_impl(BeastView, error_code&) override { return 0; }
-  void on_chunk_header_impl(std::uint64_t, BeastView, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t, BeastView extensions, error_code& ec) override {
+    // However the line came: in one piece it is no more welcome than in many.
+    if (extensions.size() > http_limits::kMaxChunkLineBytes) ec = http::error::bad_chunk_extension;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, BeastView body, error_code&) override {
     payload = view_of(body).substr(0, max_payload);
     return payload.size();

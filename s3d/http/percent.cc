@@ -4,7 +4,7 @@ namespace flashstor::s3d {
 
 std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space, Arena& arena) {
   if (text.find_first_of(plus_is_space ? "%+" : "%") == std::string_view::npos) return text;
-  auto* out = static_cast<char*>(arena.allocate(text.size(), 1));
+  auto* out = static_cast<char*>(arena.keep(text.size()));
   std::size_t size = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     char c = text[i];

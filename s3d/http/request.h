@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "engine/base/arena.h"
 #include "engine/base/time.h"
 #include "s3d/http/body.h"
 
@@ -59,7 +59,7 @@ class Request {
     bool tls = false;
     MonotonicTime received_at{};
     BodySource* body = nullptr;
-    std::pmr::memory_resource* arena = nullptr;
+    Arena* arena = nullptr;
   };
   explicit Request(const Parts& parts) : parts_(parts) {}
 
@@ -100,7 +100,7 @@ class Request {
   /// The payload as it comes off the wire, transfer coding removed.
   [[nodiscard]] BodySource& body() { return *parts_.body; }
   /// For what the request allocates for itself; gone when it was answered.
-  [[nodiscard]] std::pmr::memory_resource& arena() const { return *parts_.arena; }
+  [[nodiscard]] Arena& arena() const { return *parts_.arena; }
   [[nodiscard]] const Parts& parts() const { return parts_; }
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -52,11 +53,24 @@ struct ServerOptions {
   Milliseconds sweep_interval = http_limits::kSweepInterval;
 };
 
+/// A number that its loop counts up and down and that other threads may read.
+class LoopCount {
+ public:
+  void operator++() { value_.store(*this + 1, std::memory_order_relaxed); }
+  void operator--() { value_.store(*this - 1, std::memory_order_relaxed); }
+  operator std::uint64_t() const {  // NOLINT(google-explicit-constructor): it reads as the number it is
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
 struct ServerCounters {
-  std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t open_connections = 0;
-  std::uint64_t running_requests = 0;
+  LoopCount accepted;
+  LoopCount requests;
+  LoopCount open_connections;
+  LoopCount running_requests;
 };
 
 /// HTTP/1.1 on one loop: accepts from one listener, runs each connection's requests in order through one
@@ -76,6 +90,7 @@ class HttpServer {
   /// off; ends when every connection is gone. On the runtime's thread.
   Task<void> stop(Milliseconds grace);
   [[nodiscard]] std::uint16_t port() const;
+  /// From any thread.
   [[nodiscard]] const ServerCounters& counters() const;
 
  private:

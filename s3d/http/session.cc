@@ -86,7 +86,7 @@ Task<std::optional<std::span<std::byte>>> Session::serve() {
 }
 
 void Session::grow(std::size_t capacity) {
-  const std::span larger(static_cast<std::byte*>(arena().allocate(capacity, 1)), capacity);
+  const std::span larger(static_cast<std::byte*>(arena().keep(capacity)), capacity);
   if (used_ > 0) std::memcpy(larger.data(), buffer_.data(), used_);
   buffer_ = larger;
 }
@@ -119,7 +119,7 @@ Task<std::optional<std::size_t>> Session::receive_header() {
       co_return std::nullopt;
     }
     if (*end > limits::kMaxHeaderBytes || (*end == 0 && used_ >= limits::kMaxHeaderBytes)) {
-      co_await refuse({Refusal::kHeaderTooLarge, 431, "the header is larger than 64 KiB"});
+      co_await refuse({Refusal::kHeaderTooLarge, 400, "the header is larger than 64 KiB"});
       co_return std::nullopt;
     }
     if (*end > 0) co_return *end;
@@ -136,10 +136,10 @@ Task<std::optional<std::size_t>> Session::receive_header() {
 
 Task<void> Session::refuse(ParseFailure failure) {
   core_.handler.on_refused(failure.refusal, wire_.peer());
-  const std::string_view code = failure.status == 503   ? "SlowDown"
-                                : failure.status == 505 ? "HttpVersionNotSupported"
-                                : failure.status == 431 ? "RequestHeaderSectionTooLarge"
-                                                        : "BadRequest";
+  const std::string_view code = failure.refusal == Refusal::kHeaderTooLarge ? "RequestHeaderSectionTooLarge"
+                                : failure.status == 503                     ? "SlowDown"
+                                : failure.status == 505                     ? "HttpVersionNotSupported"
+                                                                            : "BadRequest";
   const std::string body = fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message></Error>", code,
       failure.why);
@@ -156,7 +156,7 @@ Task<void> Session::linger() {
   co_await wire_.shutdown();
   wire_.expect_by(after(kLingerTime), std::nullopt);
   constexpr std::size_t kScratch = 8 * 1024;
-  const std::span scratch(static_cast<std::byte*>(arena().allocate(kScratch, 1)), kScratch);
+  const std::span scratch(static_cast<std::byte*>(arena().keep(kScratch)), kScratch);
   for (std::size_t skipped = 0; skipped < kLingerBytes && !wire_.broken();) {
     const auto got = co_await wire_.read(scratch);
     if (!got || *got == 0) break;

@@ -54,11 +54,11 @@ Task<Result<std::size_t>> Wire::read(std::span<std::byte> into) {
 
 Task<Result<void>> Wire::send(std::span<const std::span<const std::byte>> slices) {
   if (broken_) co_return fail(timed_out_ ? ErrorCode::kTimeout : ErrorCode::kCancelled);
-  std::uint64_t bytes = 0;
-  for (const auto& slice : slices) bytes += slice.size();
-  const auto seconds = std::chrono::seconds(bytes / core_.options.min_body_bytes_per_second);
-  expect_by(core_.runtime.now() + core_.options.body_grace + seconds, Refusal::kSlowReceiver);
+  expect_by(core_.runtime.now() + core_.options.body_grace, Refusal::kSlowReceiver);
+  sent_mark_ = connection_->bytes_sent();
+  sending_ = true;
   auto result = co_await connection_->write(slices);
+  sending_ = false;
   relax();
   co_return settle(std::move(result));
 }
@@ -74,6 +74,19 @@ void Wire::expect_by(MonotonicTime at, std::optional<Refusal> why) {
 
 void Wire::check(MonotonicTime now) {
   if (now < deadline_ || broken_) return;
+  if (sending_) {
+    // However much is to be sent, whoever takes less than the minimum rate in one grace is cut off: what
+    // waits for him is held in memory.
+    const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(core_.options.body_grace);
+    const auto wanted =
+        core_.options.min_body_bytes_per_second * static_cast<std::uint64_t>(grace.count()) / 1000;
+    const std::uint64_t sent = connection_->bytes_sent();
+    if (sent - sent_mark_ >= wanted) {
+      sent_mark_ = sent;
+      deadline_ = now + core_.options.body_grace;
+      return;
+    }
+  }
   relax();
   timed_out_ = true;
   if (why_) core_.handler.on_refused(*why_, peer_);

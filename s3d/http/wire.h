@@ -55,7 +55,7 @@ class Wire {
   /// Errors of all three: kTimeout past the deadline, kIo, kCancelled.
   Task<Result<void>> wait_readable();
   Task<Result<std::size_t>> read(std::span<std::byte> into);
-  /// Sets its own deadline from the bytes to be taken.
+  /// The peer must take its bytes at the minimum rate, looked at each time the grace is over.
   Task<Result<void>> send(std::span<const std::span<const std::byte>> slices);
   Task<void> shutdown();
 
@@ -77,6 +77,8 @@ class Wire {
   std::string peer_;
   MonotonicTime deadline_ = MonotonicTime::max();
   std::optional<Refusal> why_;
+  std::uint64_t sent_mark_ = 0;  // bytes_sent when the receiver was looked at last
+  bool sending_ = false;
   bool timed_out_ = false;
   bool broken_ = false;
   bool idle_ = false;

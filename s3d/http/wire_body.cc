@@ -92,7 +92,7 @@ Task<Result<std::size_t>> WireBody::read_chunked(std::span<std::byte> into) {
     }
     if (window_.empty()) {
       constexpr std::size_t kWindow = http_limits::kFirstHeaderBytes;
-      window_ = {static_cast<std::byte*>(arena_.allocate(kWindow, 1)), kWindow};
+      window_ = {static_cast<std::byte*>(arena_.keep(kWindow)), kWindow};
     }
     FLASHSTOR_CHECK(received_.size() < window_.size());
     std::memmove(window_.data(), received_.data(), received_.size());
@@ -105,7 +105,7 @@ Task<bool> WireBody::skip() {
   if (done_) co_return true;
   if (!can_be_skipped() || wire_.broken()) co_return false;
   constexpr std::size_t kScratch = 8 * 1024;
-  const std::span scratch(static_cast<std::byte*>(arena_.allocate(kScratch, 1)), kScratch);
+  const std::span scratch(static_cast<std::byte*>(arena_.keep(kScratch)), kScratch);
   std::size_t skipped = 0;
   while (!done_) {
     const auto got = co_await read(scratch);

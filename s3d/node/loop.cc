@@ -20,7 +20,8 @@ Loop::Loop(async::UvRuntime& runtime, const Shared& shared, RequestStats& stats)
                 .owners = owners_,
                 .stats = stats,
                 .trace = shared.trace,
-                .access_log = ring_.get()},
+                .access_log = ring_.get(),
+                .bodies = &bodies_},
       handler_(services_, &shared.pages) {}
 
 Task<Result<std::uint16_t>> Loop::serve(HostPort address, bool join_port,

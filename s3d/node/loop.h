@@ -7,6 +7,7 @@
 #include "s3d/node/credentials.h"
 #include "s3d/node/service.h"
 #include "s3d/ops/bucket_policies.h"
+#include "s3d/ops/limits.h"
 #include "s3d/ops/s3_handler.h"
 
 namespace flashstor::s3d {
@@ -50,6 +51,7 @@ class Loop {
   BucketPolicies policies_;
   OwnerNames owners_;
   std::unique_ptr<AccessRing> ring_;
+  BodyBudget bodies_{ops_limits::kMaxBodyBytesInMemory};
   Services services_;
   S3Handler handler_;
   std::unique_ptr<HttpServer> server_;

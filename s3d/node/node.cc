@@ -74,6 +74,7 @@ class Node {
     async::SignalWatcher signals(threads_.at(0), {SIGTERM, SIGINT, SIGHUP});
     Result<void> outcome = co_await start();
     if (outcome) {
+      add_connection_metrics();
       announce();
       co_await wait_for_end(signals);
       base::log_info("stopping");
@@ -185,6 +186,23 @@ class Node {
                address_.host, is_v6 ? "]" : "", port_, options_.drives.size(), engine_.cluster().set_count(),
                loops_.size());
     std::fflush(stdout);
+  }
+
+  /// Once every loop has its server.
+  void add_connection_metrics() {
+    metrics_.add([this](base::MetricsPage& page) {
+      std::uint64_t accepted = 0, open = 0, running = 0;
+      for (const auto& loop : loops_) {
+        const ServerCounters& counters = loop->server()->counters();
+        accepted += counters.accepted;
+        open += counters.open_connections;
+        running += counters.running_requests;
+      }
+      page.counter("flashstor_http_accepted_total", "Connections accepted.", {},
+                   static_cast<double>(accepted));
+      page.gauge("flashstor_http_connections", "Connections open.", {}, static_cast<double>(open));
+      page.gauge("flashstor_http_running_requests", "Requests under way.", {}, static_cast<double>(running));
+    });
   }
 
   Task<void> wait_for_end(async::SignalWatcher& signals) {

@@ -1,11 +1,13 @@
 #include "s3d/ops/call.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "engine/codec/checksum.h"
 #include "s3d/ops/bucket_policies.h"
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/conditions.h"
+#include "s3d/ops/limits.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -46,6 +48,9 @@ S3Error Call::s3_error(const Error& error) const {
   if (refusal_) return *refusal_;
   if (payload_ != nullptr && payload_->failure() == AuthFailure::kPayloadHashMismatch)
     return {.code = S3Code::kXAmzContentSHA256Mismatch};
+  if (payload_ != nullptr && payload_->is_chunked() && error.code() == ErrorCode::kMalformed)
+    return {.code = payload_->in_trailer() ? S3Code::kMalformedTrailerError : S3Code::kIncompleteBody,
+            .message = payload_->in_trailer() ? std::string() : "The request body terminated unexpectedly"};
   // Without a version id the newest version is meant, and a marker means that there is none.
   if (error.code() == ErrorCode::kIsDeleteMarker && query("versionId").empty())
     return {.code = S3Code::kNoSuchKey};
@@ -54,6 +59,10 @@ S3Error Call::s3_error(const Error& error) const {
 
 Result<Payload*> Call::payload() {
   if (payload_ == nullptr) {
+    const bool framed =
+        signature.payload != PayloadKind::kUnsigned && signature.payload != PayloadKind::kHash;
+    if (framed && !request_.header("x-amz-decoded-content-length"))
+      return refuse(S3Code::kMissingContentLength);
     auto opened = Payload::open(request_, signature);
     if (!opened) return std::unexpected(opened.error());
     payload_ = std::move(*opened);
@@ -61,10 +70,34 @@ Result<Payload*> Call::payload() {
   return payload_.get();
 }
 
-Task<Result<Buffer>> Call::small_body(std::size_t max_bytes, S3Code too_large) {
+Call::~Call() {
+  if (body_bytes_ > 0) services_.bodies->give(body_bytes_);
+}
+
+Task<Result<Buffer>> Call::whole_body(std::size_t max_bytes) {
   Payload* source = co_await or_return(payload());
+  const std::uint64_t announced = source->length().value_or(max_bytes);
+  if (announced > max_bytes) co_return fail(ErrorCode::kEntityTooLarge);
+  BufferChain chain;
+  // What was announced is not believed before it came: the blocks grow with what did.
+  // One byte more than announced, so that the end is met in the same block.
+  for (std::size_t next = std::min<std::size_t>(announced + 1, ops_limits::kFirstBodyBytes);;
+       next = std::min(next * 2, limits::kMiB)) {
+    if (services_.bodies != nullptr) {
+      if (!services_.bodies->take(next)) co_return refuse(S3Code::kSlowDown);
+      body_bytes_ += next;
+    }
+    Buffer block = co_await or_return(read_block(*source, next));
+    const bool at_end = block.size() < next;
+    chain.append(std::move(block));
+    if (chain.size() > max_bytes) co_return fail(ErrorCode::kEntityTooLarge);
+    if (at_end) co_return chain.flatten();
+  }
+}
+
+Task<Result<Buffer>> Call::small_body(std::size_t max_bytes, S3Code too_large) {
   BodyChecks checks = co_await or_return(body_checks(*this));
-  auto body = co_await read_all(*source, max_bytes);
+  auto body = co_await whole_body(max_bytes);
   if (!body) {
     if (body.error().code() == ErrorCode::kEntityTooLarge) co_return refuse(too_large);
     co_return std::unexpected(body.error());

@@ -23,6 +23,7 @@ class Call {
       : services_(services), request_(request), response_(response), target_(target) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
+  ~Call();
 
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] objects::ObjectStore& store() { return services_.store; }
@@ -51,7 +52,10 @@ class Call {
   /// The payload with its framing removed and its signature checked on the way. Errors: of Payload::open.
   Result<Payload*> payload();
   [[nodiscard]] const Payload* opened_payload() const { return payload_.get(); }
-  /// The whole payload, checked against Content-MD5 and x-amz-checksum-*. Errors: kEntityTooLarge becomes
+  /// The whole payload, in memory until the request ends. Errors: kEntityTooLarge above `max_bytes`; SlowDown
+  /// when all requests of the loop hold as much as they may.
+  Task<Result<Buffer>> whole_body(std::size_t max_bytes);
+  /// `whole_body`, checked against Content-MD5 and x-amz-checksum-*. Errors: kEntityTooLarge becomes
   /// `too_large`; kBadDigest, kInvalidDigest.
   Task<Result<Buffer>> small_body(std::size_t max_bytes, S3Code too_large = S3Code::kMalformedXML);
 
@@ -81,6 +85,7 @@ class Call {
   Target target_;
   std::optional<S3Error> refusal_;
   std::unique_ptr<Payload> payload_;
+  std::size_t body_bytes_ = 0;  // of the loop's BodyBudget
 };
 
 }  // namespace flashstor::s3d

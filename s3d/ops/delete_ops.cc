@@ -1,3 +1,4 @@
+#include "s3d/ops/bucket_policies.h"
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
@@ -89,6 +90,14 @@ Task<Result<Sorted>> sort_by_permission(Call& call, const std::vector<objects::D
   co_return sorted;
 }
 
+/// Who did not sign has nothing to ask for where neither policy nor ACL of the bucket speaks to everybody:
+/// refused before the body is taken.
+bool is_hopeless(Call& call) {
+  if (!call.is_anonymous()) return false;
+  const BucketPolicies::Access known = call.services().policies.access(call.bucket);
+  return known.access.policy == nullptr && known.access.acl != iam::CannedAcl::kPublicReadWrite;
+}
+
 }  // namespace
 
 Task<Result<void>> delete_object(Call& call) {
@@ -110,6 +119,10 @@ Task<Result<void>> delete_object(Call& call) {
 }
 
 Task<Result<void>> delete_objects(Call& call) {
+  if (is_hopeless(call)) {
+    call.services().stats.count_denied(true);
+    co_return fail(ErrorCode::kAccessDenied);
+  }
   const BodyChecks checks = co_await or_return(body_checks(call));
   if (checks.md5.empty() && checks.checksum.kind == objects::ChecksumKind::kNone)
     co_return call.refuse(S3Code::kInvalidRequest, "Missing required header for this request: Content-MD5");

@@ -138,8 +138,7 @@ Task<Result<void>> complete_multipart_upload(Call& call) {
       co_return call.refuse(S3Code::kInvalidRequest, "Value for x-amz-mp-object-size header is invalid.");
     request.expected_size = value;
   }
-  Payload* payload = co_await or_return(call.payload());
-  const Buffer body = co_await or_return(read_all(*payload, limits::kMaxXmlBytes));
+  const Buffer body = co_await or_return(call.whole_body(limits::kMaxXmlBytes));
   request.parts = co_await or_return(parse_parts(call, body.view()));
   const auto parts = static_cast<std::uint32_t>(request.parts.size());
   const objects::PutResult made = co_await or_return(call.store().complete_upload(std::move(request)));

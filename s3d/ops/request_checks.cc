@@ -83,7 +83,8 @@ S3Error auth_s3_error(const AuthError& error, const Request& request) {
     case AuthFailure::kBadToken:
       return {.code = S3Code::kInvalidToken};
     case AuthFailure::kExpired:
-      if (error.error.code() == ErrorCode::kExpiredToken) return {.code = S3Code::kExpiredToken};
+      // A credential's end, not a presigned URL's.
+      if (!error.presigned) return {.code = S3Code::kExpiredToken};
       return {.code = S3Code::kAccessDenied, .message = "Request has expired"};
     case AuthFailure::kNotYetValid:
       return {.code = S3Code::kAccessDenied, .message = "Request is not valid yet"};
@@ -99,9 +100,17 @@ S3Error auth_s3_error(const AuthError& error, const Request& request) {
       return {.code = S3Code::kAccessDenied,
               .message = "There were headers present in the request which were not signed"};
     case AuthFailure::kMissingPayloadHash:
+      if (const auto given = request.header("x-amz-content-sha256"))
+        return {.code = S3Code::kInvalidArgument,
+                .message =
+                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+                    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a "
+                    "valid sha256 value.",
+                .fields = {{"ArgumentName", "x-amz-content-sha256"}, {"ArgumentValue", std::string(*given)}}};
       return {.code = S3Code::kInvalidRequest,
               .message = "Missing required header for this request: x-amz-content-sha256"};
     case AuthFailure::kUnsupportedVersion:
+      if (error.presigned) return {.code = S3Code::kAuthorizationQueryParametersError, .message = words};
       return {.code = S3Code::kInvalidRequest,
               .message =
                   "The authorization mechanism you have provided is not supported. Please use "

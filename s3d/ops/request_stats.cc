@@ -70,6 +70,12 @@ void RequestStats::write_security(base::MetricsPage& page, Loops loops) {
     page.counter("flashstor_security_refused_total", "Connections and requests turned away, by cause.",
                  {{"cause", name_of(static_cast<Refusal>(i))}},
                  total([&](const RequestStats& loop) -> auto& { return loop.refusals_[i]; }));
+  for (std::size_t i = 0; i < kS3Codes; ++i) {
+    const double count = total([&](const RequestStats& loop) -> auto& { return loop.errors_[i]; });
+    if (count > 0)
+      page.counter("flashstor_s3_errors_total", "Answers that were errors, by S3's code.",
+                   {{"code", shape_of(static_cast<S3Code>(i)).code}}, count);
+  }
   constexpr std::string_view kDenied = "Requests that no policy allows, or that one denies.";
   page.counter("flashstor_security_denied_total", kDenied, {{"identity", "user"}},
                total([](const RequestStats& loop) -> auto& { return loop.denied_user_; }));

@@ -11,6 +11,7 @@
 #include "engine/base/time.h"
 #include "s3d/auth/signature.h"
 #include "s3d/http/server.h"
+#include "s3d/ops/s3_error.h"
 
 namespace flashstor::s3d {
 
@@ -29,6 +30,7 @@ class RequestStats {
   void count_auth_failure(AuthFailure failure) { auth_failures_[static_cast<std::size_t>(failure)].add(); }
   void count_refusal(Refusal refusal) { refusals_[static_cast<std::size_t>(refusal)].add(); }
   void count_denied(bool anonymous) { (anonymous ? denied_anonymous_ : denied_user_).add(); }
+  void count_error(S3Code code) { errors_[static_cast<std::size_t>(code)].add(); }
   void count_dropped_record() { dropped_records_.add(); }
   [[nodiscard]] std::size_t unknown_slot() const { return by_operation_.size() - 1; }
 
@@ -50,6 +52,7 @@ class RequestStats {
   std::vector<PerOperation> by_operation_;
   std::array<base::Count, kAuthFailures> auth_failures_;
   std::array<base::Count, kRefusals> refusals_;
+  std::array<base::Count, kS3Codes> errors_;
   base::Count denied_user_;
   base::Count denied_anonymous_;
   base::Count dropped_records_;

@@ -78,6 +78,10 @@ constexpr Row kRows[] = {
      {"MalformedACLError", 400,
       "The XML you provided was not well-formed or did not validate against our published schema"}},
     {S3Code::kMalformedPolicy, {"MalformedPolicy", 400, "Policy has invalid resource"}},
+    {S3Code::kMalformedTrailerError,
+     {"MalformedTrailerError", 400,
+      "The request contained trailing data that was not well-formed or did not conform to our published "
+      "schema."}},
     {S3Code::kMalformedXML,
      {"MalformedXML", 400,
       "The XML you provided was not well-formed or did not validate against our published schema"}},
@@ -140,7 +144,7 @@ consteval bool every_code_has_its_row() {
   std::size_t at = 0;
   for (const Row& row : kRows)
     if (static_cast<std::size_t>(row.id) != at++) return false;
-  return at == static_cast<std::size_t>(S3Code::kXAmzContentSHA256Mismatch) + 1;
+  return at == kS3Codes;
 }
 static_assert(every_code_has_its_row());
 

@@ -47,6 +47,7 @@ enum class S3Code : std::uint8_t {
   kKeyTooLongError,
   kMalformedACLError,
   kMalformedPolicy,
+  kMalformedTrailerError,
   kMalformedXML,
   kMetadataTooLarge,
   kMethodNotAllowed,
@@ -84,6 +85,7 @@ struct S3ErrorShape {
   std::string_view message;  ///< AWS's words, used when nothing better is known.
 };
 [[nodiscard]] S3ErrorShape shape_of(S3Code code);
+inline constexpr std::size_t kS3Codes = static_cast<std::size_t>(S3Code::kXAmzContentSHA256Mismatch) + 1;
 
 /// The S3 code of an engine error; exhaustive, so a new ErrorCode does not compile without its answer.
 [[nodiscard]] S3Code s3_code_of(ErrorCode code);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/objects/version_id.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -35,6 +36,8 @@ Task<void> S3Handler::handle(Request& request, ResponseWriter& response) {
     outcome = co_await run(call, phases);
   }
   if (!outcome) {
+    if (const Payload* payload = call.opened_payload(); payload != nullptr && payload->failure())
+      services_.stats.count_auth_failure(*payload->failure());
     if (response.started()) {
       response.abort();
     } else {
@@ -95,15 +98,19 @@ Task<Result<void>> S3Handler::authenticate(Call& call) {
 Task<Result<void>> S3Handler::authorise(Call& call) {
   const Operation& row = *call.operation;
   if (row.resource == ResourceKind::kObject)
-    if (const auto key = objects::check_object_key(call.target().key);
-        !key && key.error().code() == ErrorCode::kMalformed)
-      co_return call.refuse(S3Code::kInvalidURI);
+    if (const auto key = objects::check_object_key(call.target().key); !key)
+      co_return call.refuse(key.error().code() == ErrorCode::kKeyTooLong ? S3Code::kKeyTooLongError
+                                                                         : S3Code::kInvalidURI);
   if (needs_bucket(row)) call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
   if (const auto owner = call.header("x-amz-expected-bucket-owner");
       owner && call.bucket != nullptr && *owner != call.bucket->owner)
     co_return fail(ErrorCode::kAccessDenied);
   if (row.action.empty()) co_return Result<void>();
   const std::string_view version_id = call.query("versionId");
+  if (row.resource == ResourceKind::kObject && !version_id.empty() && version_id != objects::kNullVersionId &&
+      !objects::VersionId::from_text(version_id))
+    co_return call.refuse(S3Code::kInvalidArgument, "Invalid version id specified",
+                          {{"ArgumentName", "versionId"}, {"ArgumentValue", std::string(version_id)}});
   const bool of_version = !version_id.empty() && !row.version_action.empty();
   co_return co_await call.authorise(of_version ? row.version_action : row.action, call.target().key,
                                     version_id);
@@ -112,6 +119,7 @@ Task<Result<void>> S3Handler::authorise(Call& call) {
 Task<void> S3Handler::send_error(Call& call, const S3Error& error) {
   ResponseWriter& response = call.response();
   const S3ErrorShape shape = shape_of(error.code);
+  services_.stats.count_error(error.code);
   response.set_status(shape.status);
   if (shape.status == 304) {
     (void)co_await response.send(std::string_view());

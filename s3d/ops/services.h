@@ -9,6 +9,7 @@
 #include "engine/objects/object_store.h"
 #include "s3d/auth/signature.h"
 #include "s3d/ops/access_ring.h"
+#include "s3d/ops/body_budget.h"
 #include "s3d/ops/request_stats.h"
 #include "s3d/ops/trace_hub.h"
 
@@ -37,6 +38,7 @@ struct Services {
   RequestStats& stats;
   TraceHub& trace;
   AccessRing* access_log = nullptr;  ///< Null: no access log.
+  BodyBudget* bodies = nullptr;      ///< Null: no bound.
 };
 
 }  // namespace flashstor::s3d

@@ -1,5 +1,6 @@
 #include "s3d/ops/xml_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <pugixml.hpp>
 
@@ -93,6 +94,8 @@ XmlDocument::~XmlDocument() = default;
 Result<XmlDocument> XmlDocument::parse(std::string_view text) {
   if (text.size() > limits::kMaxXmlBytes) return fail(ErrorCode::kMalformed, "document too large");
   if (text.contains(char{0})) return fail(ErrorCode::kMalformed, "NUL in document");
+  if (static_cast<std::size_t>(std::ranges::count(text, '<')) > ops_limits::kMaxXmlTags)
+    return fail(ErrorCode::kMalformed, "too many elements");
   auto impl = std::make_unique<Impl>();
   constexpr unsigned kOptions = pugi::parse_cdata | pugi::parse_escapes | pugi::parse_eol |
                                 pugi::parse_doctype | pugi::parse_wconv_attribute |

@@ -32,6 +32,7 @@ class MemoryConnection final : public async::Connection {
       received_->append(reinterpret_cast<const char*>(slice.data()), slice.size());
     co_return {};
   }
+  [[nodiscard]] std::uint64_t bytes_sent() const override { return received_->size(); }
   Task<Result<void>> shutdown() override { co_return {}; }
   void close() override { closed_ = true; }
   [[nodiscard]] std::string peer() const override { return "192.0.2.1:1"; }

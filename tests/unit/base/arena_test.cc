@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 #include <memory_resource>
 #include <string>
 #include <vector>
@@ -16,7 +17,7 @@ TEST(ArenaTest, AllocatesAlignedAndApart) {
   std::vector<std::pair<char*, std::size_t>> all;
   for (std::size_t i = 1; i < 2000; ++i) {
     const std::size_t alignment = std::size_t{1} << (i % 7);
-    auto* memory = static_cast<char*>(arena.allocate(i, alignment));
+    auto* memory = static_cast<char*>(arena.keep(i, alignment));
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory) % alignment, 0U);
     std::memset(memory, static_cast<int>(i % 251), i);
     all.emplace_back(memory, i);
@@ -29,13 +30,13 @@ TEST(ArenaTest, AllocatesAlignedAndApart) {
 TEST(ArenaTest, GivesItsBlocksBackAndReusesThem) {
   ArenaPool pool(8, 2);
   Arena arena(pool);
-  for (int i = 0; i < 5; ++i) (void)arena.allocate(60'000);
+  for (int i = 0; i < 5; ++i) (void)arena.keep(60'000);
   EXPECT_EQ(pool.lent_blocks(), 5U);
   arena.reset();
   EXPECT_EQ(pool.lent_blocks(), 0U);
   EXPECT_EQ(pool.free_blocks(), 2U);
   EXPECT_EQ(arena.used_bytes(), 0U);
-  (void)arena.allocate(10);
+  (void)arena.keep(10);
   EXPECT_EQ(pool.free_blocks(), 1U);
 }
 
@@ -43,9 +44,9 @@ TEST(ArenaTest, TellsWhenEverythingIsLent) {
   ArenaPool pool(1, 1);
   Arena first(pool);
   EXPECT_FALSE(pool.exhausted());
-  (void)first.allocate(1);
+  (void)first.keep(1);
   EXPECT_TRUE(pool.exhausted());
-  (void)first.allocate(65'000);  // what is under way still gets memory
+  (void)first.keep(65'000);  // what is under way still gets memory
   first.reset();
   EXPECT_FALSE(pool.exhausted());
 }
@@ -53,7 +54,7 @@ TEST(ArenaTest, TellsWhenEverythingIsLent) {
 TEST(ArenaTest, TakesWhatIsLargerThanABlock) {
   ArenaPool pool(8, 8);
   Arena arena(pool);
-  auto* large = static_cast<char*>(arena.allocate(300'000));
+  auto* large = static_cast<char*>(arena.keep(300'000));
   std::memset(large, 1, 300'000);
   EXPECT_EQ(pool.lent_blocks(), 0U);
   arena.reset();
@@ -78,6 +79,20 @@ TEST(ArenaTest, CountsWhatIsAlive) {
     EXPECT_EQ(arena.live_allocations(), 1U);
   }
   EXPECT_EQ(arena.live_allocations(), 0U);
+  (void)arena.keep(10);
+  EXPECT_EQ(arena.live_allocations(), 0U);
+}
+
+// The leak that would do most harm: a container that goes on in memory which the next request writes to.
+TEST(ArenaDeathTest, AContainerThatOutlivesItsRequestIsFound) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto plant = [] {
+    ArenaPool pool(8, 8);
+    Arena arena(pool);
+    auto leaked = std::make_unique<std::pmr::vector<int>>(100, &arena);
+    arena.reset();
+  };
+  EXPECT_DEATH(plant(), "live_ == 0");
 }
 #endif
 

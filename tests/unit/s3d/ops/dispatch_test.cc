@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <memory_resource>
 
 namespace flashstor::s3d {
 namespace {
@@ -16,7 +15,6 @@ struct Made {
   Request request() {
     parts.query = query;
     parts.headers = headers;
-    parts.arena = std::pmr::get_default_resource();
     return Request(parts);
   }
 };
