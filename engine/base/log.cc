@@ -67,7 +67,7 @@ std::shared_ptr<spdlog::logger> make_logger(const char* name, const std::string&
                                                        spdlog::async_overflow_policy::overrun_oldest);
   logger->set_formatter(
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, line_end));
-  logger->flush_on(spdlog::level::info);
+  logger->flush_on(spdlog::level::debug);
   return logger;
 }
 

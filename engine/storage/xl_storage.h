@@ -126,6 +126,8 @@ class XlStorage final : public StorageApi {
 
   // Of checkpoints: `captured_` and what goes with it are the applier's; the rest is under flush_mutex_.
   std::uint64_t checkpoint_bytes_ = 0;
+  std::uint64_t replayed_bytes_ = 0;  ///< Log that the start replayed, until the next checkpoint covers it.
+  std::uint64_t replayed_last_ = 0;   ///< The last entry in it.
   std::uint64_t checkpoint_index_ = 0;
   std::mutex flush_mutex_;  ///< Held during a flush.
   std::mutex condemned_mutex_;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "engine/base/log.h"
 #include "engine/storage/commit_log/replay.h"
 #include "engine/storage/staged_shard.h"
 #include "engine/storage/xl_storage.h"
@@ -37,6 +38,12 @@ Result<void> XlStorage::replay(const LocalState& local) {
     index_.on_truncate(0);
     index_.start_at(applied.index + 1, applied.term);
   }
+  base::log_debug("drive {}: replayed {} batches, {} bytes of log", options_.path, replayed->batches,
+                  replayed->bytes);
+  // It counts towards the next checkpoint: a node that is killed again and again does not replay ever more.
+  replayed_bytes_ = replayed->bytes;
+  replayed_last_ = index_.last();
+  checkpoint_index_ = applied.index;
   return log_.start(replayed->next_sequence, replayed->end);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/log.h"
 #include "engine/storage/commit_log/replay.h"
 #include "engine/storage/staged_shard.h"
 #include "engine/storage/xl_storage.h"
@@ -14,13 +15,17 @@ constexpr std::size_t kSegmentsPerPass = 2;  // rewritten after one checkpoint
 
 bool XlStorage::checkpoint_due() {
   if (flushing_) return false;
-  return log_.appended_bytes() - checkpoint_bytes_ >= options_.checkpoint_bytes ||
-         applier_->applied().index - checkpoint_index_ >= options_.checkpoint_entries;
+  const std::uint64_t applied = applier_->applied().index;
+  // What the start replayed counts once it is applied again: a checkpoint before that would cover little.
+  const std::uint64_t replayed = applied >= replayed_last_ ? replayed_bytes_ : 0;
+  return replayed + log_.appended_bytes() - checkpoint_bytes_ >= options_.checkpoint_bytes ||
+         applied - checkpoint_index_ >= options_.checkpoint_entries;
 }
 
 CheckpointState XlStorage::capture_checkpoint(const AppliedState& after) {
   flushing_ = true;
   checkpoint_bytes_ = log_.appended_bytes();
+  replayed_bytes_ = 0;
   checkpoint_index_ = after.index;
   CheckpointState state;
   // The end first: whatever it covers, the index has heard of.
@@ -75,8 +80,11 @@ void XlStorage::start_refill() {
 }
 
 Result<void> XlStorage::flush_locked() {
+  base::log_debug("drive {}: checkpoint begins", options_.path);
   if (auto synced = shards_.sync_published(); !synced) return synced;
+  base::log_debug("drive {}: index flush begins", options_.path);
   if (auto flushed = rows_->flush(); !flushed) return flushed;
+  base::log_debug("drive {}: index flush ends", options_.path);
   std::vector<std::uint32_t> condemned;
   {
     const std::lock_guard condemned_lock(condemned_mutex_);
@@ -91,6 +99,7 @@ Result<void> XlStorage::flush_locked() {
   if (auto refilled = segments_.refill(limits::kReservedSegments);
       !refilled && refilled.error().code() != ErrorCode::kNoSpace)
     return refilled;
+  base::log_debug("drive {}: checkpoint ends", options_.path);
   return {};
 }
 

@@ -40,7 +40,9 @@ void Raft::handle_append(Message message) {
       }
       truncate_local(entry.index);
     }
-    if (unapplied_full()) break;
+    // Only while applying makes room: after a start nothing is known to be committed, however much waits, and
+    // the entry that would say so is the one at hand.
+    if (unapplied_full() && commit_ > applied_) break;
     checked = entry.index;
     append_local(std::move(entry));
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/base/log.h"
+
 namespace flashstor::storage {
 namespace {
 
@@ -200,6 +202,7 @@ Result<std::shared_ptr<const Segment>> Segments::create(std::uint64_t first_sequ
                        .drive_id = options_.drive_id};
   }
   const std::uint32_t number = segment->header.number;
+  base::log_debug("{}: segment {} begins", options_.directory, number);
   // Header first, name second: a named segment always has its header.
   auto file = io_.open(*spare, OpenMode::kReadWrite, false);
   if (!file) return std::unexpected(file.error());
@@ -215,6 +218,7 @@ Result<std::shared_ptr<const Segment>> Segments::create(std::uint64_t first_sequ
   const std::lock_guard lock(mutex_);
   segments_[number] = segment;
   next_ = number + 1;
+  base::log_debug("{}: segment {} is ready", options_.directory, number);
   return segment;
 }
 

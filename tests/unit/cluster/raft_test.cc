@@ -39,6 +39,23 @@ TEST(Raft, CommitsOnEveryMember) {
   }
 }
 
+// Nodes that were killed often before their first checkpoint came back with nothing applied and more entries
+// than a follower took: no leader could commit the entry of its term, for ever.
+TEST(Raft, LeadsAgainAboveAnyNumberOfUnappliedEntries) {
+  Group group(3);
+  for (MemberId id = 1; id <= 3; ++id) {
+    group.member(id).hard = {.term = 1, .vote = 1};
+    for (Index index = 1; index <= limits::kMaxUnapplied + 10; ++index)
+      group.member(id).drive.push_back({.term = 1, .index = index, .payload = {}, .membership = nullptr});
+    group.start(id);
+  }
+  const MemberId leader = group.elect();
+  ASSERT_NE(leader, 0U);
+  ASSERT_TRUE(group.put(leader, "a"));
+  group.advance(Milliseconds(200));
+  for (MemberId id = 1; id <= 3; ++id) EXPECT_EQ(group.member(id).rows, Rows{"a"}) << id;
+}
+
 TEST(Raft, MinorityDoesNotCommitAndItsEntriesGo) {
   Group group(3);
   const MemberId old_leader = group.elect();
