@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -45,6 +47,10 @@ int main(int argc, char** argv) {
                                       .record_file = options.access_log});
       !started)
     return give_up(started.error());
+  std::size_t variables = 0;
+  while (environ[variables] != nullptr) ++variables;
+  for (const std::string& words : s3d::misspelt_variables(std::span<const char* const>(environ, variables)))
+    base::log_warning("{}", words);
   std::vector<std::unique_ptr<s3d::NodeService>> services;
   auto mounts = std::make_unique<s3d::MountService>(environment);
   // Both live until the node has stopped; the admin API tells clients where to hand mounts over.

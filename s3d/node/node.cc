@@ -75,12 +75,16 @@ class Node {
     Result<void> outcome = co_await start();
     if (outcome) {
       add_connection_metrics();
+      warn_of_drives();
       announce();
       co_await wait_for_end(signals);
       base::log_info("stopping");
     }
-    signals.close();
+    // Watched until the end: a terminal's Ctrl-C and a supervisor's SIGTERM often come together, and the
+    // second must not cut the stop short with mounts left behind.
     co_await stop();
+    signals.close();
+    for (const int late : {SIGTERM, SIGINT, SIGHUP}) std::signal(late, SIG_IGN);
     co_return outcome;
   }
 
@@ -178,6 +182,15 @@ class Node {
           async::run_on(threads_.at(i), loops_[i]->serve(std::move(address), i > 0, tls_)));
     }
     co_return Result<void>();
+  }
+
+  /// A store serves without some of its drives; the operator should not learn it from the last one.
+  void warn_of_drives() {
+    for (std::uint32_t set = 0; set < engine_.cluster().set_count(); ++set)
+      for (const storage::DriveInfo& drive : engine_.cluster().set_at(set).status().drives)
+        if (drive.state != storage::DriveInfo::State::kOnline)
+          base::log_warning("drive {} of set {} does not serve: {}", drive.path, set + 1,
+                            drive.error.empty() ? "it is missing" : drive.error);
   }
 
   void announce() {

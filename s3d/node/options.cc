@@ -93,11 +93,11 @@ std::vector<std::string> known_names() {
   return names;
 }
 
-Error unknown_option(const std::string& what, std::string_view name) {
-  std::string words = "unknown " + what + " \"" + std::string(name) + "\"";
+Error unknown_option(const std::string& what, const std::string& dashes, std::string_view name) {
+  std::string words = "unknown " + what + " \"" + dashes + std::string(name) + "\"";
   const auto names = known_names();
   if (const auto near = nearest_word(name, names); !near.empty())
-    words.append("; did you mean \"").append(near).append("\"?");
+    words.append("; did you mean \"" + dashes).append(near).append("\"?");
   return Error(ErrorCode::kInvalidArgument, words);
 }
 
@@ -139,7 +139,7 @@ Result<Given> read_config(const std::string& path) {
     std::string name = member.name;
     std::ranges::replace(name, '_', '-');
     if (std::ranges::find(names, name) == names.end())
-      return std::unexpected(unknown_option("option in " + path, name));
+      return std::unexpected(unknown_option("option in " + path, "", name));
     auto values = json_values(member.value, path + ", " + member.name);
     if (!values) return std::unexpected(values.error());
     given[name] = std::move(*values);
@@ -172,11 +172,14 @@ Result<CommandLine> read_command_line(std::span<const char* const> arguments) {
       made[std::string(row.name)] = app.add_flag(flag, help);
     } else {
       made[std::string(row.name)] = app.add_option(flag, values[std::string(row.name)], help)
+                                        ->expected(1)
                                         ->allow_extra_args(false)
+                                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
                                         ->type_name(std::string(row.value));
     }
   }
-  app.add_option("DRIVE", line.drives, "Directories, one a drive; /data{1...4} stands for four");
+  app.add_option("DRIVE", line.drives, "Directories, one a drive; /data{1...4} stands for four")
+      ->type_name("");
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForHelp&) {
@@ -192,7 +195,8 @@ Result<CommandLine> read_command_line(std::span<const char* const> arguments) {
     if (!extra.starts_with('-')) continue;
     std::string_view name = extra;
     name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
-    return std::unexpected(unknown_option("option", name.substr(0, name.find('='))));
+    return std::unexpected(
+        unknown_option("option", extra.starts_with("--") ? "--" : "-", name.substr(0, name.find('='))));
   }
   for (const auto& [name, option] : made) {
     if (option->count() == 0) continue;
@@ -237,6 +241,28 @@ Result<void> check_values(NodeOptions& options) {
 }
 
 }  // namespace
+
+std::vector<std::string> misspelt_variables(std::span<const char* const> environment) {
+  // Of flashctl, and of the tools around both.
+  constexpr std::string_view kOthers[] = {"FLASHSTORE_HOST_", "FLASHSTORE_CONFIG_DIR", "FLASHSTORE_CA_FILE"};
+  std::vector<std::string> known;
+  for (const Row& row : kRows) known.push_back(variable_of(row.name));
+  std::vector<std::string> words;
+  for (const std::string_view entry : environment) {
+    const std::string name(entry.substr(0, entry.find('=')));
+    if (std::ranges::find(known, name) != known.end()) continue;
+    if (std::ranges::any_of(kOthers, [&](std::string_view other) { return name.starts_with(other); }))
+      continue;
+    const bool without_e = name.starts_with("FLASHSTOR_") &&
+                           std::ranges::find(known, "FLASHSTORE_" + name.substr(10)) != known.end();
+    if (!without_e && !name.starts_with("FLASHSTORE_")) continue;
+    std::string text = name + " is set and is no option";
+    if (const auto near = nearest_word(name, known); !near.empty())
+      text.append("; did you mean ").append(near).append("?");
+    words.push_back(std::move(text));
+  }
+  return words;
+}
 
 Result<ParsedOptions> parse_options(std::span<const char* const> arguments, const Environment& environment) {
   auto line = read_command_line(arguments);

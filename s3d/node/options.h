@@ -52,6 +52,10 @@ struct ParsedOptions {
 [[nodiscard]] Result<ParsedOptions> parse_options(std::span<const char* const> arguments,
                                                   const Environment& environment);
 
+/// What to warn of: variables that begin with FLASHSTORE_ (or with FLASHSTOR_ and an option's name) and are
+/// no option, each with the nearest that is one. `environment` holds NAME=VALUE.
+[[nodiscard]] std::vector<std::string> misspelt_variables(std::span<const char* const> environment);
+
 /// HOST:PORT, [::1]:PORT, or :PORT. Errors: kInvalidArgument.
 [[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
 

@@ -31,6 +31,25 @@ constexpr std::array<std::string_view, 10> kWellKnown = {"minioadmin", "flashadm
                                                          "12345678",   "root"};
 constexpr std::string_view kDefaultRoot = "flashadmin";
 
+/// A well-known word or the user's name, perhaps said twice and with digits or signs behind it, or a few
+/// letters again and again.
+bool is_weak(std::string_view password, std::string_view user) {
+  std::string core;
+  for (const char byte : password)
+    core.push_back(byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + 32) : byte);
+  std::string letters = core;
+  std::ranges::sort(letters);
+  if (std::ranges::distance(letters.begin(), std::ranges::unique(letters).begin()) < 4) return true;
+  const auto known = [&](std::string_view word) {
+    return word.empty() || word == user || std::ranges::find(kWellKnown, word) != kWellKnown.end();
+  };
+  if (known(core)) return true;
+  while (!core.empty() && (core.back() < 'a' || core.back() > 'z')) core.pop_back();
+  const std::string_view word = core;
+  const std::string_view half = word.substr(0, word.size() / 2);
+  return known(word) || (word.size() % 2 == 0 && half == word.substr(half.size()) && known(half));
+}
+
 }  // namespace
 
 bool HostPort::is_loopback() const {
@@ -91,9 +110,7 @@ Result<void> check_root_credentials(NodeOptions& options, const HostPort& addres
     return fail(ErrorCode::kInvalidArgument,
                 "the root password needs at least 8 characters" + std::string(kHow));
   if (address.is_loopback()) return {};
-  const std::string& password = options.root_password;
-  const bool one_letter = password.find_first_not_of(password.front()) == std::string::npos;
-  if (has_default_credentials(options) || password == options.root_user || one_letter)
+  if (is_weak(options.root_password, options.root_user))
     return fail(ErrorCode::kInvalidArgument,
                 "default or weak root credentials are refused on the public address " + address.host +
                     ": choose a password that is not well known" + std::string(kHow));

@@ -72,6 +72,8 @@ TEST_F(AdminTest, OnlyWhoMayAdministers) {
   EXPECT_EQ(call("reader", "GET", "info").code(), "AccessDenied");
   EXPECT_EQ(call("reader", "PUT", "users/me", R"({"secret_key":"secretsecret"})").status, 403);
   EXPECT_EQ(call("reader", "POST", "policies/consoleAdmin/attach", R"({"user":"reader"})").status, 403);
+  EXPECT_EQ(call("reader", "GET", "mount").json().string_or("mount_socket"), "/run/x.sock");
+  EXPECT_EQ(call("", "GET", "mount").status, 403);
   EXPECT_EQ(call("watcher", "GET", "info").status, 200);
   EXPECT_EQ(call("watcher", "GET", "users").status, 403);
   EXPECT_EQ(call("boss", "GET", "users").status, 200);

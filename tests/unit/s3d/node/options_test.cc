@@ -69,10 +69,23 @@ TEST(Options, TakesSecretsAndDrivesFromTheEnvironment) {
 }
 
 TEST(Options, NamesTheNearestKnownOption) {
-  EXPECT_THAT(error_of(parse({"--adress", "x:1", "/d"})), HasSubstr("did you mean \"address\""));
-  EXPECT_THAT(error_of(parse({"--cert-dir=/c", "/d"})), HasSubstr("did you mean \"certs-dir\""));
+  EXPECT_THAT(error_of(parse({"--adress", "x:1", "/d"})), HasSubstr("did you mean \"--address\""));
+  EXPECT_THAT(error_of(parse({"--cert-dir=/c", "/d"})), HasSubstr("did you mean \"--certs-dir\""));
   const ConfigFile file(R"({"rot_user": "x"})");
   EXPECT_THAT(error_of(parse({"--config", file.path(), "/d"})), HasSubstr("did you mean \"root-user\""));
+}
+
+TEST(Options, WarnsOfVariablesThatAreNoOption) {
+  const std::vector<const char*> environment = {"PATH=/bin",
+                                                "FLASHSTORE_ADRESS=:1",
+                                                "FLASHSTOR_CERTS_DIR=/c",
+                                                "FLASHSTORE_ADDRESS=:1",
+                                                "FLASHSTORE_HOST_home=http://x",
+                                                "FLASHSTOR_BUILD=/b"};
+  const auto words = misspelt_variables(environment);
+  ASSERT_EQ(words.size(), 2U);
+  EXPECT_THAT(words[0], HasSubstr("did you mean FLASHSTORE_ADDRESS?"));
+  EXPECT_THAT(words[1], HasSubstr("did you mean FLASHSTORE_CERTS_DIR?"));
 }
 
 TEST(Options, RefusesWhatMakesNoSense) {
@@ -103,6 +116,11 @@ TEST(Options, RefusesWeakCredentialsInPublicOnly) {
   EXPECT_FALSE(check_root_credentials(none, open).has_value()) << "the well-known ones stay refused";
   NodeOptions same{.root_user = "somebody1", .root_password = "somebody1"};
   EXPECT_FALSE(check_root_credentials(same, open).has_value());
+  for (const char* weak :
+       {"Password123!", "adminadmin", "minioadmin1", "somebody2024", "11112222", "83492837"}) {
+    NodeOptions tried{.root_user = "somebody", .root_password = weak};
+    EXPECT_FALSE(check_root_credentials(tried, open).has_value()) << weak;
+  }
   NodeOptions brief{.root_user = "root", .root_password = "1234567"};
   EXPECT_FALSE(check_root_credentials(brief, local).has_value());
   NodeOptions good{.root_user = "root", .root_password = "correct-horse-battery"};
