@@ -9,7 +9,29 @@ namespace {
 
 struct SetOptions {
   std::string name, url, key, secret, token, region = "us-east-1";
+  bool unchecked = false;
 };
+
+/// Whether the endpoint knows the key and takes its signature. What the key may do is no matter here; an
+/// endpoint that does not answer is told, and the alias is kept for when it does.
+Result<void> check_credentials(Session& session, const Alias& alias) {
+  if (alias.credentials.access_key.empty()) return {};
+  S3Client client(alias, session.http());
+  const auto listed = client.list_buckets();
+  if (listed) return {};
+  switch (listed.error().code()) {
+    case ErrorCode::kInvalidAccessKey:
+    case ErrorCode::kSignatureMismatch:
+    case ErrorCode::kInvalidToken:
+    case ErrorCode::kExpiredToken:
+      return std::unexpected(listed.error());
+    case ErrorCode::kAccessDenied:
+      return {};
+    default:
+      session.output.note(fmt::format("`{}` was not checked: {}", alias.name, listed.error().message()));
+      return {};
+  }
+}
 
 Exit set_alias(Session& session, const SetOptions& options) {
   auto url = Url::parse(options.url);
@@ -20,6 +42,9 @@ Exit set_alias(Session& session, const SetOptions& options) {
   url->user.clear();
   url->password.clear();
   Alias alias{options.name, *url, {options.key, options.secret, options.token}, options.region, {}};
+  if (!options.unchecked)
+    if (auto good = check_credentials(session, alias); !good)
+      return session.fail(good.error(), "not saved (--unchecked saves it all the same)");
   if (auto saved = (*book)->set(alias); !saved) return session.fail(saved.error());
   session.output.result(fmt::format("Alias `{}` is {}.", options.name, url->text()),
                         Json::object({{"alias", options.name}, {"url", url->text()}}));
@@ -69,15 +94,19 @@ void add_alias_commands(CommandSet& commands) {
   set->add_option("SECRET", options->secret, "Secret key")->required();
   set->add_option("--token", options->token, "Session token");
   set->add_option("--region", options->region, "Region to sign for")->capture_default_str();
+  set->add_flag("--unchecked", options->unchecked,
+                "Do not ask the endpoint whether key and secret are right");
 
   const auto name = std::make_shared<std::string>();
   commands
       .add(group, "list", "Show the aliases, without their secrets", "  flashctl alias list",
            [name](Session& session) { return list_aliases(session, *name); })
+      ->alias("ls")
       ->add_option("NAME", *name, "Only this one");
   commands
       .add(group, "remove", "Forget an alias", "  flashctl alias remove local",
            [name](Session& session) { return remove_alias(session, *name); })
+      ->alias("rm")
       ->add_option("NAME", *name, "Which")
       ->required();
 }

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -30,7 +32,7 @@ Exit mount_command(Session& session, const MountArguments& arguments) {
   MountRequest request;
   request.socket_path = arguments.socket;
   if (request.socket_path.empty()) {
-    const auto info = admin_call(**client, "GET", "info");
+    const auto info = admin_call(**client, "GET", "mount");
     if (!info)
       return session.fail(info.error().wrap(info.error().code(), "cannot ask the node for its mount socket"),
                           arguments.target);
@@ -41,6 +43,12 @@ Exit mount_command(Session& session, const MountArguments& arguments) {
   request.bucket = target->bucket;
   request.mountpoint = arguments.folder;
   request.options = std::move(*options);
+  // An ordinary user's mount is seen by that user alone: what has no owner of theirs would be of no use to
+  // them.
+  if (::geteuid() != 0 && !request.options.contains("allow_other")) {
+    request.options.try_emplace("uid", std::to_string(::geteuid()));
+    request.options.try_emplace("gid", std::to_string(::getegid()));
+  }
   request.access_key = (*client)->alias().credentials.access_key;
   request.secret_key = (*client)->alias().credentials.secret_key;
   request.now = wall_now();
@@ -71,7 +79,9 @@ void add_mount_commands(CommandSet& commands) {
                    [arguments](Session& session) { return mount_command(session, *arguments); });
   mount->add_option("TARGET", arguments->target, "ALIAS/BUCKET")->required();
   mount->add_option("DIR", arguments->folder, "An existing folder")->required();
-  mount->add_option("-o,--options", arguments->options, "ro, noexec, noatime, allow_other, uid=N, gid=N, …");
+  mount->add_option(
+      "-o,--options", arguments->options,
+      "ro, noexec, noatime, allow_other, uid=N, gid=N (an ordinary user's own, unless given), …");
   mount->add_option("--socket", arguments->socket, "The node's mount socket, when it need not be asked");
 
   CLI::App* umount =

@@ -89,8 +89,9 @@ void add_policy_commands(CommandSet& commands, CLI::App* admin) {
       ->add_option("FILE", options->file, "Policy as JSON")
       ->required();
   add("remove", "Remove a policy", "  flashctl admin policy remove local photos-readonly", remove_policy,
-      true);
-  add("list", "Show the policies", "  flashctl admin policy list local", list_policies, false);
+      true)
+      ->alias("rm");
+  add("list", "Show the policies", "  flashctl admin policy list local", list_policies, false)->alias("ls");
   add("info", "Show one policy", "  flashctl admin policy info local readonly", policy_info, true);
   const auto bind = [](bool attach) {
     return [attach](Session& session, S3Client& client, const PolicyOptions& given) {

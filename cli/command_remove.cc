@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 
 #include "cli/command_set.h"
 #include "cli/interrupt.h"
@@ -64,8 +65,9 @@ Result<std::optional<std::vector<DeleteTarget>>> agree(Session& session, S3Clien
                                                        const Target& target, const RemoveOptions& options) {
   std::vector<DeleteTarget> doomed;
   std::uint64_t bytes = 0;
-  session.output.note(options.dry_run ? "Would delete:" : "Will delete:");
+  bool first = true;
   auto listed = each_doomed(client, target, options, [&](const Doomed& one) -> Result<bool> {
+    if (std::exchange(first, false)) session.output.note(options.dry_run ? "Would delete:" : "Will delete:");
     if (options.dry_run) {
       session.output.result(
           "  " + name_of(target, one.target),

@@ -50,6 +50,8 @@ CLI::App* CommandSet::add(CLI::App* parent, const std::string& name, const std::
 CLI::App* CommandSet::add_group(CLI::App* parent, const std::string& name, const std::string& description) {
   CLI::App* group = (parent ? parent : &root_)->add_subcommand(name, description);
   group->require_subcommand(1);
+  group->footer(fmt::format("`flashctl {}{} COMMAND --help` explains one command.",
+                            parent ? parent->get_name() + " " : std::string(), name));
   return group;
 }
 

@@ -101,8 +101,8 @@ void add_user_commands(CommandSet& commands, CLI::App* admin) {
       "  flashctl admin user add local alice < secret.txt",
       add_user, true)
       ->add_option("SECRET", options->secret, "Secret key; from standard input when it is not given");
-  add("remove", "Remove a user", "  flashctl admin user remove local alice", remove_user, true);
-  add("list", "Show the users", "  flashctl admin user list local", list_users, false);
+  add("remove", "Remove a user", "  flashctl admin user remove local alice", remove_user, true)->alias("rm");
+  add("list", "Show the users", "  flashctl admin user list local", list_users, false)->alias("ls");
   add("info", "Show one user", "  flashctl admin user info local alice", user_info, true);
   const auto status = [](const char* value) {
     return [value](Session& session, S3Client& client, const UserOptions& given) {

@@ -54,6 +54,8 @@ std::string table(const CLI::App& root) {
 /// Alias names for a word that is not an option, from flashctl itself.
 constexpr const char* kAliases =
     "flashctl --json alias list 2>/dev/null | sed -n 's/.*\"alias\":\"\\([^\"]*\\)\".*/\\1\\//p'";
+/// Buckets and keys of one listing; keys with quotes or backslashes in their JSON are left out.
+constexpr const char* kKeys = "sed -n 's/.*\"key\":\"\\([^\"\\]*\\)\".*/\\1/p'";
 
 }  // namespace
 
@@ -68,7 +70,14 @@ _flashctl() {{
   _flashctl_words "$path"
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   if [[ $current != -* && " $words" != *" "[a-z]* ]]; then
-    COMPREPLY+=($(compgen -W "$({0})" -- "$current") $(compgen -f -- "$current"))
+    local IFS=$'\n' aliases
+    aliases=$({0})
+    if [[ $current == */* && $'\n'$aliases$'\n' == *$'\n'"${{current%%/*}}/"$'\n'* ]]; then
+      COMPREPLY+=($(compgen -W "$(flashctl --json ls "${{current%/*}}/" 2>/dev/null | {2} |
+        while read -r key; do printf '%s/%s\n' "${{current%/*}}" "$key"; done)" -- "$current"))
+    else
+      COMPREPLY+=($(compgen -W "$aliases" -- "$current") $(compgen -f -- "$current"))
+    fi
     compopt -o nospace -o filenames 2>/dev/null
   fi
 }}
@@ -79,7 +88,7 @@ _flashctl_words() {{
 }}
 complete -F _flashctl flashctl
 )sh",
-      kAliases, table(root));
+      kAliases, table(root), kKeys);
 }
 
 std::string zsh_completion(const CLI::App& root) {
@@ -99,8 +108,14 @@ std::string fish_completion(const CLI::App& root) {
       level = level->get_parent();
     }
     if (condition.empty()) condition = "__fish_use_subcommand";
+    // Once one of a group's commands is there, the others are no choice any more.
+    const std::vector<std::string> inside = command_names(*app);
+    const std::string group =
+        app->get_parent() && !inside.empty()
+            ? fmt::format("{}; and not __fish_seen_subcommand_from {}", condition, fmt::join(inside, " "))
+            : condition;
     for (const CLI::App* command : commands_of(*app))
-      out += fmt::format("complete -c flashctl -n {} -f -a {} -d {}\n", single_quoted(condition),
+      out += fmt::format("complete -c flashctl -n {} -f -a {} -d {}\n", single_quoted(group),
                          command->get_name(), single_quoted(command->get_description()));
     for (const CLI::Option* option : app->get_options()) {
       std::string names;
@@ -113,8 +128,19 @@ std::string fish_completion(const CLI::App& root) {
           option->get_items_expected_max() > 0 ? " -r" : "", single_quoted(option->get_description()));
     }
   }
-  out += fmt::format("complete -c flashctl -n 'not __fish_use_subcommand' -a '({})'\n",
-                     "flashctl ls 2>/dev/null | string split -f1 ' '");
+  out += fmt::format(R"fish(function __flashctl_remote
+    set -l current (commandline -ct)
+    set -l aliases ({0})
+    if string match -q '*/*' -- $current; and contains -- (string split -f1 / -- $current)/ $aliases
+        set -l folder (string replace -r '/[^/]*$' / -- $current)
+        flashctl --json ls $folder 2>/dev/null | {1} | string replace -r '^' -- $folder
+    else
+        printf '%s\n' $aliases
+    end
+end
+complete -c flashctl -n 'not __fish_use_subcommand' -a '(__flashctl_remote)'
+)fish",
+                     kAliases, kKeys);
   return out;
 }
 

@@ -11,7 +11,7 @@ namespace flashstor::cli {
 
 /// A bucket to be mounted by a node of this machine, for the identity of an access key.
 struct MountRequest {
-  std::string socket_path;  ///< The node's Unix socket ("mount_socket" of the admin API's info).
+  std::string socket_path;  ///< The node's Unix socket ("mount_socket" of the admin API's mount).
   std::string bucket;
   std::string mountpoint;  ///< An existing folder.
   std::map<std::string, std::string> options;

@@ -16,6 +16,13 @@ const CLI::Option* find_option(const CLI::App* app, const std::string& name) {
   return nullptr;
 }
 
+/// By its name or another name of it: `ls` is `list`, where mc says so.
+const CLI::App* find_command(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (command->check_name(word)) return command;
+  return nullptr;
+}
+
 std::string with_nearest(std::string words, const std::string& word, const std::vector<std::string>& known) {
   if (const auto meant = nearest(word, known)) words += fmt::format("; did you mean `{}`?", *meant);
   return words;
@@ -65,9 +72,10 @@ std::optional<std::string> unknown_word(const CLI::App& root, const std::vector<
     } else if (word.size() <= 1 || word[0] != '-') {
       const std::vector<std::string> known = command_names(*app);
       if (known.empty()) continue;
-      if (std::ranges::find(known, word) == known.end())
+      const CLI::App* command = find_command(*app, word);
+      if (!command)
         return with_nearest(fmt::format("unknown command `{} {}`", path_of(*app), word), word, known);
-      app = app->get_subcommand(word);
+      app = command;
     }
   }
   return std::nullopt;

@@ -83,7 +83,10 @@ void Transfers::upload_parts(const std::string& path, std::uint64_t bytes, WallT
   }
   if (upload_id.empty()) {
     auto created = to.client->create_upload(to.bucket, to.key, options.put);
-    if (!created) return done(std::unexpected(created.error()));
+    if (!created) {
+      record->forget();
+      return done(std::unexpected(created.error()));
+    }
     upload_id = std::move(*created);
     record->remember(upload_id);
   }

@@ -76,7 +76,13 @@ check "alias from the environment" env "FLASHSTORE_HOST_e=${url/:\/\//://$key:$s
 check "mb" ctl mb "$r"
 check "mb -p of a bucket that exists" ctl mb -p "$r"
 check "ls shows the bucket" prints "$b/" ctl ls t
-check "wrong secret is refused" eval 'ctl alias set bad "$url" "$key" wrong-secret >/dev/null && status_is 1 ctl ls bad'
+check "wrong secret is refused" eval 'ctl alias set --unchecked bad "$url" "$key" wrong-secret >/dev/null && status_is 1 ctl ls bad'
+check "alias set asks whether the secret is right" eval \
+  'status_is 1 ctl alias set wrong "$url" "$key" wrong-secret && ! ctl alias ls wrong'
+check "alias set keeps an endpoint that does not answer" eval \
+  'ctl alias set away http://127.0.0.1:9 k s-e-c-r-e-t && ctl alias list away && ctl alias remove away'
+check "rm of nothing announces nothing" eval \
+  '! ctl rm "$r/never-there" 2> "$work/words" && ! grep -q "Will delete" "$work/words"'
 
 check "cp one file" ctl cp "$work/tree/one.txt" "$r/"
 check "cat" eval 'ctl cat "$r/one.txt" | cmp - "$work/tree/one.txt"'
@@ -104,6 +110,12 @@ check "upload goes on where it was interrupted" eval '
   for _ in $(seq 100); do [ -n "$(ls "$work/state/flashstor/uploads" 2>/dev/null)" ] && break; sleep 0.02; done
   sleep 0.3; kill -INT $p; wait $p
   ctl cp "$work/large" "$r/resumed" && ctl cat "$r/resumed" | cmp - "$work/large" && [ -z "$(ls "$work/state/flashstor/uploads")" ]'
+check "upload goes on after a SIGKILL, without the parts that are there" eval '
+  "$bin/flashctl" --parallel 1 --debug cp "$work/large" "$r/killed" 2> "$work/first" & p=$!
+  for _ in $(seq 500); do [ "$(grep -c partNumber "$work/first")" -ge 3 ] && break; sleep 0.01; done
+  kill -KILL $p; wait $p
+  "$bin/flashctl" --debug cp "$work/large" "$r/killed" 2> "$work/second" && ctl cat "$r/killed" | cmp - "$work/large" &&
+  [ "$(grep -c "PUT .*partNumber" "$work/second")" -le 7 ]'
 check "download goes on where it was interrupted" eval '
   "$bin/flashctl" --parallel 1 cp "$r/large" "$work/part" & p=$!
   for _ in $(seq 100); do [ -e "$work/part.part" ] && break; sleep 0.02; done
@@ -148,7 +160,22 @@ check "rb of a full bucket fails, --force does not" eval 'not ctl rb "$r" && ctl
 
 check "unknown command names the nearest" prints 'did you mean `mirror`' eval 'status_is 2 ctl miror 2>&1'
 check "unknown alias names the nearest" prints 'did you mean' eval 'ctl ls tt/x 2>&1 || true'
-check "completion parses" eval 'ctl completion bash | bash -n'
+ctl mb t/completed > /dev/null && echo x | ctl pipe t/completed/dir/key > /dev/null
+complete_in_bash() {  # WORD…: what bash offers for the last one.
+  PATH="$bin:$PATH" bash -c 'source <(flashctl completion bash); COMP_WORDS=(flashctl "$@"); COMP_CWORD=$#; _flashctl; printf "%s\n" "${COMPREPLY[@]}"' - "$@"
+}
+check "bash completes commands, options, aliases, buckets and keys" eval '
+  complete_in_bash adm | grep -qx admin && complete_in_bash admin user en | grep -qx enable && complete_in_bash cp --rec | grep -qx -- --recursive &&
+  complete_in_bash ls t | grep -qx t/ && complete_in_bash ls t/comp | grep -qx t/completed/ && complete_in_bash cat t/completed/dir/ | grep -qx t/completed/dir/key'
+if command -v zsh > /dev/null; then check "completion parses in zsh" eval 'ctl completion zsh | zsh -n'; else skip "completion in zsh" "zsh is not installed"; fi
+if command -v fish > /dev/null; then
+  complete_in_fish() { PATH="$bin:$PATH" fish -c 'flashctl completion fish | source; complete -C "$argv[1]"' "flashctl $1" | cut -f 1; }
+  check "fish completes commands, aliases, buckets and keys" eval '
+    complete_in_fish adm | grep -qx admin && complete_in_fish "admin user en" | grep -qx enable &&
+    complete_in_fish "ls t" | grep -qx t/ && complete_in_fish "cat t/completed/dir/" | grep -qx t/completed/dir/key'
+else
+  skip "completion in fish" "fish is not installed"
+fi
 check "ping" ctl ping -c 1 t
 
 if [ "$own" = 1 ]; then
@@ -183,6 +210,10 @@ POLICY
     check "mount: S3 and files are one" eval '
       ctl mount t/shop "$work/mount" | grep -q ^ready && grep -qx hi "$work/mount/a" &&
       echo back > "$work/mount/from-mount" && ctl cat t/shop/from-mount | grep -qx back'
+    check "who is no administrator mounts by its own policy" eval '
+      ctl admin user add t mona mona-secret-123 && ctl admin policy attach t readwrite --user mona &&
+      ctl alias set mona "$url" mona mona-secret-123 && mkdir "$work/mona" && ctl mount mona/shop "$work/mona" &&
+      grep -qx back "$work/mona/from-mount" && ctl umount "$work/mona"'
     check "umount" eval 'ctl umount "$work/mount" && not mountpoint -q "$work/mount"'
     check "mount with a wrong secret leaves nothing mounted" eval \
       'not ctl mount bad/shop "$work/mount" && not mountpoint -q "$work/mount"'
