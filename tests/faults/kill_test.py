@@ -1,117 +1,90 @@
 #!/usr/bin/python3
-"""SIGKILL at random moments under S3 load: nothing that was answered is lost, nothing has wrong bytes, every restart serves."""
-import hashlib
-import http.client
+"""SIGKILL at random moments under S3 and mount load: nothing that was answered is lost, nothing has wrong bytes, every restart
+serves. What kills hit is read from the node's log. At the end the same checker is shown to go red on a node whose acknowledged
+writes are not on the drive yet (lying_cache.c)."""
 import os
 import random
+import subprocess
 import sys
-import threading
-import time
+import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from node import Node  # noqa: E402
-from signed import Client  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
+import kill_mount  # noqa: E402
+from kill_moments import WORK  # noqa: E402
+from kill_rounds import Rounds  # noqa: E402
 from tap import Report  # noqa: E402
 
-KILLS = 300 if "--full" in sys.argv else 20
-WRITERS = 6
-SIZES = [0, 100, 4096, 4096, 20_000, 300_000, 3_000_000]
+FULL = "--full" in sys.argv
+KILLS = int(os.environ.get("FLASHSTOR_KILLS", 300 if FULL else 20))
+# What each kill aims at. The random ones are the test; the others see to it that the rare moments are hit at all.
+AIMS = ["random", "random", "checkpoint", "random", "segment change", "random", "random", "index flush", "start", "random"]
 
 
-def body_of(key, generation, size):
-    """Bytes that name their key and generation, so that a reader knows which write it sees."""
-    head = f"{key} {generation} {size} ".encode()
-    seed = hashlib.sha256(head).digest()
-    return (head + seed * (size // 32 + 1))[:max(size, len(head))]
+def tell(rounds):
+    longest = max(rounds.restarts)
+    fullest = max(rounds.restarts, key=lambda restart: restart[1])
+    print(f"    {rounds.kills} kills; hit: " + ", ".join(f"{name} {rounds.hits[name]}" for name in [
+        "request in flight", "file operation in flight", *WORK, "start"]))
+    print(f"    {rounds.answered()} answered operations; slowest restart {longest[0]:.2f} s; with the fullest log, "
+          f"{fullest[1] >> 20} MiB to replay on a drive, {fullest[0]:.2f} s", flush=True)
 
 
-class Writer(threading.Thread):
-    """Writes, overwrites and deletes its own keys; remembers what was answered and what may have happened."""
-
-    def __init__(self, client, number, seed):
-        super().__init__(daemon=True)
-        self.client, self.number, self.random = client, number, random.Random(seed)
-        self.running = threading.Event()
-        self.ended = False
-        self.state = {}      # key -> bytes or None: the last answered outcome
-        self.maybe = {}      # key -> outcomes that may or may not have happened since
-        self.answered = self.unknown = 0
-
-    def run(self):
-        generation = 0
-        while not self.ended:
-            if not self.running.wait(0.2):
-                continue
-            generation += 1
-            key = f"w{self.number}/k{self.random.randrange(30)}"
-            delete = self.random.random() < 0.15
-            value = None if delete else body_of(key, generation, self.random.choice(SIZES))
-            self.maybe.setdefault(key, []).append(value)
-            try:
-                status = self.client.request("DELETE" if delete else "PUT", f"/faults/{key}", value or b"")[0]
-            except (OSError, http.client.HTTPException):
-                self.unknown += 1
-                continue
-            if status in (200, 204):
-                self.state[key], self.maybe[key] = value, []
-                self.answered += 1
-            else:
-                self.unknown += 1
+def build_lying_cache(directory):
+    """The library, or None where nothing can compile it."""
+    library = os.path.join(directory, "lying_cache.so")
+    for compiler in ("clang-19", "cc"):
+        try:
+            subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, os.path.join(HERE, "lying_cache.c")], check=True)
+            return library
+        except (OSError, subprocess.CalledProcessError):
+            continue
+    return None
 
 
-def verify(client, writers):
-    """What is wrong, in words. What it sees counts as decided from now on."""
-    wrong = []
-    for writer in writers:
-        for key in sorted(set(writer.state) | set(writer.maybe)):
-            allowed = [writer.state.get(key)] + writer.maybe.get(key, [])
-            status, data = client.request("GET", f"/faults/{key}")[:2]
-            seen = data if status == 200 else None
-            if status not in (200, 404) or seen not in allowed:
-                head = data[:40] if data else b""
-                wrong.append(f"{key}: status {status}, {len(data or b'')} bytes {head!r}; {len(allowed)} outcomes were possible")
-            writer.state[key], writer.maybe[key] = seen, []
-    return wrong
+def goes_red(report, seed):
+    """The checker must see that a node which acknowledges before its bytes are safe loses answered writes."""
+    name = "the checker goes red on a node that acknowledges before its log is on the drive"
+    with tempfile.TemporaryDirectory(prefix="flashstor-test-") as directory:
+        library = build_lying_cache(directory)
+        if library is None:
+            return report.skip(name, "no C compiler")
+        rounds = Rounds(seed, {}, {"LD_PRELOAD": library, "LYING_CACHE_MS": "300"})
+        try:
+            while not rounds.wrong and rounds.kills < 10:
+                rounds.kill("random", least=0.4)
+        except RuntimeError as refused:
+            rounds.wrong.append(f"does not start again: {refused}")
+        finally:
+            rounds.end()
+        lost = [each for each in rounds.wrong if "allowed:" in each or "differs from what was answered" in each or "are lost" in each]
+        print(f"    red after {rounds.kills} kills: {(lost or rounds.wrong or ['nothing'])[0][:200]}")
+        report.check(name, lost, "\n".join(rounds.wrong[:10]) or "10 kills found nothing")
 
 
 def main():
     report = Report("faults: ")
     seed = int(os.environ.get("FLASHSTOR_SEED", random.randrange(1 << 30)))
-    rng = random.Random(seed)
-    print(f"    seed {seed} (FLASHSTOR_SEED repeats the schedule of kills)")
-    wrong, longest = [], 0.0
-    with Node() as node:
-        client = Client(node)
-        assert client.request("PUT", "/faults")[0] == 200
-        writers = [Writer(Client(node), n, seed + n) for n in range(WRITERS)]
-        for writer in writers:
-            writer.start()
-        in_flight = 0
-        for kill in range(KILLS):
-            for writer in writers:
-                writer.running.set()
-            time.sleep(rng.uniform(0.02, 0.4))  # the moment of the kill is the test's input, not something awaited
-            node.kill()
-            for writer in writers:
-                writer.running.clear()
-            before = sum(writer.unknown for writer in writers)
-            start = time.monotonic()
-            node.start()
-            longest = max(longest, time.monotonic() - start)
-            time.sleep(0.25)  # lets the requests that were cut notice it
-            in_flight += sum(writer.unknown for writer in writers) > before
-            wrong += [f"kill {kill}: {each}" for each in verify(Client(node), writers)]
-            if wrong:
-                break
-        answered = sum(writer.answered for writer in writers)
-        for writer in writers:
-            writer.ended = True
-            writer.running.set()
-        for writer in writers:
-            writer.join()
-    print(f"    {KILLS} kills, {in_flight} hit requests in flight, {answered} answered writes, longest restart {longest:.2f} s")
-    report.check(f"{KILLS} kills lose nothing that was answered", not wrong, "\n".join(wrong[:20]))
-    report.check("the writers were answered between the kills", answered > KILLS, f"{answered} answers")
+    print(f"    seed {seed} (FLASHSTOR_SEED repeats the schedule of kills)", flush=True)
+    mount = tempfile.mkdtemp(prefix="flashstor-test-mount-")
+    mounts = {kill_mount.BUCKET: mount} if os.path.exists("/dev/fuse") else {}
+    rounds = Rounds(seed, mounts)
+    try:
+        while rounds.kills < KILLS and not rounds.wrong:
+            rounds.kill(AIMS[rounds.kills % len(AIMS)], everything=rounds.kills % 10 == 0)
+    except RuntimeError as refused:
+        rounds.wrong.append(f"kill {rounds.kills}: {refused}")
+    finally:
+        rounds.end()
+        os.rmdir(mount)
+    tell(rounds)
+    report.check(f"{rounds.kills} kills lose nothing that was answered", not rounds.wrong, "\n".join(rounds.wrong[:20]))
+    for name in ["request in flight", *WORK] + (["file operation in flight"] if mounts else []):
+        if FULL:
+            report.check(f"a kill hit: {name}", rounds.hits[name])
+    if not mounts:
+        report.skip("kills under load on a mount", "there is no /dev/fuse")
+    goes_red(report, seed)
     report.end()
 
 

@@ -42,8 +42,8 @@ class Node:
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, timeout=60):
-        """Starts it and returns when it has printed its `ready` line."""
+    def launch(self):
+        """Starts it and does not wait for it."""
         for drive in self.drives:
             os.makedirs(drive, exist_ok=True)
         command = [program("flashstor-s3d"), "--address", f"127.0.0.1:{self.port}"]
@@ -55,14 +55,22 @@ class Node:
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment)
         os.set_blocking(self.process.stdout.fileno(), False)
-        end, text = time.monotonic() + timeout, b""
+        self.said = b""
+
+    def is_ready(self):
+        """Whether it has printed its `ready` line by now."""
+        self.said += self.process.stdout.read() or b""
+        return any(line.startswith(b"ready") for line in self.said.splitlines())
+
+    def start(self, timeout=60):
+        """Starts it and returns when it has printed its `ready` line."""
+        self.launch()
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
-            chunk = self.process.stdout.read() or b""
-            text += chunk
-            if any(line.startswith(b"ready") for line in text.splitlines()):
+            if self.is_ready():
                 return self
             if self.process.poll() is not None:
-                raise RuntimeError(f"the node ended with {self.process.returncode}: {text.decode(errors='replace')}{self.tail()}")
+                raise RuntimeError(f"the node ended with {self.process.returncode}: {self.said.decode(errors='replace')}{self.tail()}")
             time.sleep(0.02)
         self.kill()
         raise RuntimeError(f"the node was not ready in {timeout} s: {self.tail()}")
