@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/async/gather.h"
+#include "engine/cluster/peers/routed_set.h"
 #include "engine/cluster/placement.h"
 
 namespace flashstor::cluster {
@@ -51,7 +52,9 @@ std::string complaint(const std::vector<OpenedDrive>& drives, std::uint32_t set)
   return words;
 }
 
-SetInfo info_of(const ClusterOptions& options, std::uint32_t index, std::uint32_t drives) {
+}  // namespace
+
+SetInfo info_of_set(const ClusterOptions& options, std::uint32_t index, std::uint32_t drives) {
   SetInfo info{.index = index, .drives = drives};
   info.default_parity = default_parity(drives);
   if (options.standard_parity != ClusterOptions::kDefaultParity)
@@ -61,9 +64,18 @@ SetInfo info_of(const ClusterOptions& options, std::uint32_t index, std::uint32_
   return info;
 }
 
-}  // namespace
+void Cluster::add_set(std::unique_ptr<ErasureSet> set, Peers* peers) {
+  if (peers != nullptr) {
+    routed_.push_back(std::make_unique<RoutedSet>(*set, *peers));
+    doors_.push_back(routed_.back().get());
+  } else {
+    doors_.push_back(set.get());
+  }
+  sets_.push_back(std::move(set));
+}
 
 Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
+  if (options.peers != nullptr) co_return co_await open_spread(std::move(options));
   FLASHSTOR_CHECK(!options.loops.empty() && options.pool != nullptr && options.io != nullptr);
   Random& random = Runtime::current()->random();
   auto layout = co_await async::offload(
@@ -83,7 +95,7 @@ Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
     std::vector<OpenedDrive> drives(std::make_move_iterator(first),
                                     std::make_move_iterator(first + layout->set_drives));
     SetParts parts;
-    parts.info = info_of(options, index, layout->set_drives);
+    parts.info = info_of_set(options, index, layout->set_drives);
     parts.home = options.loops[index % options.loops.size()];
     parts.pool = options.pool;
     parts.registry = options.registry;
@@ -96,7 +108,7 @@ Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
       parts.drives.push_back(std::move(drive.drive));
       parts.described.push_back(std::move(drive.info));
     }
-    cluster->sets_.push_back(std::make_unique<ErasureSet>(std::move(parts)));
+    cluster->add_set(std::make_unique<ErasureSet>(std::move(parts)), nullptr);
   }
   std::vector<Task<Result<void>>> starting;
   for (const auto& set : cluster->sets_) starting.push_back(open_set(set.get()));
@@ -107,7 +119,18 @@ Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
   co_return std::unexpected(std::move(trouble).error());
 }
 
+Task<void> Cluster::hand_over() {
+  for (const auto& set : sets_) co_await set->hand_over();
+}
+
 Task<void> Cluster::close() {
+  if (peers_ != nullptr) {
+    stopping_ = true;
+    stop_.notify_all();
+    co_await gate_.close();
+    peers_->remove_sets();
+    while (peers_->drives().busy() > 0) co_await async::sleep_for(*Runtime::current(), Milliseconds(1));
+  }
   std::vector<Task<bool>> closing;
   for (const auto& set : sets_) closing.push_back(close_set(set.get()));
   co_await async::gather(std::move(closing));

@@ -7,6 +7,7 @@
 
 #include "engine/async/work_pool.h"
 #include "engine/cluster/drive_layout.h"
+#include "engine/cluster/peers/peers.h"
 #include "engine/cluster/set.h"
 #include "engine/cluster/slots.h"
 #include "engine/storage/file_io.h"
@@ -24,6 +25,11 @@ struct ClusterOptions {
   std::function<Result<std::unique_ptr<storage::StorageApi>>(const std::string& path)> open_drive;
   std::uint8_t standard_parity = kDefaultParity;  ///< m of STANDARD in every set, where drives allow.
   static constexpr std::uint8_t kDefaultParity = 255;
+  Peers* peers = nullptr;  ///< Given when the drives are on several nodes; then `drives` is not looked at.
+  /// Tells the operator what a start on several nodes waits for, in words.
+  std::function<void(const std::string& words)> progress;
+  /// Set when the operator wants to stop while the start waits.
+  std::function<bool()> cancelled;
 };
 
 /// All sets of this node's deployment.
@@ -35,19 +41,29 @@ class Cluster final : public ClusterApi {
   /// Errors: kDriveForeign (foreign, swapped, of another deployment, given twice), kReadQuorum (too few
   /// drives of a set), kInvalidArgument, each in words for the operator and naming the drive.
   static Task<Result<std::unique_ptr<Cluster>>> open(ClusterOptions options);
+  /// The same with `options.peers`: waits for the other nodes as long as it takes, and until every set has a
+  /// leader. Errors: as `open`; kCancelled.
+  static Task<Result<std::unique_ptr<Cluster>>> open_spread(ClusterOptions options);
+  /// Hands the leadership of sets over to other nodes, where there are some. Before a clean stop.
+  Task<void> hand_over();
   /// Closes all sets. After it nothing else may be called.
   Task<void> close();
 
   [[nodiscard]] SetApi& set_for(const Uuid& bucket_id, std::string_view key) override {
-    return *sets_[slots_.set_of(bucket_id, key)];
+    return *doors_[slots_.set_of(bucket_id, key)];
   }
-  [[nodiscard]] SetApi& set_at(std::uint32_t index) override { return *sets_[index]; }
+  [[nodiscard]] SetApi& set_at(std::uint32_t index) override { return *doors_[index]; }
   [[nodiscard]] std::uint32_t set_count() const override { return static_cast<std::uint32_t>(sets_.size()); }
   [[nodiscard]] Uuid deployment_id() const override { return deployment_id_; }
+  [[nodiscard]] SystemWatchApi* system_watch() override { return system_watch_; }
+  /// `watch` outlives the last change. Before the node serves.
+  void set_system_watch(SystemWatchApi* watch) { system_watch_ = watch; }
 
   /// For the admin API: healing and states of drives.
   [[nodiscard]] ErasureSet& erasure_set(std::uint32_t index) { return *sets_[index]; }
   [[nodiscard]] std::vector<SetStatus> status() const;
+  /// Null unless the drives are on several nodes.
+  [[nodiscard]] Peers* peers() { return peers_; }
   /// Whether this start formatted the drives.
   [[nodiscard]] bool first_start() const { return first_start_; }
 
@@ -57,8 +73,24 @@ class Cluster final : public ClusterApi {
 
   Uuid deployment_id_;
   SlotTable slots_;
+  friend class SpreadStart;
+  void add_set(std::unique_ptr<ErasureSet> set, Peers* peers);
+  /// Asks now and then how the drives of other nodes do, for `status`.
+  Task<void> keep_asking();
+
   std::vector<std::unique_ptr<ErasureSet>> sets_;
+  std::vector<std::unique_ptr<SetApi>> routed_;  // by set, where drives are on several nodes
+  std::vector<SetApi*> doors_;                   // what callers see
+  Peers* peers_ = nullptr;
+  std::vector<storage::RestStorage*> elsewhere_;
+  bool stopping_ = false;
+  async::Signal stop_;
+  async::Gate gate_;
+  SystemWatchApi* system_watch_ = nullptr;
   bool first_start_ = false;
 };
+
+/// What is fixed of set `index` of `drives` drives.
+[[nodiscard]] SetInfo info_of_set(const ClusterOptions& options, std::uint32_t index, std::uint32_t drives);
 
 }  // namespace flashstor::cluster

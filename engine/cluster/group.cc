@@ -47,6 +47,7 @@ raft::Index Group::committed() const {
 }
 
 std::optional<std::uint32_t> Group::highest_log() const {
+  if (is_spread()) return std::nullopt;  // the logs of other nodes would have to be asked
   if (open_members() < size() - majority() + 1) return std::nullopt;
   const MemberState* best = nullptr;
   const auto rank = [](const MemberState& m) {
@@ -66,7 +67,7 @@ std::vector<raft::Entry> Group::tail(std::uint32_t slot) const {
 Result<Group::Proposed> Group::propose(Buffer payload) {
   if (!leader_) return fail(ErrorCode::kNotLeader);
   MemberState& member = *members_[*leader_];
-  auto index = member.core->propose(clock_, std::move(payload));
+  auto index = member.core->propose(clock(), std::move(payload));
   if (!index) return std::unexpected(std::move(index).error());
   touch(member);
   return Proposed{.index = *index, .term = member.core->term()};
@@ -74,9 +75,9 @@ Result<Group::Proposed> Group::propose(Buffer payload) {
 
 void Group::fail_member(std::uint32_t slot, std::string why) {
   MemberState& member = *members_[slot];
-  if (!member.open()) return;
+  if (!member.open() || member.remote) return;
   member.failure = std::move(why);
-  member.core->append_done(clock_, 0, /*ok=*/false);  // as a failed append: silent for good
+  member.core->append_done(clock(), 0, /*ok=*/false);  // as a failed append: silent for good
   changed_ = true;
   schedule();
 }
@@ -104,6 +105,11 @@ void Group::pump() {
   }
   scheduled_ = false;
   look_for_leader();
+  if (is_spread()) {
+    look_for_leader_node();
+    publish_lease();
+    flush_bundles();
+  }
   if (std::exchange(changed_, false)) listener_.changed();
   arm_clock();
 }
@@ -131,13 +137,23 @@ void Group::handle(MemberState& member, raft::Ready ready) {
     beat_due_ = beat_due_ || leader_ == member.slot;
   }
   for (const raft::EntriesWanted& wanted : ready.wanted) gate_.spawn(load(member, wanted));
+  for (const raft::ReadAnswer& answer : ready.reads) {
+    const auto found = reads_.find(answer.token);
+    if (found == reads_.end()) continue;
+    found->second->confirmed = answer.confirmed;
+    found->second->done.set();
+  }
 }
 
 void Group::route(std::vector<raft::Message> messages) {
   for (raft::Message& message : messages) {
     MemberState& target = *members_[message.to - 1];
+    if (target.remote) {
+      send_away(target, std::move(message));
+      continue;
+    }
     if (!target.open()) continue;
-    target.core->step(clock_, std::move(message));
+    target.core->step(clock(), std::move(message));
     if (!target.dirty) {
       target.dirty = true;
       dirty_.push_back(&target);
@@ -154,7 +170,8 @@ void Group::send_records(MemberState& member, raft::Records records) {
   batch.entries.reserve(records.entries.size());
   appended.reserve(records.entries.size());
   for (const raft::Entry& entry : records.entries) {
-    const bool with_data = listener_.add_data(member.slot, entry, batch);
+    const bool with_data =
+        listener_.add_data(member.slot, entry, batch) || add_incoming(member, entry, batch);
     appended.push_back({.index = entry.index, .term = entry.term, .with_data = with_data});
     batch.entries.push_back(to_log_entry(entry));
   }
@@ -172,8 +189,11 @@ Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::u
     member.failure = result.error().describe();
     changed_ = true;
   }
-  member.core->append_done(clock_, sequence, result.has_value());
-  if (result && !entries.empty()) listener_.appended(member.slot, entries);
+  member.core->append_done(clock(), sequence, result.has_value());
+  if (result && !entries.empty()) {
+    listener_.appended(member.slot, entries);
+    note_appended(member, entries);
+  }
   touch(member);
 }
 
@@ -191,7 +211,7 @@ Task<void> Group::apply(MemberState& member) {
       break;
     }
     member.applied = batch.back().index;
-    member.core->applied(clock_, member.applied);
+    member.core->applied(clock(), member.applied);
     listener_.applied(member.slot, member.applied);
     touch(member);
   }
@@ -236,7 +256,7 @@ Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
     }
   }
   if (!member.open()) co_return;
-  member.core->entries_loaded(clock_, wanted.member, std::move(entries));
+  member.core->entries_loaded(clock(), wanted.member, std::move(entries));
   touch(member);
 }
 
@@ -244,7 +264,8 @@ void Group::look_for_leader() {
   std::optional<std::uint32_t> leader;
   raft::Term term = 0;
   for (const auto& member : members_) {
-    if (!member->open() || !member->core->leader_ready() || member->core->term() < term) continue;
+    if (member->remote || !member->open() || !member->core->leader_ready() || member->core->term() < term)
+      continue;
     leader = member->slot;
     term = member->core->term();
   }
@@ -276,7 +297,7 @@ void Group::watch_drives() {
     if (target == nullptr || core.acked_by(member->id) > core.acked_by(target->id)) target = member.get();
   }
   if (target == nullptr || core.transferring()) return;
-  if (core.transfer(clock_, target->id)) touch(*members_[*leader_]);
+  if (core.transfer(clock(), target->id)) touch(*members_[*leader_]);
 }
 
 // A vote or entry on its way to a drive is no silence: the clock waits for it, unless it takes very long.
@@ -288,9 +309,16 @@ bool Group::waits_for_drive() const {
   });
 }
 
+MonotonicTime Group::clock() {
+  if (is_spread()) clock_ = std::max(clock_, home_.now());
+  return clock_;
+}
+
 void Group::arm_clock() {
   if (timer_.armed || stopping_) return;
-  if (clock_needed()) {
+  if (is_spread()) {
+    timer_.at = home_.now() + limits::kSpreadTick;
+  } else if (clock_needed()) {
     timer_.at = home_.now() + limits::kClockPace;
   } else if (beat_due_ && leader_) {
     timer_.at = home_.now() + limits::kElectionTimeout;
@@ -301,7 +329,9 @@ void Group::arm_clock() {
 }
 
 void Group::tick() {
-  if (clock_needed()) {
+  if (is_spread()) {
+    tick_spread();
+  } else if (clock_needed()) {
     if (!waits_for_drive()) {
       clock_ += limits::kClockStep;
       for (const auto& member : members_) {
@@ -320,9 +350,13 @@ void Group::tick() {
 void Group::beat() {
   if (std::ranges::any_of(members_, [](const auto& m) { return m->open() && m->appends > 0; })) return;
   beat_due_ = false;
-  clock_ += limits::kClockStep;
   MemberState& member = *members_[*leader_];
-  member.core->tick(clock_);
+  if (is_spread()) {
+    member.core->announce(clock());
+  } else {
+    clock_ += limits::kClockStep;
+    member.core->tick(clock_);
+  }
   touch(member);
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,17 +11,11 @@
 
 #include "engine/async/sync.h"
 #include "engine/cluster/member_state.h"
+#include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/raft/raft.h"
 #include "engine/storage/storage_api.h"
 
 namespace flashstor::cluster {
-
-/// One entry that a drive has made durable.
-struct AppendedEntry {
-  raft::Index index = 0;
-  raft::Term term = 0;
-  bool with_data = false;  ///< Its shard went in the same batch.
-};
 
 /// What a group tells the set that it orders. Called on the group's loop, never from inside a call of the
 /// set's into the group.
@@ -36,11 +32,28 @@ class GroupListener {
   virtual void changed() = 0;
 };
 
-/// A consensus group whose members are the drives of one set, all in this process: drives each member's core
-/// against its drive, hands messages over by pointer, applies what is committed.
-/// Time:    the cores run on a clock of the group's own, which stands still while a leader stands: members
-///          of one process fail by failing, not by silence. So an idle group costs nothing, a slow drive
-///          brings no election about, and the leader's lease does not run out.
+/// Carries what a group has to say to its members on other nodes. May lose, delay and reorder.
+class GroupTransport {
+ public:
+  virtual ~GroupTransport() = default;
+  virtual void send(std::uint32_t node, Bundle bundle) = 0;
+};
+
+/// Where the members of a group run whose drives are on several nodes: each beside its drive.
+struct GroupPlace {
+  GroupTransport* transport = nullptr;  ///< Null: all members are in this process.
+  std::uint32_t set = 0;
+  std::uint32_t self = 0;            ///< This node.
+  std::vector<std::uint32_t> nodes;  ///< By slot.
+};
+
+/// A consensus group whose members are the drives of one set: drives the core of each member of this process
+/// against its drive, hands messages over by pointer, or by `GroupTransport` to members on other nodes, and
+/// applies what is committed.
+/// Time:    where all members are in this process the cores run on a clock of the group's own, which stands
+///          still while a leader stands: members of one process fail by failing, not by silence. So an idle
+///          group costs nothing, a slow drive brings no election about, and the leader's lease does not run
+///          out. Between nodes they run on the monotonic clock, with the time-outs of protocol.md.
 /// Batches: proposals of one turn of the loop, and all that come while kMaxAppendsInFlight batches are under
 ///          way to a drive, go to the drive as one.
 /// Threads: one loop. Calls into it do their work in a later turn.
@@ -50,6 +63,28 @@ class Group {
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
   ~Group();
+
+  /// Says that some members are on other nodes. Before `start`.
+  void spread(GroupPlace place);
+  [[nodiscard]] bool is_spread() const { return place_.transport != nullptr; }
+  /// What another node said.
+  void receive(std::uint32_t node, Bundle bundle);
+  /// Another node answers, or no longer does.
+  void node_changed(std::uint32_t node, bool up);
+  /// The node whose member leads, as far as is known here; -1 otherwise. From any thread.
+  [[nodiscard]] int leader_node() const { return leader_node_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool leads_elsewhere() const {
+    return is_spread() && !leader_ && leader_node() >= 0 && leader_node() != static_cast<int>(place_.self);
+  }
+  /// The leader here may read its rows alone until then. From any thread.
+  [[nodiscard]] MonotonicTime lease_until() const {
+    return MonotonicTime(Nanoseconds(lease_until_.load(std::memory_order_acquire)));
+  }
+  /// Asks the members whether this process still leads (ReadIndex); true when it did at some time after the
+  /// call and has applied all that was committed by then.
+  Task<bool> confirm_leader(MonotonicTime deadline);
+  /// Hands leadership to another node, if this one leads and one is in step. Before a clean stop.
+  Task<void> hand_over(MonotonicTime deadline);
 
   /// Recovers every drive (null ones are missing) and starts the members. Errors of a drive close its member.
   Task<void> start();
@@ -109,12 +144,29 @@ class Group {
   void arm_clock();
   void tick();
   void beat();
+  [[nodiscard]] MonotonicTime clock();
+  // group_spread.cc
+  void send_away(MemberState& target, raft::Message message);
+  bool add_incoming(MemberState& member, const raft::Entry& entry, storage::AppendBatch& batch);
+  void note_appended(MemberState& member, const std::vector<AppendedEntry>& entries);
+  void take_report(std::uint32_t node, const MemberReport& report);
+  void report_members(std::uint32_t node);
+  void report_appended();
+  void flush_bundle(std::uint32_t node);
+  void flush_bundles();
+  void tick_spread();
+  void look_for_leader_node();
+  void publish_lease();
 
   struct PumpWork : async::Work {
     Group* group = nullptr;
   };
   struct ClockTimer : async::TimerNode {
     Group* group = nullptr;
+  };
+  struct ReadWait {
+    async::Event done;
+    bool confirmed = false;
   };
 
   Runtime& home_;
@@ -131,6 +183,14 @@ class Group {
   bool beat_due_ = false;
   std::optional<std::uint32_t> leader_;
   raft::Term leader_term_ = 0;
+  GroupPlace place_;
+  std::map<std::uint32_t, Bundle> bundles_;  // by node, until the end of the turn
+  std::map<std::uint32_t, std::size_t> bundle_bytes_;
+  std::map<std::uint64_t, ReadWait*> reads_;
+  std::uint64_t next_read_ = 1;
+  bool report_next_ = false;
+  std::atomic<int> leader_node_{-1};
+  std::atomic<std::int64_t> lease_until_{0};
   async::Gate gate_;
 };
 

@@ -36,7 +36,8 @@ std::vector<raft::TermRun> clip_runs(const std::vector<raft::TermRun>& all, raft
 
 Task<void> Group::start() {
   std::vector<Task<Result<storage::RecoveredState>>> recoveries;
-  for (const auto& member : members_) recoveries.push_back(recover_drive(member->drive));
+  for (const auto& member : members_)
+    recoveries.push_back(recover_drive(member->remote ? nullptr : member->drive));
   auto states = co_await async::gather(std::move(recoveries));
   // What may be undecided is the same on all drives; the one that goes back furthest tells most.
   for (const auto& state : states) {
@@ -51,7 +52,9 @@ Task<void> Group::start() {
   }
   for (std::size_t slot = 0; slot < members_.size(); ++slot) {
     MemberState& member = *members_[slot];
-    if (states[slot]) {
+    if (member.remote) {
+      member.failure = "its node does not answer";
+    } else if (states[slot]) {
       start_member(member, std::move(*states[slot]));
     } else {
       member.failure = states[slot].error().describe();
@@ -109,7 +112,11 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   raft::Options options;
   options.self = member.id;
   options.election_timeout = limits::kElectionTimeout;
-  member.core = std::make_unique<raft::Raft>(options, std::move(restored), home_.random(), clock_);
+  if (is_spread()) {
+    options.election_timeout = limits::kSpreadElectionTimeout;
+    options.max_inflight = limits::kSpreadInflight;
+  }
+  member.core = std::make_unique<raft::Raft>(options, std::move(restored), home_.random(), clock());
   touch(member);
 }
 

@@ -13,6 +13,15 @@ inline constexpr std::size_t kMaxDrives = 1024;
 inline constexpr std::size_t kMaxAppendsInFlight = 2;
 /// Time-outs of the consensus core where all members live in one process.
 inline constexpr std::chrono::milliseconds kElectionTimeout{50};
+/// Where they are on several nodes: the time-out, and how often their clocks are looked at.
+inline constexpr std::chrono::milliseconds kSpreadElectionTimeout{1000};
+inline constexpr std::chrono::milliseconds kSpreadTick{50};
+/// Appends with entries under way to a member on another node: what comes meanwhile goes into the next.
+inline constexpr std::size_t kSpreadInflight = 8;
+/// Shards that came before their entries, for one member.
+inline constexpr std::size_t kMaxIncoming = 8192;
+/// How long a leader that stops tries to hand over.
+inline constexpr std::chrono::milliseconds kHandOver{500};
 /// While no leader stands, the group's clock goes on by kClockStep every kClockPace.
 inline constexpr std::chrono::milliseconds kClockStep{5};
 inline constexpr std::chrono::milliseconds kClockPace{1};

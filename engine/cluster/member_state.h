@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/raft/raft.h"
 #include "engine/storage/storage_api.h"
 
@@ -28,8 +30,19 @@ struct MemberState {
   std::vector<raft::TermRun> runs;
   raft::Membership membership;
   raft::Index membership_index = 0;
+  // On another node: what that node said of it.
+  bool remote = false;
+  bool reachable = false;      ///< Its node answers.
+  bool reported_open = false;  ///< Since it answers.
+  // In this process, led from another node.
+  std::map<std::pair<raft::Index, raft::Term>, storage::DataRecord>
+      incoming;  ///< Shards for entries to come.
+  std::vector<AppendedEntry> unreported;
 
-  [[nodiscard]] bool open() const { return core != nullptr && core->closed() == raft::Closed::kOpen; }
+  [[nodiscard]] bool open() const {
+    if (remote) return reachable && reported_open;
+    return core != nullptr && core->closed() == raft::Closed::kOpen;
+  }
 };
 
 /// Kinds of storage::LogEntry.

@@ -25,6 +25,7 @@ Task<bool> close_drive(storage::StorageApi* drive) { co_return (co_await drive->
 ErasureSet::ErasureSet(SetParts parts)
     : parts_(std::move(parts)), drives_(pointers_to(parts_.drives)), group_(*parts_.home, *this, drives_) {
   FLASHSTOR_CHECK(drives_.size() == parts_.info.drives && parts_.described.size() == drives_.size());
+  if (parts_.place.transport != nullptr) group_.spread(parts_.place);
   house_.set = this;
   house_.fire = [](async::TimerNode* timer) { static_cast<HouseTimer*>(timer)->set->house(); };
 }
@@ -47,6 +48,7 @@ Task<Result<void>> ErasureSet::open() {
       self->undecided_.remove(which, true);
     }
     self->publish();
+    if (self->group_.is_spread()) co_return Result<void>();  // the other nodes may still be on their way
     const MonotonicTime deadline = self->parts_.home->now() + limits::kWaitDeadline;
     auto leader = co_await self->await_leader(deadline);
     if (!leader && self->reader_.load() < 0) co_return leader;
@@ -60,11 +62,14 @@ Task<void> ErasureSet::close() {
     self->closing_.store(true);
     Runtime& home = *self->parts_.home;
     home.disarm(self->house_);
+    self->arm_house();
     self->leader_signal_.notify_all();
     self->decided_signal_.notify_all();
     self->applied_signal_.notify_all();
     while (self->outside_.load() > 0) co_await async::sleep_for(home, Milliseconds(1));
-    if (self->group_.leader() && self->pending_.anything_waits()) co_await self->commit_own({});
+    // Elsewhere another leader says what this one did not.
+    if (!self->group_.is_spread() && self->group_.leader() && self->pending_.anything_waits())
+      co_await self->commit_own({});
     co_await self->gate_.close();
     home.disarm(self->house_);
     co_await self->group_.stop();
@@ -83,7 +88,7 @@ SetStatus ErasureSet::status() const {
     out = status_;
   }
   out.can_write = can_write_.load();
-  out.can_read = reader_.load() >= 0;
+  out.can_read = reader_.load() >= 0 || (group_.is_spread() && group_.leader_node() >= 0);
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
   const std::uint32_t open = open_mask_.load();
@@ -108,7 +113,9 @@ void ErasureSet::publish() {
   const std::uint32_t quorum =
       write_quorum(parts_.info.drives,
                    {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
-  can_write_.store(leader.has_value() && std::popcount(open) >= static_cast<int>(quorum) && !closing_.load());
+  const bool led = leader.has_value() || group_.leads_elsewhere();
+  if (group_.is_spread() && !leader) heal_queued_.store(0);  // the leader knows
+  can_write_.store(led && std::popcount(open) >= static_cast<int>(quorum) && !closing_.load());
   int reader = -1;
   if (leader) {
     reader = static_cast<int>(*leader);

@@ -31,6 +31,7 @@ struct SetParts {
   std::vector<std::unique_ptr<storage::StorageApi>> drives;
   /// What is known of each slot's drive; used where it is missing.
   std::vector<storage::DriveInfo> described;
+  GroupPlace place;  ///< Where the drives are, when some are on other nodes.
 };
 
 /// How healing goes.
@@ -42,8 +43,10 @@ struct HealStatus {
   bool running = false;
 };
 
-/// One erasure set whose drives are driven by this process: their consensus, the commands at their leader,
-/// reads from any loop, settling, healing and freeing.
+/// One erasure set: the consensus of its drives in this process, the commands if one of them leads, reads of
+/// data from any loop and any drive, settling, healing and freeing. Where the leader is on another node,
+/// `execute` and `query` give kNotLeader (peers/routed_set.h takes them there); `stage` and `read` work on
+/// every node.
 /// Threads: methods of SetApi from any loop; they come back to it. `open` and `close` once each.
 /// Source:  protocol.md.
 class ErasureSet final : public SetApi, private GroupListener {
@@ -55,6 +58,21 @@ class ErasureSet final : public SetApi, private GroupListener {
 
   /// Recovers the drives and waits until the set serves, or clearly cannot write.
   Task<Result<void>> open();
+  // For sets on several nodes.
+  /// What another node's part of the set says. From any loop.
+  void receive(std::uint32_t node, Bundle bundle);
+  void node_changed(std::uint32_t node, bool up);
+  /// The node that leads as far as this one knows, -1 if unknown. From any loop.
+  [[nodiscard]] int leader_node() const { return group_.leader_node(); }
+  /// Hands leadership to another node, where one is in step. Before a clean stop.
+  Task<void> hand_over();
+  /// Slots that hold what was staged here as `id`.
+  [[nodiscard]] std::uint32_t staged_here(const DataRef& data) { return staged_slots(data); }
+  /// A command that another node forwarded names what that node staged on `slots`.
+  void adopt_staged(const DataId& id, std::uint32_t slots);
+  /// What was staged here went with a command to the leader: forgotten, or dropped when no entry names it.
+  Task<void> give_up_staged(DataId id, bool drop);
+
   /// Refuses new work, waits for the running, writes what is owed and closes the drives.
   Task<void> close();
 
@@ -127,6 +145,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered);
 
   // set_rows.cc: any loop.
+  [[nodiscard]] std::optional<std::uint32_t> leased_slot();
   [[nodiscard]] Task<Result<std::uint32_t>> read_slot();
   Task<Result<std::uint32_t>> read_slot_home();
   Task<Result<void>> wait_decided(std::string name);
@@ -144,6 +163,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void drop_old_staged();
   Task<void> drop_staged(DataId id);
   Task<void> sweep_staged(std::uint32_t slot);
+  [[nodiscard]] std::vector<DataId> long_strange(std::uint32_t slot, const std::vector<DataId>& found);
 
   // set_heal.cc
   Task<void> heal_round();
@@ -202,6 +222,8 @@ class ErasureSet final : public SetApi, private GroupListener {
     MonotonicTime since{};
   };
   std::unordered_map<DataId, Staged> staged_;  // slices that no entry names yet
+  // Home loop: staged shards that this process knows nothing of, by slot; another node may be writing them.
+  std::map<std::uint32_t, std::map<DataId, MonotonicTime>> strangers_;
 };
 
 }  // namespace flashstor::cluster

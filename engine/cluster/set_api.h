@@ -180,6 +180,20 @@ class SetApi {
 };
 inline constexpr std::size_t kMaxReadBytes = 4 * flashstor::limits::kMiB;
 
+/// Told around every change of a document of the system (buckets, identities, configuration), which other
+/// nodes may have in their caches. Threads: any loop.
+class SystemWatchApi {
+ public:
+  virtual ~SystemWatchApi() = default;
+  /// Before the change. Errors: why the others could not be kept from serving what is about to be old; then
+  /// nothing may be changed.
+  virtual Task<Result<void>> changing(std::string_view path) = 0;
+  /// After it, however it ended. When it returns the nodes that answer have dropped what they had.
+  virtual Task<void> changed() = 0;
+  /// Whether changes under `path` concern it.
+  [[nodiscard]] virtual bool concerns(std::string_view path) const = 0;
+};
+
 /// All sets of the deployment, and which of them holds what.
 class ClusterApi {
  public:
@@ -190,6 +204,8 @@ class ClusterApi {
   [[nodiscard]] virtual SetApi& set_at(std::uint32_t index) = 0;
   [[nodiscard]] virtual std::uint32_t set_count() const = 0;
   [[nodiscard]] virtual Uuid deployment_id() const = 0;
+  /// Null where one process has all caches.
+  [[nodiscard]] virtual SystemWatchApi* system_watch() { return nullptr; }
 };
 
 /// The change that frees `data` after its grace: a due row to put into a Plan's changes or on_confirm.

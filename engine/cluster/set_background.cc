@@ -98,6 +98,7 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
     for (const DataId& id : *found)
       if (!staged_.contains(id) && !pending_.names(id)) suspects.push_back(id);
   }
+  if (group_.is_spread()) suspects = long_strange(slot, suspects);
   // What was named meanwhile is no longer staged once the drive has applied all that is committed now.
   const raft::Index committed = group_.committed();
   co_await wait_all_applied();
@@ -105,9 +106,28 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
   found = co_await drives_[slot]->staged();
   if (!found || !group_.leader()) co_return;
   storage::AppendBatch batch;
-  for (const DataId& id : suspects)
-    if (std::ranges::find(*found, id) != found->end()) batch.refusals.push_back(id);
+  {
+    const std::lock_guard lock(staged_mutex_);
+    for (const DataId& id : suspects)
+      if (std::ranges::find(*found, id) != found->end() && !staged_.contains(id))
+        batch.refusals.push_back(id);
+  }
   if (!batch.refusals.empty()) static_cast<void>(co_await drives_[slot]->append(std::move(batch)));
+}
+
+// Other nodes stage without asking the leader: only what has lain there for long is nobody's.
+std::vector<DataId> ErasureSet::long_strange(std::uint32_t slot, const std::vector<DataId>& found) {
+  const MonotonicTime now = parts_.home->now();
+  std::map<DataId, MonotonicTime> since;
+  std::vector<DataId> old;
+  const auto& before = strangers_[slot];
+  for (const DataId& id : found) {
+    const auto known = before.find(id);
+    since[id] = known == before.end() ? now : known->second;
+    if (now - since[id] >= limits::kStagedKeep) old.push_back(id);
+  }
+  strangers_[slot] = std::move(since);
+  return old;
 }
 
 Task<void> ErasureSet::drop_staged(DataId id) {

@@ -42,7 +42,9 @@ Task<Result<CommandResult>> ErasureSet::execute(Command command) {
 Task<Result<CommandResult>> ErasureSet::execute_home(Command& command, std::vector<Buffer> shards) {
   auto result = co_await execute_held(command, std::move(shards));
   // Staged data that no entry will name goes at once.
-  const bool named = result ? result->revision != 0 : result.error().code() == ErrorCode::kUnknownOutcome;
+  bool named = result ? result->revision != 0 : result.error().code() == ErrorCode::kUnknownOutcome;
+  // Asked of another node next: it is still wanted.
+  if (group_.is_spread() && !result && result.error().code() == ErrorCode::kNotLeader) named = true;
   if (command.data.place == DataPlace::kFile && !named) co_await drop_staged(command.data.id);
   co_return result;
 }
@@ -118,7 +120,8 @@ Task<Result<void>> ErasureSet::commit_own(storage::EntryBody body) {
 
 Task<Result<void>> ErasureSet::await_leader(MonotonicTime deadline) {
   while (!group_.leader()) {
-    if (group_.open_members() < group_.majority())
+    if (group_.leads_elsewhere()) co_return fail(ErrorCode::kNotLeader);
+    if (!group_.is_spread() && group_.open_members() < group_.majority())
       co_return fail(ErrorCode::kReadOnly, "too few drives of the set stand to take changes");
     if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
     if (!co_await leader_signal_.wait_until(deadline) && !group_.leader())

@@ -112,6 +112,8 @@ void ErasureSet::look_at(Flight& flight) {
   if (flight.applied && std::popcount(flight.held()) >= needed) {
     const std::uint32_t silent = open & ~lagging_ & ~flight.entry_slots;
     if (silent != 0 && now - flight.proposed_at < limits::kCommitDeadline) return;
+    // A deposed leader that does not know it must not answer.
+    if (group_.is_spread() && now >= group_.lease_until()) return;
     lagging_ |= silent;
     finish(flight, Flight::Outcome::kDone);
     return;
@@ -142,7 +144,8 @@ void ErasureSet::note_missed(const Flight& flight) {
 }
 
 void ErasureSet::arm_house() {
-  if (house_.armed || closing_.load() || !group_.leader()) return;
+  if (house_.armed || !group_.leader()) return;
+  if (closing_.load() && flights_.empty()) return;
   const MonotonicTime now = parts_.home->now();
   MonotonicTime at = std::min(next_due_, next_heal_);
   if (pending_.anything_waits()) {
@@ -155,10 +158,13 @@ void ErasureSet::arm_house() {
 }
 
 void ErasureSet::house() {
-  if (closing_.load()) return;
   const MonotonicTime now = parts_.home->now();
-  group_.watch_drives();
+  if (!closing_.load()) group_.watch_drives();
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  if (closing_.load()) {
+    arm_house();  // what is under way still has its deadlines
+    return;
+  }
   if (!pending_.anything_waits()) {
     riders_since_ = {};
   } else if (riders_since_ != MonotonicTime{} && now - riders_since_ >= limits::kConfirmDelay &&

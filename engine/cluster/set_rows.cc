@@ -124,17 +124,27 @@ Task<Result<void>> ErasureSet::with_rows(std::function<Task<Result<void>>(RowVie
   co_return co_await read(rows);
 }
 
-Task<Result<std::uint32_t>> ErasureSet::read_slot() {
+std::optional<std::uint32_t> ErasureSet::leased_slot() {
   const int slot = reader_.load(std::memory_order_acquire);
-  if (slot >= 0) co_return static_cast<std::uint32_t>(slot);
+  if (slot < 0) return std::nullopt;
+  if (group_.is_spread() && Runtime::current()->now() >= group_.lease_until()) return std::nullopt;
+  return static_cast<std::uint32_t>(slot);
+}
+
+Task<Result<std::uint32_t>> ErasureSet::read_slot() {
+  if (const auto slot = leased_slot()) co_return *slot;
   co_return co_await async::run_on(*parts_.home, read_slot_home());
 }
 
 // Between two leaders: waits for the next, or for the set to find that there will be none.
 Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
   const MonotonicTime deadline = parts_.home->now() + limits::kWaitDeadline;
-  while (reader_.load() < 0) {
-    if (group_.open_members() < drives_.size() - group_.majority() + 1)
+  while (true) {
+    if (const auto slot = leased_slot()) co_return *slot;
+    if (group_.leads_elsewhere()) co_return fail(ErrorCode::kNotLeader);
+    if (reader_.load() >= 0 && co_await group_.confirm_leader(deadline) && reader_.load() >= 0) break;
+    if (group_.leads_elsewhere() || reader_.load() >= 0) co_return fail(ErrorCode::kNotLeader);
+    if (!group_.is_spread() && group_.open_members() < drives_.size() - group_.majority() + 1)
       co_return fail(ErrorCode::kReadQuorum, "too few drives of the set stand to be sure of its rows");
     if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
     if (!co_await leader_signal_.wait_until(deadline) && reader_.load() < 0)

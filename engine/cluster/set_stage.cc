@@ -198,7 +198,11 @@ Task<Result<std::unique_ptr<StageApi>>> ErasureSet::stage(DataId id, Geometry ge
     co_return fail(ErrorCode::kInvalidArgument, "the data's geometry is not that of the set");
   if (!can_write_.load()) {
     const auto wait = [](ErasureSet* self) -> Task<Result<void>> {
-      co_return co_await self->await_leader(self->parts_.home->now() + limits::kWaitDeadline);
+      const MonotonicTime deadline = self->parts_.home->now() + limits::kWaitDeadline;
+      if (!self->group_.is_spread()) co_return co_await self->await_leader(deadline);
+      while (!self->can_write_.load() && !self->closing_.load())
+        if (!co_await self->leader_signal_.wait_until(deadline)) break;
+      co_return Result<void>();
     };
     co_await or_return(async::run_on(*parts_.home, wait(this)));
     if (!can_write_.load())

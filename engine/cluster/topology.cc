@@ -64,12 +64,19 @@ Result<void> expand(std::string_view argument, const std::string& before, std::v
 
 }  // namespace
 
+Result<std::vector<std::string>> expand_names(const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const std::string& argument : arguments)
+    if (auto done = expand(argument, {}, names); !done) return std::unexpected(std::move(done).error());
+  return names;
+}
+
 Result<std::vector<std::string>> expand_drives(const std::vector<std::string>& arguments) {
   std::vector<std::string> drives;
   for (const std::string& argument : arguments) {
     if (argument.find("://") != std::string::npos)
-      return fail(ErrorCode::kNotImplemented,
-                  fmt::format("{}: drives of other nodes are not served by this version", argument));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: where one drive is given with its node, all must be", argument));
     if (argument.empty()) return fail(ErrorCode::kInvalidArgument, "a drive without a path");
     if (auto done = expand(argument, {}, drives); !done) return std::unexpected(std::move(done).error());
   }

@@ -12,8 +12,11 @@ namespace flashstor::cluster {
 /// Expands `{a...b}` in drive arguments: `/data{1...4}`, `/mnt/{01...12}/disk{1...2}`. Numbers keep the
 /// width of the first one. Paths lose trailing slashes.
 /// Errors: kInvalidArgument in words (a bad or empty range, more than kMaxDrives, one path twice, none at
-/// all), kNotImplemented for drives on other nodes (`http://…`).
+/// all, or a drive of another node: spread.h).
 [[nodiscard]] Result<std::vector<std::string>> expand_drives(const std::vector<std::string>& arguments);
+
+/// Expands `{a...b}` alone, whatever the names mean. Errors: kInvalidArgument.
+[[nodiscard]] Result<std::vector<std::string>> expand_names(const std::vector<std::string>& arguments);
 
 /// Drives of each set for `drives` drives on one node: the largest divisor of at most kMaxDrivesPerSet.
 /// Errors: kInvalidArgument when only sets of one drive would do (a prime above 16).

@@ -24,8 +24,13 @@ Task<Result<std::string>> write_document(cluster::ClusterApi* cluster, Random* r
   command.locks = {
       {cluster::lock_name(Family::kVersions, key_prefix(system_bucket_id(), payload.path)), true}};
   command.payload = encode(payload);
-  auto result = co_await or_return(set.execute(std::move(command)));
-  co_return std::move(result.response);
+  cluster::SystemWatchApi* watch = cluster->system_watch();
+  if (watch != nullptr && !watch->concerns(payload.path)) watch = nullptr;
+  if (watch != nullptr) co_await or_return(watch->changing(payload.path));
+  auto result = co_await set.execute(std::move(command));
+  if (watch != nullptr) co_await watch->changed();
+  if (!result) co_return std::unexpected(std::move(result).error());
+  co_return std::move(result->response);
 }
 
 }  // namespace

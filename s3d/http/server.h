@@ -40,8 +40,19 @@ class HttpHandler {
   virtual void on_refused(Refusal refusal, std::string_view peer) = 0;
 };
 
+/// Takes over connections whose request asks for another protocol. One object may serve many loops.
+class ConnectionTaker {
+ public:
+  virtual ~ConnectionTaker() = default;
+  [[nodiscard]] virtual bool takes(const Request& request) const = 0;
+  /// Answers and then speaks what it likes until it ends; the connection is closed afterwards, and broken off
+  /// when the server stops. `authorization` is the value of that header.
+  virtual Task<void> take(async::Connection& connection, std::string authorization) = 0;
+};
+
 struct ServerOptions {
   bool tls = false;  ///< What Request::tls says; the listener gives connections that speak it.
+  ConnectionTaker* upgrades = nullptr;  ///< Null: every request goes to the handler.
   std::string server_name = "Flashstor";
   std::size_t max_connections = http_limits::kMaxConnections;
   std::size_t max_arena_blocks = http_limits::kMaxArenaBlocks;

@@ -68,6 +68,14 @@ Task<std::optional<std::span<std::byte>>> Session::serve() {
   parts->body = &body;
   co_await body.welcome();
   Request request(*parts);
+  if (ConnectionTaker* taker = core_.options.upgrades; taker != nullptr && taker->takes(request)) {
+    // Nobody may have spoken before the answer.
+    if (*header_bytes == used_) {
+      std::string authorization(request.header("authorization").value_or(std::string_view()));
+      co_await wire_.give_to(*taker, std::move(authorization));
+    }
+    co_return std::nullopt;
+  }
   WireResponse response(wire_, *parts, body, arena());
   ++core_.counters.requests;
   ++core_.counters.running_requests;

@@ -67,6 +67,13 @@ Task<void> Wire::shutdown() {
   if (!broken_ && !co_await connection_->shutdown()) broken_ = true;
 }
 
+Task<void> Wire::give_to(ConnectionTaker& taker, std::string authorization) {
+  idle_ = true;
+  co_await taker.take(*connection_, std::move(authorization));
+  idle_ = false;
+  close();
+}
+
 void Wire::expect_by(MonotonicTime at, std::optional<Refusal> why) {
   deadline_ = at;
   why_ = why;

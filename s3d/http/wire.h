@@ -59,6 +59,9 @@ class Wire {
   Task<Result<void>> send(std::span<const std::span<const std::byte>> slices);
   Task<void> shutdown();
 
+  /// Gives the connection to `taker`; afterwards it is over. A stop of the server breaks it off at once.
+  Task<void> give_to(ConnectionTaker& taker, std::string authorization);
+
   /// From now on until `relax`. `why` is counted when it comes to that.
   void expect_by(MonotonicTime at, std::optional<Refusal> why);
   void relax() { deadline_ = MonotonicTime::max(); }

@@ -18,6 +18,21 @@ HealFigures heal_figures(cluster::Cluster& cluster) {
   return all;
 }
 
+// Every node of a store of several with its drives, as this one sees them.
+std::vector<NodeReport> node_reports(cluster::Cluster& cluster) {
+  const cluster::Spread& spread = cluster.peers()->spread();
+  std::vector<NodeReport> reports(spread.nodes.size());
+  for (std::uint32_t node = 0; node < reports.size(); ++node) {
+    reports[node].address = spread.nodes[node];
+    reports[node].state = cluster.peers()->is_up(node) ? "online" : "offline";
+  }
+  const auto sets = cluster.status();
+  for (std::uint32_t set = 0; set < sets.size(); ++set)
+    for (std::uint32_t slot = 0; slot < sets[set].drives.size(); ++slot)
+      reports[spread.drive(set, slot).node].drives.push_back(sets[set].drives[slot]);
+  return reports;
+}
+
 }  // namespace
 
 Task<Result<void>> AdminService::start(NodeContext& context) {
@@ -30,6 +45,9 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
   // Only a cluster whose sets are in this process can say how its healing goes.
   if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster))
     facts.heal = [local] { return heal_figures(*local); };
+  if (auto* spread = dynamic_cast<cluster::Cluster*>(&context.cluster);
+      spread != nullptr && spread->peers() != nullptr)
+    facts.nodes = [spread] { return node_reports(*spread); };
   api_ = std::make_unique<AdminApi>(std::move(facts), context.loops.front().runtime, context.identities);
   page_ = std::make_unique<AdminPage>(*api_);
   context.pages.add(std::string(AdminApi::kPrefix), *page_);

@@ -12,7 +12,7 @@ Engine::Engine(const NodeOptions& options, WorkPool& pool)
   files::register_file_commands(registry_);
 }
 
-Task<Result<void>> Engine::open(std::vector<Runtime*> loops) {
+cluster::ClusterOptions Engine::cluster_options(std::vector<Runtime*> loops) {
   const auto open_drive = [this](const std::string& path) -> Result<std::unique_ptr<storage::StorageApi>> {
     base::SystemRandom random;
     storage::XlStorageOptions drive{.path = path,
@@ -26,14 +26,30 @@ Task<Result<void>> Engine::open(std::vector<Runtime*> loops) {
     if (!opened) return std::unexpected(opened.error());
     return std::move(*opened);
   };
-  cluster_ = co_await or_return(cluster::Cluster::open(
-      {.drives = options_.drives,
-       .loops = std::move(loops),
-       .pool = &pool_,
-       .registry = &registry_,
-       .io = io_.get(),
-       .open_drive = open_drive,
-       .standard_parity = static_cast<std::uint8_t>(std::min<std::size_t>(options_.parity, 255))}));
+  cluster::ClusterOptions out;
+  out.drives = options_.drives;
+  out.loops = std::move(loops);
+  out.pool = &pool_;
+  out.registry = &registry_;
+  out.io = io_.get();
+  out.open_drive = open_drive;
+  out.standard_parity = static_cast<std::uint8_t>(std::min<std::size_t>(options_.parity, 255));
+  return out;
+}
+
+Task<Result<void>> Engine::open(std::vector<Runtime*> loops) {
+  cluster_ = co_await or_return(cluster::Cluster::open(cluster_options(std::move(loops))));
+  co_return Result<void>();
+}
+
+Task<Result<void>> Engine::open_spread(std::vector<Runtime*> loops, cluster::Peers& peers,
+                                       std::function<void(const std::string&)> progress,
+                                       std::function<bool()> cancelled) {
+  cluster::ClusterOptions options = cluster_options(std::move(loops));
+  options.peers = &peers;
+  options.progress = std::move(progress);
+  options.cancelled = std::move(cancelled);
+  cluster_ = co_await or_return(cluster::Cluster::open_spread(std::move(options)));
   co_return Result<void>();
 }
 

@@ -16,10 +16,16 @@ class Engine {
   Engine(const NodeOptions& options, WorkPool& pool);
   /// Opens the cluster; its sets live on `loops` in turn. Errors: of Cluster::open.
   Task<Result<void>> open(std::vector<Runtime*> loops);
+  /// The same as one of several nodes: `peers` reaches the others.
+  Task<Result<void>> open_spread(std::vector<Runtime*> loops, cluster::Peers& peers,
+                                 std::function<void(const std::string&)> progress,
+                                 std::function<bool()> cancelled);
   Task<void> close();
   [[nodiscard]] cluster::Cluster& cluster() { return *cluster_; }
 
  private:
+  [[nodiscard]] cluster::ClusterOptions cluster_options(std::vector<Runtime*> loops);
+
   const NodeOptions& options_;
   WorkPool& pool_;
   std::unique_ptr<storage::FileIo> io_;

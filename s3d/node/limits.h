@@ -10,10 +10,15 @@ inline constexpr std::size_t kMaxDefaultLoops = 8;
 inline constexpr std::size_t kMaxLoops = 256;
 inline constexpr std::size_t kMinPasswordBytes = 8;
 inline constexpr std::size_t kMinUserBytes = 3;
+inline constexpr std::size_t kMinClusterSecretBytes = 16;
 inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
 inline constexpr std::size_t kAccessDrainRecords = 1024;  ///< Formatted at once.
 inline constexpr std::chrono::milliseconds kAccessDrainInterval{100};
 inline constexpr std::chrono::seconds kCertificateInterval{5};  ///< How often certificates are looked at.
-inline constexpr std::chrono::seconds kStopGrace{10};           ///< For requests under way at a stop.
+/// How often a node of several looks for changes of others, and how long it trusts what it saw.
+inline constexpr std::chrono::milliseconds kChangePeriod{250};
+inline constexpr std::chrono::milliseconds kChangesFreshFor{1000};
+inline constexpr std::chrono::seconds kFirstLook{60};  ///< How long a start tries to.
+inline constexpr std::chrono::seconds kStopGrace{10};  ///< For requests under way at a stop.
 
 }  // namespace flashstor::s3d::node_limits

@@ -21,8 +21,10 @@ Loop::Loop(async::UvRuntime& runtime, const Shared& shared, RequestStats& stats)
                 .stats = stats,
                 .trace = shared.trace,
                 .access_log = ring_.get(),
-                .bodies = &bodies_},
-      handler_(services_, &shared.pages) {}
+                .bodies = &bodies_,
+                .freshness = shared.freshness},
+      handler_(services_, &shared.pages),
+      upgrades_(shared.upgrades) {}
 
 Task<Result<std::uint16_t>> Loop::serve(HostPort address, bool join_port,
                                         std::shared_ptr<async::TlsContext> tls) {
@@ -30,6 +32,7 @@ Task<Result<std::uint16_t>> Loop::serve(HostPort address, bool join_port,
       co_await or_return(async::listen_tcp(runtime_, address.host, address.port, {.join_port = join_port}));
   const std::uint16_t port = listener->port();
   ServerOptions options;
+  options.upgrades = upgrades_;
   if (tls != nullptr) {
     options.tls = true;
     listener = async::tls_listener(std::move(listener), std::move(tls));

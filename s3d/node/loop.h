@@ -22,6 +22,8 @@ struct Shared {
   Pages& pages;
   std::string signed_region;  ///< Empty: any.
   bool access_log = false;
+  FreshnessApi* freshness = nullptr;
+  ConnectionTaker* upgrades = nullptr;
 };
 
 /// The S3 door on one loop: its store, caches, counters and server. Made before its loop takes requests, then
@@ -38,6 +40,7 @@ class Loop {
   Task<void> stop_server(Milliseconds grace);
   /// After it nothing uses the store any more. On this loop, last.
   Task<void> close_store();
+  [[nodiscard]] HttpHandler& handler() { return handler_; }
   [[nodiscard]] AccessRing* access_ring() { return ring_.get(); }
   [[nodiscard]] const iam::Authorizer& authorizer() const { return authorizer_; }
   [[nodiscard]] const HttpServer* server() const { return server_.get(); }
@@ -54,6 +57,7 @@ class Loop {
   BodyBudget bodies_{ops_limits::kMaxBodyBytesInMemory};
   Services services_;
   S3Handler handler_;
+  ConnectionTaker* upgrades_;
   std::unique_ptr<HttpServer> server_;
 };
 

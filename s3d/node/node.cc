@@ -17,6 +17,7 @@
 #include "s3d/node/engine.h"
 #include "s3d/node/identity_backend.h"
 #include "s3d/node/limits.h"
+#include "s3d/node/peering.h"
 
 namespace flashstor::s3d {
 namespace {
@@ -72,18 +73,23 @@ class Node {
  private:
   Task<Result<void>> main_task() {
     async::SignalWatcher signals(threads_.at(0), {SIGTERM, SIGINT, SIGHUP});
+    async::Gate watching;
+    watching.spawn(wait_for_end(signals));
     Result<void> outcome = co_await start();
     if (outcome) {
       add_connection_metrics();
       warn_of_drives();
       announce();
-      co_await wait_for_end(signals);
+      co_await end_.wait();
       base::log_info("stopping");
+    } else if (end_.is_set() && outcome.error().code() == ErrorCode::kCancelled) {
+      outcome = {};  // told to stop while it waited for the others
     }
     // Watched until the end: a terminal's Ctrl-C and a supervisor's SIGTERM often come together, and the
     // second must not cut the stop short with mounts left behind.
     co_await stop();
     signals.close();
+    co_await watching.close();
     for (const int late : {SIGTERM, SIGINT, SIGHUP}) std::signal(late, SIG_IGN);
     co_return outcome;
   }
@@ -92,14 +98,22 @@ class Node {
     co_await or_return(load_certificates());
     std::vector<Runtime*> homes;
     for (std::size_t i = 0; i < threads_.size(); ++i) homes.push_back(&threads_.at(i));
-    co_await or_return(engine_.open(std::move(homes)));
+    co_await or_return(options_.several_nodes ? open_spread(std::move(homes))
+                                              : engine_.open(std::move(homes)));
     engine_open_ = true;
     make_facts();
-    make_loops();
+    make_shared();
     system_.emplace(engine_.cluster(), threads_.at(0).random());
     backend_.emplace(*system_);
     identities_.emplace(iam_, *backend_, box_, threads_.at(0).random());
     co_await or_return(identities_->load());
+    if (peering_ != nullptr) {
+      peering_->make_watch(*system_, epoch_, iam_, *identities_);
+      engine_.cluster().set_system_watch(&peering_->watch());
+      shared_->freshness = &peering_->watch();
+      co_await or_return(peering_->watch().start());
+    }
+    make_loops();
     add_pages();
     co_await or_return(start_services());
     co_await or_return(open_ports());
@@ -127,7 +141,20 @@ class Node {
     facts_.host_id = engine_.cluster().deployment_id().to_text();
   }
 
-  void make_loops() {
+  /// The node listens first: the others wait for it as it waits for them.
+  Task<Result<void>> open_spread(std::vector<Runtime*> homes) {
+    peering_ = co_await or_return(Peering::make(options_, threads_.at(0)));
+    options_.drives = peering_->own_drives();
+    port_ = co_await or_return(peering_->door().listen(address_));
+    const auto progress = [](const std::string& words) {
+      fmt::print("{}\n", words);
+      std::fflush(stdout);
+    };
+    co_return co_await engine_.open_spread(std::move(homes), peering_->peers(), progress,
+                                           [this] { return end_.is_set(); });
+  }
+
+  void make_shared() {
     shared_.emplace(Shared{.facts = facts_,
                            .cluster = engine_.cluster(),
                            .epoch = epoch_,
@@ -135,7 +162,12 @@ class Node {
                            .trace = trace_,
                            .pages = pages_,
                            .signed_region = options_.region,
-                           .access_log = !options_.access_log.empty()});
+                           .access_log = !options_.access_log.empty(),
+                           .freshness = nullptr,
+                           .upgrades = peering_.get()});
+  }
+
+  void make_loops() {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       stats_.push_back(std::make_unique<RequestStats>());
       loops_.push_back(std::make_unique<Loop>(threads_.at(i), *shared_, *stats_.back()));
@@ -175,8 +207,9 @@ class Node {
 
   /// The first loop's listener finds out whether the port is free; the others share it.
   Task<Result<void>> open_ports() {
-    for (std::size_t i = 0; i < loops_.size(); ++i) {
-      HostPort address = address_;
+    if (peering_ != nullptr) peering_->door().open(loops_.front()->handler());
+    for (std::size_t i = peering_ != nullptr ? 1 : 0; i < loops_.size(); ++i) {
+      HostPort address = peering_ != nullptr ? listening_address(address_) : address_;
       address.port = port_ == 0 ? address_.port : port_;
       port_ = co_await or_return(
           async::run_on(threads_.at(i), loops_[i]->serve(std::move(address), i > 0, tls_)));
@@ -196,8 +229,9 @@ class Node {
   void announce() {
     const bool is_v6 = address_.host.contains(':');
     fmt::print("ready {}://{}{}{}:{} drives={} sets={} loops={}\n", tls_ ? "https" : "http", is_v6 ? "[" : "",
-               address_.host, is_v6 ? "]" : "", port_, options_.drives.size(), engine_.cluster().set_count(),
-               loops_.size());
+               address_.host, is_v6 ? "]" : "", port_,
+               peering_ != nullptr ? peering_->drive_count() : options_.drives.size(),
+               engine_.cluster().set_count(), loops_.size());
     std::fflush(stdout);
   }
 
@@ -221,7 +255,10 @@ class Node {
   Task<void> wait_for_end(async::SignalWatcher& signals) {
     while (true) {
       const int signal = co_await signals.next();
-      if (signal != SIGHUP) co_return;
+      if (signal != SIGHUP) {
+        end_.set();
+        co_return;
+      }
       if (tls_ == nullptr) continue;
       if (auto reloaded = tls_->reload(); !reloaded)
         base::log_error("certificates were not reloaded: {}", reloaded.error().describe());
@@ -231,16 +268,20 @@ class Node {
   Task<void> stop() {
     if (health_) health_->set_stopping();
     for (std::size_t i = 0; i < services_started_; ++i) services_[i]->stopping();
+    if (peering_ != nullptr && engine_open_) co_await engine_.cluster().hand_over();
     std::vector<Task<void>> stopping;
     for (std::size_t i = 0; i < loops_.size(); ++i)
       stopping.push_back(async::run_on(threads_.at(i), loops_[i]->stop_server(node_limits::kStopGrace)));
+    if (peering_ != nullptr) stopping.push_back(peering_->door().stop(node_limits::kStopGrace));
     co_await async::gather(std::move(stopping));
     while (services_started_ > 0) co_await services_[--services_started_]->stop();
     stop_.set();
     co_await background_.close();
+    if (peering_ != nullptr) co_await peering_->stop_watch();
     for (std::size_t i = 0; i < loops_.size(); ++i)
       co_await async::run_on(threads_.at(i), loops_[i]->close_store());
     if (engine_open_) co_await engine_.close();
+    if (peering_ != nullptr) co_await peering_->peers().stop();
   }
 
   NodeOptions options_;
@@ -249,6 +290,7 @@ class Node {
   LoopThreads threads_;
   async::ThreadPool pool_;
   async::ThreadPool log_pool_;
+  std::unique_ptr<Peering> peering_;  ///< Of a node of several.
   Engine engine_;
   bool engine_open_ = false;
   objects::BucketEpoch epoch_;
@@ -271,6 +313,7 @@ class Node {
   std::size_t services_started_ = 0;
   std::uint16_t port_ = 0;
   async::Event stop_;
+  async::Event end_;  ///< The operator wants the node to end.
   async::Gate background_;
 };
 

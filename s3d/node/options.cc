@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <variant>
 
 #include "engine/base/json.h"
+#include "engine/cluster/spread.h"
 #include "engine/cluster/topology.h"
 #include "s3d/node/limits.h"
 
@@ -39,6 +41,9 @@ const Row kRows[] = {
     {"log-level", "LEVEL", "debug, info, warning or error (default info)", &NodeOptions::log_level},
     {"access-log", "FILE", "A line of JSON for each request; - for standard error", &NodeOptions::access_log},
     {"public-metrics", "", "Give /flashstor/metrics to everybody", &NodeOptions::public_metrics},
+    {"cluster-secret-file", "FILE", "The secret that the nodes of one store share",
+     &NodeOptions::cluster_secret_file},
+    {"cluster-secret", "", "", &NodeOptions::cluster_secret, false},
     {"root-user", "", "", &NodeOptions::root_user, false},
     {"root-password", "", "", &NodeOptions::root_password, false},
     {"drives", "", "", &NodeOptions::drives, false},
@@ -178,7 +183,9 @@ Result<CommandLine> read_command_line(std::span<const char* const> arguments) {
                                         ->type_name(std::string(row.value));
     }
   }
-  app.add_option("DRIVE", line.drives, "Directories, one a drive; /data{1...4} stands for four")
+  app.add_option("DRIVE", line.drives,
+                 "Directories, one a drive; /data{1...4} stands for four,\n"
+                 "http://node{1...4}:9000/data{1...4} for four on each of four nodes")
       ->type_name("");
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
@@ -225,12 +232,41 @@ Result<void> apply_all(NodeOptions& options, const Given& line, const Environmen
   return {};
 }
 
+// A store of several nodes does not start without its secret.
+Result<void> take_secret(NodeOptions& options) {
+  if (!options.cluster_secret_file.empty()) {
+    std::ifstream file(options.cluster_secret_file, std::ios::binary);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file)
+      return fail(ErrorCode::kInvalidArgument,
+                  "the cluster secret file " + options.cluster_secret_file + " cannot be read");
+    options.cluster_secret = text.str();
+    while (!options.cluster_secret.empty() &&
+           std::strchr("\r\n \t", options.cluster_secret.back()) != nullptr)
+      options.cluster_secret.pop_back();
+  }
+  if (!options.several_nodes) return {};
+  if (options.cluster_secret.size() < node_limits::kMinClusterSecretBytes)
+    return fail(ErrorCode::kInvalidArgument,
+                "a store of several nodes needs their common secret of at least 16 characters: "
+                "FLASHSTORE_CLUSTER_SECRET or --cluster-secret-file, the same on every node");
+  if (!options.certs_dir.empty())
+    return fail(
+        ErrorCode::kNotImplemented,
+        "--certs-dir with several nodes is not there yet: they would speak to each other in the clear");
+  return {};
+}
+
 Result<void> check_values(NodeOptions& options) {
   if (options.drives.empty())
     return fail(ErrorCode::kInvalidArgument, "no drives given: flashstor-s3d [OPTIONS] DRIVE...");
-  auto drives = cluster::expand_drives(options.drives);
+  options.several_nodes = cluster::names_nodes(options.drives);
+  auto drives =
+      options.several_nodes ? cluster::expand_names(options.drives) : cluster::expand_drives(options.drives);
   if (!drives) return std::unexpected(drives.error());
   options.drives = std::move(*drives);
+  if (auto secret = take_secret(options); !secret) return secret;
   if (options.loops > node_limits::kMaxLoops) return fail(ErrorCode::kInvalidArgument, "too many loops");
   for (const std::string& mount : options.mounts)
     if (mount.find('=') == std::string::npos || mount.starts_with('=') || mount.ends_with('='))

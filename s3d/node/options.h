@@ -32,6 +32,9 @@ struct NodeOptions {
   std::size_t loops = 0;                ///< 0: one a core, at most kMaxDefaultLoops.
   std::size_t parity = kDefaultParity;  ///< Parity shards of STANDARD.
   bool public_metrics = false;          ///< /flashstor/metrics without a signature.
+  bool several_nodes = false;           ///< `drives` are http://HOST:PORT/PATH, not expanded.
+  std::string cluster_secret;           ///< What nodes of one store know each other by.
+  std::string cluster_secret_file;
 };
 
 struct HostPort {

@@ -79,6 +79,11 @@ Task<Result<void>> S3Handler::run_internal(Call& call, Phases& phases) {
 }
 
 Task<Result<void>> S3Handler::authenticate(Call& call) {
+  if (FreshnessApi* freshness = services_.freshness;
+      freshness != nullptr && !freshness->is_fresh(services_.runtime.now())) {
+    call.who = services_.authorizer.identities().anonymous();
+    co_await or_return(freshness->confirm());
+  }
   auto verified = co_await services_.verifier.verify(call.request(), services_.runtime.wall_now());
   if (!verified) {
     services_.stats.count_auth_failure(verified.error().cause);

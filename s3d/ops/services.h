@@ -26,6 +26,15 @@ struct NodeFacts {
   std::string host_id;               ///< x-amz-id-2.
 };
 
+/// Whether the identities and buckets in this process's caches are known to be current. Threads: any loop.
+class FreshnessApi {
+ public:
+  virtual ~FreshnessApi() = default;
+  [[nodiscard]] virtual bool is_fresh(MonotonicTime now) const = 0;
+  /// Makes sure. Errors: kTimeout when it cannot; then nothing may be allowed.
+  virtual Task<Result<void>> confirm() = 0;
+};
+
 /// What the requests of one loop work with. All references outlive the requests.
 struct Services {
   const NodeFacts& facts;
@@ -37,8 +46,9 @@ struct Services {
   OwnerNames& owners;
   RequestStats& stats;
   TraceHub& trace;
-  AccessRing* access_log = nullptr;  ///< Null: no access log.
-  BodyBudget* bodies = nullptr;      ///< Null: no bound.
+  AccessRing* access_log = nullptr;   ///< Null: no access log.
+  BodyBudget* bodies = nullptr;       ///< Null: no bound.
+  FreshnessApi* freshness = nullptr;  ///< Null: nobody else changes anything.
 };
 
 }  // namespace flashstor::s3d

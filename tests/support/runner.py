@@ -14,7 +14,7 @@ import time
 from counts import COUNTS, FAILED, ROOT, SKIPPED, TIMES, Timed, count, run_gtest, run_tap, say
 from static_checks import check_format, check_tidy
 
-GROUPS = ["unit", "sim", "s3", "posix", "faults", "fuzz"]
+GROUPS = ["unit", "sim", "s3", "posix", "faults", "cluster", "fuzz"]
 SANITIZED = {
     "asan": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=32",
              "UBSAN_OPTIONS": "print_stacktrace=1", "FLASHSTOR_SANITIZED": "address"},
@@ -134,6 +134,7 @@ PHASES = [
     ("unit", "formatting", lambda full: check_format()),
     ("sim", "simulator", sim_release),
     ("faults", "faults on the release build", faults_release),
+    ("cluster", "several nodes", clients("cluster")),
     ("s3", "S3 clients", clients("s3")),
     ("posix", "mount", clients("posix")),
     ("unit", "units under ASan and UBSan", units_sanitized),

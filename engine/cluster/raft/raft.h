@@ -30,6 +30,8 @@ class Raft {
 
   /// Time passes: call at least every `Options::heartbeat() / 2`.
   void tick(MonotonicTime now);
+  /// As leader: tells everybody now what is committed, rather than with the next heartbeat.
+  void announce(MonotonicTime now);
   /// A message from a peer; any bytes that decode are safe to pass.
   void step(MonotonicTime now, Message message);
   /// Puts `payload` into the log; gives its index. Whether it is committed shows when it comes out for
@@ -80,6 +82,8 @@ class Raft {
   [[nodiscard]] bool leader_ready() const;
   /// Whether rows may be read here alone at `now`.
   [[nodiscard]] bool has_lease(MonotonicTime now) const;
+  /// When that ends, if nothing more is heard; the beginning of time without a lease.
+  [[nodiscard]] MonotonicTime lease_end() const;
   [[nodiscard]] MemberId leader() const { return leader_; }
   [[nodiscard]] Term term() const { return hard_.term; }
   [[nodiscard]] Index commit_index() const { return commit_; }

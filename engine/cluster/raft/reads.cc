@@ -62,6 +62,11 @@ bool Raft::has_lease(MonotonicTime now) const {
   return now < lease_until_;
 }
 
+MonotonicTime Raft::lease_end() const {
+  if (!leader_ready() || lease_barred_) return {};
+  return sole_voter() ? MonotonicTime::max() : lease_until_;
+}
+
 Result<void> Raft::read(MonotonicTime now, std::uint64_t token) {
   advance(now);
   if (!leader_ready()) return fail(ErrorCode::kNotLeader);

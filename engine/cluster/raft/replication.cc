@@ -14,6 +14,11 @@ void Raft::heartbeat_all() {
   heartbeat_due_ = now_ + options_.heartbeat();
 }
 
+void Raft::announce(MonotonicTime now) {
+  advance(now);
+  if (role_ == Role::kLeader) heartbeat_all();
+}
+
 void Raft::send_to_peers(Ready& out) {
   for (Progress& peer : peers_) send_to(peer, out);
 }

@@ -26,7 +26,7 @@ TEST(Topology, WhatMakesNoSenseIsRefusedInWords) {
     EXPECT_EQ(drives.error().code(), ErrorCode::kInvalidArgument);
     EXPECT_NE(drives.error().message(), base::name_of(ErrorCode::kInvalidArgument));
   }
-  EXPECT_EQ(expand_drives({"http://node{1...4}/data"}).error().code(), ErrorCode::kNotImplemented);
+  EXPECT_EQ(expand_drives({"http://node{1...4}/data"}).error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST(Topology, SetsAreAsLargeAsTheyCanBe) {

@@ -57,6 +57,22 @@ TEST(Options, CommandLineBeatsEnvironmentBeatsConfig) {
   EXPECT_THAT(parsed->options.domains, ElementsAre("a", "b"));
 }
 
+TEST(Options, SeveralNodesNeedTheirSecret) {
+  const auto without = parse({"--address", "n1:9000", "http://n{1...3}:9000/data{1...2}"});
+  EXPECT_THAT(error_of(without), HasSubstr("FLASHSTORE_CLUSTER_SECRET"));
+  EXPECT_THAT(error_of(parse({"http://n{1...3}:9000/d"}, {{"FLASHSTORE_CLUSTER_SECRET", "short"}})),
+              HasSubstr("16 characters"));
+  const ConfigFile file("a secret of some length\n");
+  const auto from_file = parse({"--cluster-secret-file", file.path(), "http://n{1...3}:9000/data{1...2}"});
+  ASSERT_TRUE(from_file.has_value()) << error_of(from_file);
+  EXPECT_EQ(from_file->options.cluster_secret, "a secret of some length");
+  EXPECT_TRUE(from_file->options.several_nodes);
+  EXPECT_EQ(from_file->options.drives.size(), 6U);
+  EXPECT_THAT(
+      error_of(parse({"--certs-dir", "/c", "--cluster-secret-file", file.path(), "http://n{1...2}:9000/d"})),
+      HasSubstr("--certs-dir"));
+}
+
 TEST(Options, TakesSecretsAndDrivesFromTheEnvironment) {
   const auto parsed = parse({}, {{"FLASHSTORE_ROOT_USER", "u"},
                                  {"FLASHSTORE_ROOT_PASSWORD", "p,q"},

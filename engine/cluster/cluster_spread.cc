@@ -1,0 +1,330 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/cluster.h"
+#include "engine/cluster/limits.h"
+#include "engine/codec/checksum.h"
+
+// How a node of several starts: which deployment its drives are of, whether they may be formatted, its sets.
+namespace flashstor::cluster {
+namespace {
+
+using storage::DriveCondition;
+
+constexpr Milliseconds kLookAgain{100};
+constexpr Milliseconds kProgressPeriod{2000};
+constexpr Milliseconds kAskPeriod{10'000};
+
+// The name of the first drive in a slot follows from the deployment's, so that all nodes name it alike.
+Uuid first_drive_id(const Uuid& deployment, std::uint32_t set, std::uint32_t slot) {
+  const std::string text = fmt::format("{} {} {}", deployment.to_text(), set, slot);
+  const codec::Hash128 hash = codec::xxh3_128(std::as_bytes(std::span(text)));
+  return {.high = hash.high, .low = hash.low | 1};
+}
+
+}  // namespace
+
+/// One start. Steps wait for other nodes only where nothing may be decided without them.
+class SpreadStart {
+ public:
+  explicit SpreadStart(ClusterOptions options)
+      : options_(std::move(options)), peers_(*options_.peers), spread_(peers_.spread()) {}
+
+  Task<Result<std::unique_ptr<Cluster>>> run() {
+    FLASHSTOR_CHECK(!options_.loops.empty() && options_.pool != nullptr && options_.io != nullptr);
+    co_await or_return(inspect());
+    peers_.set_deployment(deployment_of_own());
+    publish_reports();
+    peers_.start();
+    co_await or_return(agree_on_deployment());
+    peers_.set_deployment(deployment_);
+    co_await or_return(format_if_new());
+    std::unique_ptr<Cluster> cluster(
+        new Cluster(deployment_, spread_.set_count()));  // NOLINT(modernize-make-unique): private
+    cluster->peers_ = &peers_;
+    cluster->first_start_ = first_start_;
+    co_await open_sets(*cluster);
+    const auto led = co_await await_leaders(*cluster);
+    if (led) {
+      cluster->gate_.spawn(cluster->keep_asking());
+      co_return cluster;
+    }
+    co_await cluster->close();
+    co_return std::unexpected(led.error());
+  }
+
+ private:
+  struct Own {
+    const SpreadDrive* place = nullptr;
+    storage::DriveInspection found;
+    bool touched = false;
+  };
+
+  Result<void> inspect_now() {
+    for (const SpreadDrive& drive : spread_.drives) {
+      if (drive.node != spread_.self) continue;
+      Own own{.place = &drive, .found = storage::inspect_drive(*options_.io, drive.path), .touched = false};
+      if (own.found.condition == DriveCondition::kForeign)
+        return fail(ErrorCode::kDriveForeign, own.found.words);
+      if (own.found.condition == DriveCondition::kFormatted) {
+        const auto log = options_.io->list(drive.path + "/log");
+        if (!log) return std::unexpected(log.error());
+        own.touched = !log->empty();
+      }
+      own_.push_back(std::move(own));
+    }
+    return {};
+  }
+  Task<Result<void>> inspect() {
+    co_return co_await async::offload(*options_.pool, [this] { return inspect_now(); });
+  }
+
+  [[nodiscard]] Uuid deployment_of_own() const {
+    for (const Own& own : own_)
+      if (own.found.format) return own.found.format->deployment_id;
+    return {};
+  }
+
+  void publish_reports() {
+    std::vector<DriveReport> reports;
+    for (const Own& own : own_)
+      reports.push_back({.set = own.place->set,
+                         .slot = own.place->slot,
+                         .condition = own.found.condition,
+                         .deployment = own.found.format ? own.found.format->deployment_id : Uuid{},
+                         .drive_id = own.found.format ? own.found.format->drive_id : Uuid{},
+                         .touched = own.touched});
+    own_reports_ = reports;
+    peers_.set_reports(std::move(reports));
+  }
+
+  // What all nodes say; by node, empty where none answers.
+  Task<std::vector<std::vector<DriveReport>>> ask_all() {
+    std::vector<std::vector<DriveReport>> all(spread_.nodes.size());
+    for (std::uint32_t node = 0; node < all.size(); ++node) {
+      if (node == spread_.self) {
+        all[node] = own_reports_;
+      } else if (peers_.is_up(node)) {
+        if (auto found = co_await peers_.reports_of(node)) all[node] = std::move(*found);
+      }
+    }
+    co_return all;
+  }
+
+  Task<Result<void>> pause(const std::string& what) {
+    Runtime& runtime = *Runtime::current();
+    if (options_.cancelled && options_.cancelled())
+      co_return fail(ErrorCode::kCancelled, "stopped while starting");
+    if (runtime.now() >= next_words_) {
+      next_words_ = runtime.now() + kProgressPeriod;
+      const std::string troubles = peers_.troubles();
+      if (options_.progress) options_.progress(troubles.empty() ? what : what + " (" + troubles + ")");
+    }
+    co_await async::sleep_for(runtime, kLookAgain);
+    co_return Result<void>();
+  }
+
+  static bool any(const std::vector<std::vector<DriveReport>>& all,
+                  const std::function<bool(const DriveReport&)>& test) {
+    return std::ranges::any_of(all, [&](const auto& node) { return std::ranges::any_of(node, test); });
+  }
+  static bool complete(const std::vector<std::vector<DriveReport>>& all) {
+    return std::ranges::none_of(all, [](const auto& node) { return node.empty(); });
+  }
+
+  // The first node of the list names a new deployment, once every node stands and every drive is empty.
+  Task<Result<void>> agree_on_deployment() {
+    next_words_ = Runtime::current()->now() + kProgressPeriod;
+    while (true) {
+      deployment_ = deployment_of_own();
+      const auto all = co_await ask_all();
+      for (const auto& node : all)
+        for (const DriveReport& report : node)
+          if (deployment_.is_nil() && !report.deployment.is_nil()) deployment_ = report.deployment;
+      if (!deployment_.is_nil()) break;
+      const bool fresh = complete(all) && !any(all, [](const DriveReport& report) {
+                           return report.condition != DriveCondition::kEmpty;
+                         });
+      if (fresh && spread_.self == 0) {
+        deployment_ = Uuid::make(Runtime::current()->random());
+        break;
+      }
+      if (complete(all) && !fresh)
+        co_return fail(ErrorCode::kIo,
+                       "a new store needs every drive of every node to be an empty directory");
+      co_await or_return(pause(complete(all) ? "waiting for the first node to name the deployment"
+                                             : "waiting for the other nodes"));
+    }
+    for (const Own& own : own_)
+      if (own.found.format && own.found.format->deployment_id != deployment_)
+        co_return fail(ErrorCode::kDriveForeign,
+                       fmt::format("{} is of deployment {}, the others of {}", own.place->path,
+                                   own.found.format->deployment_id.to_text(), deployment_.to_text()));
+    co_return Result<void>();
+  }
+
+  storage::DriveFormat format_of(const SpreadDrive& drive) const {
+    storage::DriveFormat format{.deployment_id = deployment_,
+                                .pool = 0,
+                                .set = drive.set,
+                                .slot = drive.slot,
+                                .drive_id = first_drive_id(deployment_, drive.set, drive.slot),
+                                .set_drives = {}};
+    for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot)
+      format.set_drives.push_back(first_drive_id(deployment_, drive.set, slot));
+    return format;
+  }
+
+  Result<void> format_now() {
+    for (Own& own : own_) {
+      if (own.found.condition != DriveCondition::kEmpty) continue;
+      const auto done = storage::format_drive(*options_.io, own.place->path, format_of(*own.place));
+      if (!done)
+        return std::unexpected(
+            done.error().wrap(done.error().code(),
+                              fmt::format("cannot format {}: {}", own.place->path, done.error().message())));
+      own.found = storage::inspect_drive(*options_.io, own.place->path);
+    }
+    return {};
+  }
+
+  // Empty drives become drives only while no drive of any node has taken part: one that comes back empty has
+  // lost votes and entries, and may not stand in for what it was.
+  Task<Result<void>> format_if_new() {
+    while (true) {
+      const auto all = co_await ask_all();
+      if (any(all, [](const DriveReport& report) { return report.touched; })) co_return Result<void>();
+      if (complete(all)) {
+        const bool whole = !any(
+            all, [](const DriveReport& report) { return report.condition != DriveCondition::kFormatted; });
+        if (whole) {
+          first_start_ = true;
+          co_return Result<void>();
+        }
+        if (std::ranges::any_of(
+                own_, [](const Own& own) { return own.found.condition == DriveCondition::kEmpty; })) {
+          co_await or_return(co_await async::offload(*options_.pool, [this] { return format_now(); }));
+          publish_reports();
+          continue;
+        }
+      }
+      co_await or_return(pause("waiting until every node has formatted its drives"));
+    }
+  }
+
+  static Task<Result<std::unique_ptr<storage::StorageApi>>> open_drive(const ClusterOptions* options,
+                                                                       std::string path) {
+    co_return co_await async::offload(*options->pool, [options, &path] { return options->open_drive(path); });
+  }
+
+  Task<void> open_own(SetParts& parts, const SpreadDrive& drive) {
+    storage::DriveInfo& info = parts.described[drive.slot];
+    const auto own = std::ranges::find_if(own_, [&](const Own& item) { return item.place == &drive; });
+    info.state = storage::DriveInfo::State::kMissing;
+    info.error = own->found.words;
+    if (own->found.condition == DriveCondition::kEmpty)
+      info.error = drive.path + " is empty: it is to be filled as a new drive of its set";
+    if (own->found.condition != DriveCondition::kFormatted) co_return;
+    if (auto same = storage::check_identity(drive.path, *own->found.format, format_of(drive)); !same) {
+      info.state = storage::DriveInfo::State::kForeign;
+      info.error = std::string(same.error().message());
+      co_return;
+    }
+    auto opened = co_await open_drive(&options_, drive.path);
+    if (!opened) {
+      info.state = storage::DriveInfo::State::kFailed;
+      info.error = opened.error().describe();
+      co_return;
+    }
+    own->touched = true;
+    info.state = storage::DriveInfo::State::kOnline;
+    info.error.clear();
+    parts.drives[drive.slot] = std::move(*opened);
+  }
+
+  // Only what was recovered may be asked: before, a drive has no index.
+  void serve_drives(const ErasureSet& set, const std::vector<storage::StorageApi*>& drives) {
+    const SetStatus status = set.status();
+    for (std::uint32_t slot = 0; slot < drives.size(); ++slot) {
+      const bool own = spread_.drive(set.info().index, slot).node == spread_.self;
+      const auto state = status.drives[slot].state;
+      if (own && drives[slot] != nullptr && state != storage::DriveInfo::State::kFailed &&
+          state != storage::DriveInfo::State::kMissing && state != storage::DriveInfo::State::kForeign)
+        peers_.drives().add(set.info().index, slot, *drives[slot]);
+    }
+  }
+
+  Task<void> open_sets(Cluster& cluster) {
+    for (std::uint32_t index = 0; index < spread_.set_count(); ++index) {
+      SetParts parts;
+      parts.info = info_of_set(options_, index, spread_.set_drives);
+      parts.home = options_.loops[index % options_.loops.size()];
+      parts.pool = options_.pool;
+      parts.registry = options_.registry;
+      parts.drives.resize(spread_.set_drives);
+      parts.described.resize(spread_.set_drives);
+      parts.place = {.transport = &peers_, .set = index, .self = spread_.self, .nodes = {}};
+      for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
+        const SpreadDrive& drive = spread_.drive(index, slot);
+        parts.place.nodes.push_back(drive.node);
+        storage::DriveInfo& info = parts.described[slot];
+        info.path = drive.node == spread_.self
+                        ? drive.path
+                        : fmt::format("http://{}{}", spread_.nodes[drive.node], drive.path);
+        info.drive_id = first_drive_id(deployment_, index, slot);
+        info.deployment_id = deployment_;
+        info.set = index;
+        info.slot = slot;
+        if (drive.node == spread_.self) {
+          co_await open_own(parts, drive);
+        } else {
+          auto elsewhere = std::make_unique<storage::RestStorage>(peers_.caller(drive.node), info);
+          cluster.elsewhere_.push_back(elsewhere.get());
+          parts.drives[slot] = std::move(elsewhere);
+        }
+      }
+      std::vector<storage::StorageApi*> drives;
+      for (const auto& drive : parts.drives) drives.push_back(drive.get());
+      auto set = std::make_unique<ErasureSet>(std::move(parts));
+      static_cast<void>(co_await set->open());
+      serve_drives(*set, drives);
+      cluster.add_set(std::move(set), &peers_);
+      peers_.add_set(cluster.erasure_set(index));
+    }
+    publish_reports();
+  }
+
+  Task<Result<void>> await_leaders(Cluster& cluster) {
+    for (std::uint32_t index = 0; index < spread_.set_count(); ++index)
+      while (cluster.erasure_set(index).leader_node() < 0)
+        co_await or_return(pause(fmt::format("waiting for a leader of set {}", index + 1)));
+    co_return Result<void>();
+  }
+
+  ClusterOptions options_;
+  Peers& peers_;
+  const Spread& spread_;
+  std::vector<Own> own_;
+  std::vector<DriveReport> own_reports_;
+  Uuid deployment_;
+  bool first_start_ = false;
+  MonotonicTime next_words_{};
+};
+
+Task<void> Cluster::keep_asking() {
+  Runtime& runtime = *Runtime::current();
+  while (!stopping_) {
+    for (storage::RestStorage* drive : elsewhere_)
+      if (!stopping_) co_await drive->refresh();
+    if (!stopping_) co_await stop_.wait_until(runtime.now() + kAskPeriod);
+  }
+}
+
+Task<Result<std::unique_ptr<Cluster>>> Cluster::open_spread(ClusterOptions options) {
+  SpreadStart start(std::move(options));
+  co_return co_await start.run();
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cluster/group.h"
+#include "engine/cluster/peers/messages.h"
+#include "engine/cluster/set.h"
+#include "engine/cluster/spread.h"
+#include "engine/storage/storage_server.h"
+#include "engine/storage/wire/link.h"
+
+namespace flashstor::cluster {
+
+/// What Peers needs from the process.
+struct PeersOptions {
+  Spread spread;
+  std::string secret;
+  std::string version;
+  std::uint8_t parity = 0;
+  Runtime* home = nullptr;  ///< The loop of all links.
+  /// Connects to "host:port", on `home`.
+  std::function<Task<Result<std::unique_ptr<async::Connection>>>(std::string node, MonotonicTime deadline)>
+      connect;
+};
+
+/// Times of calls between nodes.
+inline constexpr Milliseconds kForwardDeadline{35'000};  ///< Longer than a command takes to be unknown.
+inline constexpr Milliseconds kNoticeDeadline{1000};
+
+/// This node's channels to all others and its answers to theirs. To each node there are two: one for the
+/// consensus, so that no heartbeat waits behind a shard, and one for everything else.
+/// Threads: start and stop on `home`; the rest on any loop. Outlives the sets.
+class Peers final : public GroupTransport {
+ public:
+  explicit Peers(PeersOptions options);
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+  ~Peers() override;
+
+  void start();
+  Task<void> stop();
+  /// Serves one incoming connection whose HTTP request asked for a channel, until it ends.
+  Task<void> serve(async::Connection& connection, std::string token);
+
+  [[nodiscard]] const Spread& spread() const { return options_.spread; }
+  [[nodiscard]] bool is_up(std::uint32_t node) const;
+  /// Nodes that do not answer, with the reasons; on `home`.
+  [[nodiscard]] std::string troubles() const;
+  [[nodiscard]] Uuid deployment() const;
+  void set_deployment(const Uuid& id);
+  void set_reports(std::vector<DriveReport> reports);
+  /// What the drives of `node` are. Errors: of a call; kBusy while that node has not looked yet.
+  Task<Result<std::vector<DriveReport>>> reports_of(std::uint32_t node);
+  [[nodiscard]] storage::PeerCaller& caller(std::uint32_t node);
+  [[nodiscard]] storage::StorageServer& drives() { return drives_; }
+  /// From now on `set` hears what is for it. Sets are added in order, and removed before they are destroyed.
+  void add_set(ErasureSet& set);
+  void remove_sets();
+
+  void send(std::uint32_t node, Bundle bundle) override;
+  /// Errors: the leader's; kNotLeader when it is not that node; kUnknownOutcome when the answer did not come.
+  Task<Result<CommandResult>> execute(std::uint32_t node, std::uint32_t set, const Command& command,
+                                      std::uint32_t staged);
+  /// Errors: the leader's; kNotLeader, kIo, kTimeout.
+  Task<Result<std::string>> query(std::uint32_t node, std::uint32_t set, CommandKind kind,
+                                  std::string payload);
+  /// Tells every node that answers that identities or buckets changed, and waits until each has taken note,
+  /// at most kNoticeDeadline.
+  Task<void> tell_change();
+  /// `taken` runs when another node tells of a change, on the loop of its channel.
+  void on_change(std::function<Task<void>()> taken);
+
+ private:
+  struct Node;
+  class Caller;
+  [[nodiscard]] Hello hello() const;
+  Task<Result<void>> greet(storage::wire::Channel& channel);
+  Task<Result<storage::wire::Payload>> answer(bool& greeted, std::uint16_t method,
+                                              storage::wire::Payload request);
+  Task<Result<storage::wire::Payload>> answer_set(storage::wire::Method method,
+                                                  storage::wire::Payload request, std::uint32_t from);
+  void take_bundle(std::uint32_t from, const storage::wire::Payload& request);
+  [[nodiscard]] std::optional<std::uint32_t> number_of_node(std::string_view name) const;
+  [[nodiscard]] ErasureSet* find_set(std::uint32_t index);
+  void told(std::uint32_t node, bool up);
+
+  PeersOptions options_;
+  Uuid process_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  storage::wire::TokenVerifier verifier_;
+  storage::StorageServer drives_;
+  mutable std::mutex mutex_;  // over the rest
+  Uuid deployment_;
+  std::optional<std::vector<DriveReport>> reports_;
+  std::vector<ErasureSet*> sets_;
+  std::function<Task<void>()> change_taken_;
+};
+
+}  // namespace flashstor::cluster

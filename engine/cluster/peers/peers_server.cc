@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "engine/base/codec.h"
+#include "engine/base/log.h"
+#include "engine/cluster/peers/peers.h"
+
+// What this node answers to the others.
+namespace flashstor::cluster {
+
+namespace wire = storage::wire;
+using wire::Method;
+using wire::Payload;
+
+Task<void> Peers::serve(async::Connection& connection, std::string token) {
+  Runtime& runtime = *Runtime::current();
+  const auto claims = co_await wire::accept_upgrade(connection, verifier_, options_.secret, std::move(token),
+                                                    runtime.wall_now());
+  if (!claims) {
+    base::log_warning("a channel from {} was refused: {}", connection.peer(), claims.error().message());
+    co_return;
+  }
+  const auto from = number_of_node(claims->from);
+  if (!from) {
+    base::log_warning("{} opened a channel but is no node of the list", claims->from);
+    co_return;
+  }
+  bool greeted = false;
+  wire::Channel channel(
+      runtime, connection,
+      [this, &greeted, from = *from](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
+        if (greeted && method >= wire::number_of(Method::kDrives) &&
+            method <= wire::number_of(Method::kQuery))
+          return answer_set(static_cast<Method>(method), std::move(request), from);
+        return answer(greeted, method, std::move(request));
+      });
+  static_cast<void>(co_await channel.run());
+}
+
+Task<Result<Payload>> Peers::answer(bool& greeted, std::uint16_t method, Payload request) {
+  if (method == wire::number_of(Method::kPing)) co_return Payload();
+  if (method == wire::number_of(Method::kHello)) {
+    const Hello other = co_await or_return(decode_hello(request.head.view()));
+    const Hello own = hello();
+    co_await or_return(check_hello(own, other));
+    greeted = true;
+    co_return wire::payload_of(encode_hello(own));
+  }
+  if (!greeted) co_return fail(ErrorCode::kAccessDenied, "say hello first");
+  if (wire::is_drive_method(method))
+    co_return co_await drives_.handle(static_cast<Method>(method), std::move(request));
+  if (method == wire::number_of(Method::kEpochChanged)) {
+    std::function<Task<void>()> taken;
+    {
+      const std::lock_guard lock(mutex_);
+      taken = change_taken_;
+    }
+    if (taken) co_await taken();
+    co_return Payload();
+  }
+  co_return fail(ErrorCode::kNotSupported, "this version does not know that call");
+}
+
+void Peers::take_bundle(std::uint32_t from, const Payload& request) {
+  auto bundle = decode_bundle(request);
+  if (!bundle) {
+    base::log_warning("{}: {}", options_.spread.nodes[from], bundle.error().message());
+    return;
+  }
+  if (ErasureSet* set = find_set(bundle->set)) set->receive(from, std::move(*bundle));
+}
+
+Task<Result<Payload>> Peers::answer_set(Method method, Payload request, std::uint32_t from) {
+  if (method == Method::kConsensus) {
+    take_bundle(from, request);
+    co_return Payload();
+  }
+  if (method == Method::kDrives) {
+    const std::lock_guard lock(mutex_);
+    if (!reports_) co_return fail(ErrorCode::kBusy, "this node has not looked at its drives yet");
+    co_return wire::payload_of(encode_reports(*reports_));
+  }
+  if (method == Method::kExecute) {
+    auto forwarded = co_await or_return(decode_command(request));
+    ErasureSet* set = find_set(forwarded.set);
+    if (set == nullptr) co_return fail(ErrorCode::kNotLeader);
+    if (forwarded.staged != 0) set->adopt_staged(forwarded.command.data.id, forwarded.staged);
+    const auto result = co_await set->execute(std::move(forwarded.command));
+    if (!result) co_return std::unexpected(result.error());
+    co_return wire::payload_of(encode_result(*result));
+  }
+  ByteReader in(request.head.view());
+  const auto index = static_cast<std::uint32_t>(in.varint());
+  const CommandKind kind = in.u16();
+  std::string payload(in.bytes());
+  if (!in.ok() || !in.at_end()) co_return fail(ErrorCode::kMalformed, "a query does not parse");
+  ErasureSet* set = find_set(index);
+  if (set == nullptr) co_return fail(ErrorCode::kNotLeader);
+  const std::string answer = co_await or_return(set->query(kind, std::move(payload)));
+  co_return wire::payload_of(answer);
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,43 @@
+#include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
+#include "engine/cluster/set.h"
+
+// A set whose drives are on several nodes: what its part on this one hears, and what was staged elsewhere.
+namespace flashstor::cluster {
+
+void ErasureSet::receive(std::uint32_t node, Bundle bundle) {
+  const Outside inside(outside_);
+  if (parts_.home->on_this_thread()) {
+    group_.receive(node, std::move(bundle));
+    return;
+  }
+  parts_.home->post_function([this, inside, node, bundle = std::move(bundle)]() mutable {
+    group_.receive(node, std::move(bundle));
+  });
+}
+
+void ErasureSet::node_changed(std::uint32_t node, bool up) {
+  const Outside inside(outside_);
+  parts_.home->post_function([this, inside, node, up] { group_.node_changed(node, up); });
+}
+
+Task<void> ErasureSet::hand_over() {
+  const Outside inside(outside_);
+  co_await async::run_on(*parts_.home, group_.hand_over(parts_.home->now() + limits::kHandOver));
+}
+
+void ErasureSet::adopt_staged(const DataId& id, std::uint32_t slots) {
+  const std::lock_guard lock(staged_mutex_);
+  staged_[id] = {.slots = slots, .since = Runtime::current()->now()};
+}
+
+Task<void> ErasureSet::give_up_staged(DataId id, bool drop) {
+  const Outside inside(outside_);
+  if (!drop) {
+    forget_staged(id);
+    co_return;
+  }
+  co_await async::run_on(*parts_.home, drop_staged(id));
+}
+
+}  // namespace flashstor::cluster

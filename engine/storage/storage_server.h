@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "engine/storage/rest_storage.h"
+
+namespace flashstor::storage {
+
+/// Serves this node's drives to peers: the other end of RestStorage.
+/// Threads: any loop.
+class StorageServer {
+ public:
+  /// `drive` is served until `remove_all`.
+  void add(std::uint32_t set, std::uint32_t slot, StorageApi& drive);
+  /// Nothing is served any more; waits for nothing: calls under way hold the drive's owner off (see busy).
+  void remove_all();
+  /// Calls under way.
+  [[nodiscard]] std::size_t busy() const { return busy_.load(); }
+  /// Answers one call of the storage channel. Errors: kMalformed, kNotFound (no such drive here), the
+  /// drive's.
+  Task<Result<wire::Payload>> handle(wire::Method method, wire::Payload request);
+
+ private:
+  struct Restoring {
+    std::size_t total = 0;
+    BufferChain blocks;
+  };
+  static constexpr std::size_t kMaxRestoring = 16;
+
+  Task<Result<wire::Payload>> run(StorageApi& drive, wire::Method method, ByteReader in,
+                                  wire::Payload& request);
+  Task<Result<wire::Payload>> stage(StorageApi& drive, wire::Method method, ByteReader in,
+                                    wire::Payload& request);
+  Task<Result<void>> restore(StorageApi& drive, ByteReader in, BufferChain piece);
+  StorageApi* find(std::uint32_t set, std::uint32_t slot);
+
+  std::mutex mutex_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, StorageApi*> drives_;
+  std::map<std::pair<StorageApi*, DataId>, Restoring> restoring_;
+  std::atomic<std::size_t> busy_{0};
+};
+
+}  // namespace flashstor::storage
