@@ -47,21 +47,42 @@ Exit info_command(Session& session, const std::string& alias) {
   return Exit::kOk;
 }
 
-Exit heal_command(Session& session, const std::string& alias) {
-  const auto client = session.client(alias);
+std::string heal_text(const Json& heal) {
+  std::string out =
+      fmt::format("{}: {} waiting, {} healed, {} failed, {} rewritten, {}/s",
+                  heal.bool_or("active") ? "Healing" : "Idle", heal.uint_or("queue"), heal.uint_or("healed"),
+                  heal.uint_or("failed"), human_bytes(heal.uint_or("bytes_healed")),
+                  human_bytes(static_cast<std::uint64_t>(heal.double_or("rate_bytes_s"))));
+  if (heal.bool_or("active") && heal.double_or("eta_s") > 0)
+    out +=
+        fmt::format(", {} left",
+                    human_duration(std::chrono::seconds(static_cast<std::int64_t>(heal.double_or("eta_s")))));
+  if (heal.uint_or("filling_drives") > 0)
+    out += fmt::format("\nFilling {} drives: {} rows", heal.uint_or("filling_drives"),
+                       heal.uint_or("filled_rows"));
+  out += fmt::format("\nScanner: {}, {} slices looked at, {} lacked a shard, {} passes",
+                     !heal.bool_or("scanning")   ? "idle"
+                     : heal.bool_or("scan_deep") ? "reading all contents"
+                                                 : "comparing drives",
+                     heal.uint_or("scanned"), heal.uint_or("scan_found"), heal.uint_or("scans"));
+  return out;
+}
+
+struct HealOptions {
+  std::string alias;
+  bool scan = false;
+  bool deep = false;
+};
+
+Exit heal_command(Session& session, const HealOptions& options) {
+  const auto client = session.client(options.alias);
   if (!client) return session.fail(client.error());
-  const auto heal = admin_call(**client, "GET", "heal");
-  if (!heal) return session.fail(heal.error(), alias);
-  const std::string text = fmt::format(
-      "{}: {} waiting, {} healed, {} failed, {} rewritten, {}/s{}",
-      heal->bool_or("active") ? "Healing" : "Idle", heal->uint_or("queue"), heal->uint_or("healed"),
-      heal->uint_or("failed"), human_bytes(heal->uint_or("bytes_healed")),
-      human_bytes(static_cast<std::uint64_t>(heal->double_or("rate_bytes_s"))),
-      heal->bool_or("active")
-          ? ", " + human_duration(std::chrono::seconds(static_cast<std::int64_t>(heal->double_or("eta_s")))) +
-                " left"
-          : std::string());
-  session.output.result(text, *heal);
+  const bool begin = options.scan || options.deep;
+  const Json depth = Json::object({{"depth", options.deep ? "deep" : "rows"}});
+  const auto heal =
+      begin ? admin_call(**client, "POST", "heal/scan", depth) : admin_call(**client, "GET", "heal");
+  if (!heal) return session.fail(heal.error(), options.alias);
+  session.output.result(heal_text(*heal), *heal);
   return Exit::kOk;
 }
 
@@ -75,11 +96,13 @@ void add_admin_commands(CommandSet& commands) {
            [alias](Session& session) { return info_command(session, *alias); })
       ->add_option("ALIAS", *alias, "Which")
       ->required();
-  commands
-      .add(admin, "heal", "How far healing is", "  flashctl admin heal local",
-           [alias](Session& session) { return heal_command(session, *alias); })
-      ->add_option("ALIAS", *alias, "Which")
-      ->required();
+  const auto heal = std::make_shared<HealOptions>();
+  CLI::App* command = commands.add(admin, "heal", "How far healing is",
+                                   "  flashctl admin heal local\n  flashctl admin heal --deep local",
+                                   [heal](Session& session) { return heal_command(session, *heal); });
+  command->add_option("ALIAS", heal->alias, "Which")->required();
+  command->add_flag("--scan", heal->scan, "Compare what all drives hold, now");
+  command->add_flag("--deep", heal->deep, "Read and verify all that they hold, now");
   add_user_commands(commands, admin);
   add_policy_commands(commands, admin);
   add_trace_command(commands, admin);

@@ -125,6 +125,15 @@ class Channel {
     filled_.notify_one();
     co_return true;
   }
+  /// The same until `deadline`: false, and the value is dropped, when there was no room by then.
+  Task<bool> push_until(T value, MonotonicTime deadline) {
+    while (!closed_ && items_.size() >= capacity_)
+      if (!co_await room_.wait_until(deadline) && items_.size() >= capacity_) co_return false;
+    if (closed_) co_return false;
+    items_.push_back(std::move(value));
+    filled_.notify_one();
+    co_return true;
+  }
   /// Waits for a value; nothing when closed and empty.
   Task<std::optional<T>> pop() {
     while (items_.empty() && !closed_) co_await filled_.wait();

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "engine/async/own_thread.h"
+
 namespace flashstor::async {
 
 ThreadPool::ThreadPool(std::size_t threads, const char* name) {
@@ -44,5 +46,7 @@ void ThreadPool::run() {
     lock.lock();
   }
 }
+
+void run_on_own_thread(std::function<void()> body) { std::thread(std::move(body)).detach(); }
 
 }  // namespace flashstor::async

@@ -6,18 +6,23 @@
 
 #include "engine/async/gather.h"
 #include "engine/cluster/peers/routed_set.h"
+#include "engine/base/log.h"
+#include "engine/cluster/limits.h"
 #include "engine/cluster/placement.h"
 
 namespace flashstor::cluster {
-namespace {
 
 struct OpenedDrive {
   std::unique_ptr<storage::StorageApi> drive;
   storage::DriveInfo info;
+  const PlacedDrive* placed = nullptr;
 };
+
+namespace {
 
 Task<OpenedDrive> open_one(const ClusterOptions* options, const PlacedDrive* placed) {
   OpenedDrive out;
+  out.placed = placed;
   out.info.path = placed->path;
   out.info.drive_id = placed->format.drive_id;
   out.info.deployment_id = placed->format.deployment_id;
@@ -37,7 +42,13 @@ Task<OpenedDrive> open_one(const ClusterOptions* options, const PlacedDrive* pla
   co_return out;
 }
 
-Task<Result<void>> open_set(ErasureSet* set) { co_return co_await set->open(); }
+Task<Result<void>> open_set(ErasureSet* set, DriveKeeper* keeper, Runtime* home) {
+  auto opened = co_await set->open();
+  if (!opened) co_return opened;
+  co_await async::switch_to(*home);
+  keeper->start();
+  co_return opened;
+}
 Task<bool> close_set(ErasureSet* set) {
   co_await set->close();
   co_return true;
@@ -94,24 +105,17 @@ Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
     const auto first = opened.begin() + index * layout->set_drives;
     std::vector<OpenedDrive> drives(std::make_move_iterator(first),
                                     std::make_move_iterator(first + layout->set_drives));
-    SetParts parts;
-    parts.info = info_of_set(options, index, layout->set_drives);
-    parts.home = options.loops[index % options.loops.size()];
-    parts.pool = options.pool;
-    parts.registry = options.registry;
     std::uint32_t standing = 0;
     for (const OpenedDrive& drive : drives) standing += drive.drive != nullptr ? 1 : 0;
     const std::uint32_t majority = layout->set_drives / 2 + 1;
     if (standing < layout->set_drives - majority + 1 && trouble)
       trouble = fail(ErrorCode::kReadQuorum, complaint(drives, index));
-    for (OpenedDrive& drive : drives) {
-      parts.drives.push_back(std::move(drive.drive));
-      parts.described.push_back(std::move(drive.info));
-    }
-    cluster->add_set(std::make_unique<ErasureSet>(std::move(parts)), nullptr);
+    cluster->add_local_set(options, index, std::move(drives));
   }
   std::vector<Task<Result<void>>> starting;
-  for (const auto& set : cluster->sets_) starting.push_back(open_set(set.get()));
+  for (std::uint32_t index = 0; trouble && index < sets; ++index)
+    starting.push_back(open_set(cluster->sets_[index].get(), cluster->keepers_[index].get(),
+                                options.loops[index % options.loops.size()]));
   for (auto& started : co_await async::gather(std::move(starting)))
     if (!started && trouble) trouble = std::move(started);
   if (trouble) co_return cluster;
@@ -123,7 +127,35 @@ Task<void> Cluster::hand_over() {
   for (const auto& set : sets_) co_await set->hand_over();
 }
 
-Task<void> Cluster::close() {
+void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index, std::vector<OpenedDrive> drives) {
+  SetParts parts;
+  parts.info = info_of_set(options, index, static_cast<std::uint32_t>(drives.size()));
+  parts.home = options.loops[index % options.loops.size()];
+  parts.pool = options.pool;
+  parts.registry = options.registry;
+  std::vector<KeptDrive> kept;
+  for (OpenedDrive& drive : drives) {
+    auto place =
+        drive.drive != nullptr
+            ? std::make_unique<storage::GuardedStorage>(std::move(drive.drive), options.guard, retired_)
+            : std::make_unique<storage::GuardedStorage>(drive.info, options.guard, retired_);
+    kept.push_back({.place = place.get(), .path = drive.placed->path, .expected = drive.placed->format});
+    const std::uint32_t member = drive.placed->format.member;
+    parts.members.push_back(member != 0 ? member : first_member_of(drive.placed->slot));
+    parts.drives.push_back(std::move(place));
+    parts.described.push_back(std::move(drive.info));
+    if (!parts.described.back().error.empty())
+      base::log_error("drive {} of set {} at {} is out: {}", drive.placed->slot + 1, index + 1,
+                      drive.placed->path, parts.described.back().error);
+  }
+  add_set(std::make_unique<ErasureSet>(std::move(parts)), nullptr);
+  keepers_.push_back(std::make_unique<DriveKeeper>(
+      *sets_.back(), *options.loops[index % options.loops.size()],
+      DriveOpener{.io = options.io, .open_drive = options.open_drive, .open_rows = options.open_rows},
+      std::move(kept)));
+}
+
+Task<std::size_t> Cluster::close() {
   if (peers_ != nullptr) {
     stopping_ = true;
     stop_.notify_all();
@@ -131,9 +163,21 @@ Task<void> Cluster::close() {
     peers_->remove_sets();
     while (peers_->drives().busy() > 0) co_await async::sleep_for(*Runtime::current(), Milliseconds(1));
   }
+  std::size_t hanging = 0;
+  for (const auto& keeper : keepers_) hanging += co_await keeper->stop();
   std::vector<Task<bool>> closing;
   for (const auto& set : sets_) closing.push_back(close_set(set.get()));
   co_await async::gather(std::move(closing));
+  if (hanging > 0) co_return hanging + retired_->count();
+  keepers_.clear();
+  doors_.clear();
+  routed_.clear();
+  sets_.clear();
+  Runtime& runtime = *Runtime::current();
+  const MonotonicTime deadline = runtime.now() + limits::kKeeperStop;
+  while (retired_->count() > 0 && runtime.now() < deadline)
+    co_await async::sleep_for(runtime, Milliseconds(1));
+  co_return retired_->count();
 }
 
 std::vector<SetStatus> Cluster::status() const {

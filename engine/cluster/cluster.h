@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/async/work_pool.h"
+#include "engine/cluster/drive_keeper.h"
 #include "engine/cluster/drive_layout.h"
 #include "engine/cluster/peers/peers.h"
 #include "engine/cluster/set.h"
@@ -23,6 +24,9 @@ struct ClusterOptions {
   storage::FileIo* io = nullptr;
   /// Opens a formatted drive; called on the pool. Errors go into the drive's state, in words.
   std::function<Result<std::unique_ptr<storage::StorageApi>>(const std::string& path)> open_drive;
+  /// Opens a drive's index, for filling; empty: drives that were replaced are not filled.
+  storage::OpenRows open_rows;
+  storage::GuardOptions guard;                    ///< Deadlines of calls to a drive.
   std::uint8_t standard_parity = kDefaultParity;  ///< m of STANDARD in every set, where drives allow.
   static constexpr std::uint8_t kDefaultParity = 255;
   Peers* peers = nullptr;  ///< Given when the drives are on several nodes; then `drives` is not looked at.
@@ -32,22 +36,25 @@ struct ClusterOptions {
   std::function<bool()> cancelled;
 };
 
+struct OpenedDrive;
+
 /// All sets of this node's deployment.
 /// Threads: `set_for`, `set_at` and what they give from any loop.
 class Cluster final : public ClusterApi {
  public:
   /// Looks at all drives, formats them when all are empty (the first start), opens the sets. A set that has
-  /// lost drives starts degraded as long as its rows can be known.
-  /// Errors: kDriveForeign (foreign, swapped, of another deployment, given twice), kReadQuorum (too few
-  /// drives of a set), kInvalidArgument, each in words for the operator and naming the drive.
+  /// lost drives, or to which foreign, swapped or empty ones were given, starts degraded as long as its rows
+  /// can be known. Errors: kDriveForeign (given twice, another number of drives), kReadQuorum (too few drives
+  /// of a set), kInvalidArgument, each in words for the operator and naming the drive.
   static Task<Result<std::unique_ptr<Cluster>>> open(ClusterOptions options);
   /// The same with `options.peers`: waits for the other nodes as long as it takes, and until every set has a
   /// leader. Errors: as `open`; kCancelled.
   static Task<Result<std::unique_ptr<Cluster>>> open_spread(ClusterOptions options);
   /// Hands the leadership of sets over to other nodes, where there are some. Before a clean stop.
   Task<void> hand_over();
-  /// Closes all sets. After it nothing else may be called.
-  Task<void> close();
+  /// Closes all sets. After it nothing else may be called. Gives how many drives hang: their threads cannot
+  /// be ended, so a process that gives any back must leave without running destructors.
+  Task<std::size_t> close();
 
   [[nodiscard]] SetApi& set_for(const Uuid& bucket_id, std::string_view key) override {
     return *doors_[slots_.set_of(bucket_id, key)];
@@ -61,6 +68,10 @@ class Cluster final : public ClusterApi {
 
   /// For the admin API: healing and states of drives.
   [[nodiscard]] ErasureSet& erasure_set(std::uint32_t index) { return *sets_[index]; }
+  /// Null for a set whose drives are on several nodes: nothing fills those yet.
+  [[nodiscard]] DriveKeeper* keeper(std::uint32_t index) {
+    return index < keepers_.size() ? keepers_[index].get() : nullptr;
+  }
   [[nodiscard]] std::vector<SetStatus> status() const;
   /// Null unless the drives are on several nodes.
   [[nodiscard]] Peers* peers() { return peers_; }
@@ -71,6 +82,8 @@ class Cluster final : public ClusterApi {
   Cluster(const Uuid& deployment_id, std::uint32_t sets)
       : deployment_id_(deployment_id), slots_(deployment_id, sets) {}
 
+  void add_local_set(const ClusterOptions& options, std::uint32_t index, std::vector<OpenedDrive> drives);
+
   Uuid deployment_id_;
   SlotTable slots_;
   friend class SpreadStart;
@@ -78,7 +91,9 @@ class Cluster final : public ClusterApi {
   /// Asks now and then how the drives of other nodes do, for `status`.
   Task<void> keep_asking();
 
+  std::shared_ptr<storage::RetiredDrives> retired_ = std::make_shared<storage::RetiredDrives>();
   std::vector<std::unique_ptr<ErasureSet>> sets_;
+  std::vector<std::unique_ptr<DriveKeeper>> keepers_;  // of sets wholly in this process; end before their sets
   std::vector<std::unique_ptr<SetApi>> routed_;  // by set, where drives are on several nodes
   std::vector<SetApi*> doors_;                   // what callers see
   Peers* peers_ = nullptr;

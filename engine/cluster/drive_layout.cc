@@ -3,8 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <map>
+#include <memory>
+#include <mutex>
 
+#include "engine/async/own_thread.h"
+#include "engine/cluster/limits.h"
 #include "engine/cluster/topology.h"
 
 namespace flashstor::cluster {
@@ -43,20 +48,21 @@ Uuid deployment_of(const std::vector<DriveInspection>& found) {
   return best;
 }
 
-// The drive ids of each set, as its own drives tell; the most told version counts.
+// The drive ids of each set, as its own drives tell: the newest revision, of that the most told.
 std::vector<std::vector<Uuid>> known_ids(const std::vector<DriveInspection>& found, const Uuid& deployment,
                                          std::size_t sets) {
-  std::vector<std::map<std::vector<Uuid>, std::size_t>> votes(sets);
+  using Told = std::pair<std::uint32_t, std::vector<Uuid>>;
+  std::vector<std::map<Told, std::size_t>> votes(sets);
   for (const DriveInspection& drive : found)
     if (drive.format && drive.format->deployment_id == deployment && drive.format->set < sets)
-      ++votes[drive.format->set][drive.format->set_drives];
+      ++votes[drive.format->set][{drive.format->revision, drive.format->set_drives}];
   std::vector<std::vector<Uuid>> out(sets);
   for (std::size_t set = 0; set < sets; ++set) {
-    std::size_t most = 0;
-    for (const auto& [ids, count] : votes[set]) {
-      if (count <= most) continue;
-      most = count;
-      out[set] = ids;
+    std::pair<std::uint32_t, std::size_t> best;
+    for (const auto& [told, count] : votes[set]) {
+      if (std::pair(told.first, count) <= best) continue;
+      best = {told.first, count};
+      out[set] = told.second;
     }
   }
   return out;
@@ -87,16 +93,55 @@ Result<void> format_all(storage::FileIo& io, DriveLayout& layout, const std::vec
   return {};
 }
 
-Result<void> check_found(PlacedDrive& drive, const DriveInspection& found) {
+void check_found(storage::FileIo& io, PlacedDrive& drive, const DriveInspection& found) {
   drive.state = state_of(found.condition);
   drive.words = found.words;
-  if (found.condition == DriveCondition::kForeign) return fail(ErrorCode::kDriveForeign, found.words);
   if (found.condition == DriveCondition::kEmpty)
     drive.words = drive.path + " is empty: it is to be filled as a new drive of its set";
-  if (!found.format) return {};
-  if (auto same = storage::check_identity(drive.path, *found.format, drive.format); !same) return same;
-  drive.usable = found.condition == DriveCondition::kFormatted;
-  return {};
+  if (!found.format) return;
+  if (auto same = storage::check_identity(drive.path, *found.format, drive.format); !same) {
+    drive.state = DriveInfo::State::kForeign;
+    drive.words = same.error().message();
+    return;
+  }
+  drive.format = *found.format;
+  if (found.condition != DriveCondition::kFormatted) return;
+  const auto filling = storage::is_filling(io, drive.path);
+  if (filling && !*filling) {
+    drive.usable = true;
+    return;
+  }
+  drive.state = filling ? DriveInfo::State::kFilling : DriveInfo::State::kFailed;
+  drive.words = filling ? drive.path + " is being filled" : std::string(filling.error().message());
+}
+
+// Each on a thread of its own: one that hangs is left behind, and its drive is out.
+std::vector<DriveInspection> inspect_all(storage::FileIo& io, const std::vector<std::string>& paths) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::vector<std::optional<DriveInspection>> found;
+    std::size_t left = 0;
+  };
+  const auto shared = std::make_shared<Shared>();
+  shared->found.resize(paths.size());
+  shared->left = paths.size();
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    async::run_on_own_thread([shared, &io, i, path = paths[i]] {
+      DriveInspection found = storage::inspect_drive(io, path);
+      const std::lock_guard lock(shared->mutex);
+      shared->found[i] = std::move(found);
+      --shared->left;
+      shared->done.notify_all();
+    });
+  std::unique_lock lock(shared->mutex);
+  shared->done.wait_for(lock, limits::kInspectDeadline, [&] { return shared->left == 0; });
+  std::vector<DriveInspection> out;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    out.push_back(shared->found[i].value_or(
+        DriveInspection{.condition = DriveCondition::kUnreadable, .words = paths[i] + " does not answer"}));
+  }
+  return out;
 }
 
 }  // namespace
@@ -105,12 +150,10 @@ Result<DriveLayout> lay_out_drives(storage::FileIo& io, const std::vector<std::s
                                    Random& random) {
   const auto size = set_size(paths.size());
   if (!size) return std::unexpected(size.error());
-  std::vector<DriveInspection> found;
+  const std::vector<DriveInspection> found = inspect_all(io, paths);
   std::vector<std::pair<std::string, storage::DriveFormat>> formats;
-  for (const std::string& path : paths) {
-    found.push_back(storage::inspect_drive(io, path));
-    if (found.back().format) formats.emplace_back(path, *found.back().format);
-  }
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    if (found[i].format) formats.emplace_back(paths[i], *found[i].format);
   if (auto unique = storage::check_no_duplicates(formats); !unique)
     return std::unexpected(std::move(unique).error());
   const auto fresh = untouched(io, paths, found);
@@ -156,9 +199,7 @@ Result<DriveLayout> lay_out_drives(storage::FileIo& io, const std::vector<std::s
     for (PlacedDrive& drive : layout.drives) drive.usable = true;
     return layout;
   }
-  for (std::size_t i = 0; i < paths.size(); ++i)
-    if (auto good = check_found(layout.drives[i], found[i]); !good)
-      return std::unexpected(std::move(good).error());
+  for (std::size_t i = 0; i < paths.size(); ++i) check_found(io, layout.drives[i], found[i]);
   return layout;
 }
 

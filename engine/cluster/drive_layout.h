@@ -15,7 +15,7 @@ struct PlacedDrive {
   std::string path;
   std::uint32_t set = 0;
   std::uint32_t slot = 0;
-  bool usable = false;          ///< Formatted, and the one that belongs here.
+  bool usable = false;          ///< Formatted, whole, and the one that belongs here.
   storage::DriveFormat format;  ///< What it is or is to be.
   storage::DriveInfo::State state = storage::DriveInfo::State::kOnline;
   std::string words;  ///< Why it is not usable.
@@ -30,8 +30,10 @@ struct DriveLayout {
 };
 
 /// Looks at every drive, and formats them all when all are empty; also when a first start was cut off before
-/// any drive took data. Blocks: on a pool thread.
-/// Errors: kDriveForeign, kInvalidArgument, kReadQuorum, kIo, in words that name the drive.
+/// any drive took data. A drive that is not the one that belongs in its place, or does not answer within
+/// kInspectDeadline, is kept out, in words. Blocks: on a pool thread.
+/// Errors: kDriveForeign (given twice, another number of drives than before, a new store with drives that are
+/// not empty), kInvalidArgument, kReadQuorum, kIo, in words that name the drive.
 [[nodiscard]] Result<DriveLayout> lay_out_drives(storage::FileIo& io, const std::vector<std::string>& paths,
                                                  Random& random);
 

@@ -7,12 +7,13 @@
 
 namespace flashstor::cluster {
 
-Group::Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives)
+Group::Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives,
+             const std::vector<raft::MemberId>& ids)
     : home_(home), listener_(listener) {
   for (std::size_t slot = 0; slot < drives.size(); ++slot) {
     auto member = std::make_unique<MemberState>();
     member->slot = static_cast<std::uint32_t>(slot);
-    member->id = static_cast<raft::MemberId>(slot + 1);
+    member->id = slot < ids.size() ? ids[slot] : first_member_of(member->slot);
     member->drive = drives[slot];
     if (member->drive == nullptr) member->failure = "missing";
     members_.push_back(std::move(member));
@@ -36,7 +37,7 @@ Task<void> Group::stop() {
 bool Group::is_open(std::uint32_t slot) const { return members_[slot]->open(); }
 
 std::size_t Group::open_members() const {
-  return static_cast<std::size_t>(std::ranges::count_if(members_, [](const auto& m) { return m->open(); }));
+  return static_cast<std::size_t>(std::ranges::count_if(members_, [](const auto& m) { return m->votes(); }));
 }
 
 raft::Index Group::committed() const {
@@ -54,7 +55,7 @@ std::optional<std::uint32_t> Group::highest_log() const {
     return std::pair(m.core->log().last_term(), m.core->log().last_index());
   };
   for (const auto& member : members_)
-    if (member->open() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
+    if (member->votes() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
   return best->slot;
 }
 
@@ -73,10 +74,20 @@ Result<Group::Proposed> Group::propose(Buffer payload) {
   return Proposed{.index = *index, .term = member.core->term()};
 }
 
-void Group::fail_member(std::uint32_t slot, std::string why) {
+Result<void> Group::propose_membership(raft::Membership wanted) {
+  if (!leader_) return fail(ErrorCode::kNotLeader);
+  MemberState& member = *members_[*leader_];
+  auto index = member.core->propose_membership(clock(), std::move(wanted));
+  if (!index) return std::unexpected(std::move(index).error());
+  touch(member);
+  return {};
+}
+
+void Group::fail_member(std::uint32_t slot, std::string why, ErrorCode code) {
   MemberState& member = *members_[slot];
   if (!member.open() || member.remote) return;
   member.failure = std::move(why);
+  member.failure_code = code;
   member.core->append_done(clock(), 0, /*ok=*/false);  // as a failed append: silent for good
   changed_ = true;
   schedule();
@@ -147,7 +158,10 @@ void Group::handle(MemberState& member, raft::Ready ready) {
 
 void Group::route(std::vector<raft::Message> messages) {
   for (raft::Message& message : messages) {
-    MemberState& target = *members_[message.to - 1];
+    const std::uint32_t slot = slot_of_member(message.to);
+    if (slot >= members_.size()) continue;
+    MemberState& target = *members_[slot];
+    if (target.id != message.to) continue;  // replaced by a new member
     if (target.remote) {
       send_away(target, std::move(message));
       continue;
@@ -182,13 +196,18 @@ void Group::send_records(MemberState& member, raft::Records records) {
 
 Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::uint64_t sequence,
                          std::vector<AppendedEntry> entries) {
+  const raft::Term term = batch.hard_state ? batch.hard_state->term : 0;
   const auto result = co_await member.drive->append(std::move(batch));
   --member.appends;
   member.append_starts.pop_front();
   if (!result && member.open()) {
     member.failure = result.error().describe();
+    member.failure_code = result.error().code();
     changed_ = true;
   }
+  if (result && !entries.empty())
+    member.acknowledged = {.index = entries.back().index, .term = entries.back().term};
+  if (result) member.acknowledged_term = std::max(member.acknowledged_term, term);
   member.core->append_done(clock(), sequence, result.has_value());
   if (result && !entries.empty()) {
     listener_.appended(member.slot, entries);
@@ -207,7 +226,7 @@ Task<void> Group::apply(MemberState& member) {
     }
     const auto result = co_await apply_batch(member, batch);
     if (!result) {
-      fail_member(member.slot, result.error().describe());
+      fail_member(member.slot, result.error().describe(), result.error().code());
       break;
     }
     member.applied = batch.back().index;
@@ -247,7 +266,9 @@ Task<Result<void>> Group::apply_batch(MemberState& member, const std::vector<raf
 
 Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
   std::vector<raft::Entry> entries;
+  ++member.loads;
   auto found = co_await member.drive->read_entries(wanted.from, wanted.to, flashstor::limits::kMiB);
+  --member.loads;
   if (found) {
     for (const storage::LogEntry& entry : *found) {
       auto parsed = from_log_entry(entry);
@@ -293,7 +314,7 @@ void Group::watch_drives() {
   raft::Raft& core = *members_[*leader_]->core;
   const MemberState* target = nullptr;
   for (const auto& member : members_) {
-    if (member->slot == *leader_ || !member->open() || append_age(*member) >= limits::kSlowLeader) continue;
+    if (member->slot == *leader_ || !member->votes() || append_age(*member) >= limits::kSlowLeader) continue;
     if (target == nullptr || core.acked_by(member->id) > core.acked_by(target->id)) target = member.get();
   }
   if (target == nullptr || core.transferring()) return;

@@ -59,7 +59,9 @@ struct GroupPlace {
 /// Threads: one loop. Calls into it do their work in a later turn.
 class Group {
  public:
-  Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives);
+  /// `ids` names the members by slot; empty: as a new set names them.
+  Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives,
+        const std::vector<raft::MemberId>& ids = {});
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
   ~Group();
@@ -88,6 +90,12 @@ class Group {
 
   /// Recovers every drive (null ones are missing) and starts the members. Errors of a drive close its member.
   Task<void> start();
+  /// Starts the silent member of `slot` over with the drive that stands in its place now, under `id`. Errors:
+  /// kBusy while calls to its old drive are under way; the drive's own; kCorrupt when the drive holds less
+  /// than this member acknowledged (then it may only come back as a new member).
+  Task<Result<void>> rejoin(std::uint32_t slot, raft::MemberId id);
+  /// Asks the leader to change who takes part. Errors: as raft::Raft::propose_membership.
+  Result<void> propose_membership(raft::Membership wanted);
   /// Stops the clock, waits for what is under way. Drives stay open.
   Task<void> stop();
 
@@ -103,10 +111,12 @@ class Group {
   [[nodiscard]] raft::Term leader_term() const { return leader_term_; }
   [[nodiscard]] bool leads(raft::Term term) const { return leader_.has_value() && leader_term_ == term; }
   [[nodiscard]] bool is_open(std::uint32_t slot) const;
+  /// Members that stand and vote.
   [[nodiscard]] std::size_t open_members() const;
   [[nodiscard]] std::size_t majority() const { return members_.size() / 2 + 1; }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] const std::string& failure(std::uint32_t slot) const { return members_[slot]->failure; }
+  [[nodiscard]] const MemberState& member(std::uint32_t slot) const { return *members_[slot]; }
   [[nodiscard]] raft::Index applied(std::uint32_t slot) const { return members_[slot]->applied; }
   [[nodiscard]] raft::Index committed() const;
   /// Null for a member that is not open.
@@ -118,7 +128,7 @@ class Group {
   /// Entries that are applied somewhere and may still be undecided, as recovery gave them.
   [[nodiscard]] std::vector<storage::LogEntry> take_recovered() { return std::move(recovered_); }
   /// Takes a drive out after a failed operation.
-  void fail_member(std::uint32_t slot, std::string why);
+  void fail_member(std::uint32_t slot, std::string why, ErrorCode code = ErrorCode::kDriveFailed);
   /// Fails a drive whose append hangs; hands leadership over when the leader's own drive is slow and another
   /// is not. To be called now and then while anything is under way.
   void watch_drives();

@@ -58,10 +58,50 @@ Task<void> Group::start() {
       start_member(member, std::move(*states[slot]));
     } else {
       member.failure = states[slot].error().describe();
+      member.failure_code = states[slot].error().code();
     }
   }
   changed_ = true;
   schedule();
+}
+
+Task<Result<void>> Group::rejoin(std::uint32_t slot, raft::MemberId id) {
+  MemberState& member = *members_[slot];
+  FLASHSTOR_CHECK(!member.open());
+  if (!member.quiet() || stopping_) co_return fail(ErrorCode::kBusy, "calls to the drive are under way");
+  auto state = co_await recover_drive(member.drive);
+  if (!state) {
+    member.failure = state.error().describe();
+    member.failure_code = state.error().code();
+    co_return std::unexpected(std::move(state).error());
+  }
+  if (id == member.id) {
+    raft::LogBase last{.index = state->applied_index, .term = state->applied_term};
+    if (!state->entries.empty())
+      last = {.index = state->entries.back().index, .term = state->entries.back().term};
+    if (std::pair(last.term, last.index) < std::pair(member.acknowledged.term, member.acknowledged.index) ||
+        state->hard_state.term < member.acknowledged_term) {
+      member.failure = "the drive has lost the end of its log";
+      member.failure_code = ErrorCode::kCorrupt;
+      co_return fail(ErrorCode::kCorrupt, member.failure);
+    }
+  } else {
+    member.acknowledged = {};
+    member.acknowledged_term = 0;
+  }
+  if (stopping_) co_return fail(ErrorCode::kCancelled, "the set is closing");
+  member.id = id;
+  member.failure.clear();
+  member.to_apply.clear();
+  member.runs.clear();
+  member.membership = {};
+  member.membership_index = 0;
+  start_member(member, std::move(*state));
+  if (!member.open()) co_return fail(ErrorCode::kCorrupt, member.failure);
+  changed_ = true;
+  beat_due_ = true;  // it hears from the leader, which then sends what it missed
+  schedule();
+  co_return Result<void>();
 }
 
 void Group::start_member(MemberState& member, storage::RecoveredState state) {
@@ -75,6 +115,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
     auto stored = decode_configuration(state.configuration);
     if (!stored) {
       member.failure = stored.error().describe();
+      member.failure_code = ErrorCode::kCorrupt;
       return;
     }
     member.membership = std::move(stored->membership);

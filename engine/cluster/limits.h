@@ -39,9 +39,9 @@ inline constexpr std::chrono::seconds kWaitDeadline{10};
 inline constexpr std::chrono::seconds kOutcomeDeadline{30};
 /// A confirmation waits so long for an entry to ride on.
 inline constexpr std::chrono::milliseconds kConfirmDelay{500};
-/// How often a leader looks again at versions that it could not settle.
 /// How often deadlines of writes under way are looked at.
 inline constexpr std::chrono::milliseconds kHousePace{50};
+/// How often a leader looks again at versions that it could not settle.
 inline constexpr std::chrono::milliseconds kSettleRetry{1000};
 /// Versions that one entry confirms.
 inline constexpr std::size_t kMaxConfirms = 1024;
@@ -51,6 +51,8 @@ inline constexpr std::size_t kMaxRiders = 1024;
 inline constexpr std::size_t kMaxLockWaiters = 16'384;
 /// Entries given to a drive for applying at a time.
 inline constexpr std::size_t kMaxApplyBatch = 512;
+/// A scan that gets no row from a drive for so long takes the drive for hung.
+inline constexpr std::chrono::seconds kScanDeadline{5};
 /// Rows visited on a loop before a scan goes to the pool.
 inline constexpr std::size_t kRowsOnLoop = 2000;
 /// A shard that has not come after this is read from another drive.
@@ -72,6 +74,33 @@ inline constexpr std::chrono::seconds kHealPeriod{5};
 /// A reported shard is looked at after this; and between slices while commands are under way.
 inline constexpr std::chrono::milliseconds kHealSoon{200};
 inline constexpr std::chrono::milliseconds kHealPause{2};
+/// The rate of healing is measured over so long.
+inline constexpr std::chrono::seconds kHealWindow{2};
+/// Slices healed beside each other.
+inline constexpr std::size_t kHealAtOnce = 8;
+/// How long the background rests for each unit of time that it works while requests come in, and while they
+/// have become slower than kSlowdown times their best.
+inline constexpr int kRestWhenBusy = 1;
+inline constexpr int kRestWhenSlow = 10;
+inline constexpr int kSlowdown = 2;
+inline constexpr std::chrono::milliseconds kLongestRest{2000};
+/// The scanner: what drives hold is compared this often, and read and verified this often; first so long
+/// after a leader began.
+inline constexpr std::chrono::hours kScanPeriod{12};
+inline constexpr std::chrono::hours kDeepScanPeriod{24 * 7};
+inline constexpr std::chrono::minutes kFirstScan{1};
+inline constexpr std::chrono::hours kFirstDeepScan{1};
+/// Slices of one look of the scanner.
+inline constexpr std::size_t kScanPage = 512;
+/// How often the keeper looks at drives, how rarely at those that do not come back, and how long it waits for
+/// them at a stop.
+inline constexpr std::chrono::seconds kKeeperPace{1};
+inline constexpr std::chrono::seconds kKeeperRetry{15};
+inline constexpr std::chrono::seconds kKeeperStop{3};
+/// A start waits so long to learn what stands at the paths that it was given.
+inline constexpr std::chrono::seconds kInspectDeadline{10};
+/// A new member may vote when it is at most so many entries behind.
+inline constexpr std::uint64_t kCaughtUp = 64;
 /// Shards reported bad and not yet in the durable queue.
 inline constexpr std::size_t kMaxHealReports = 4096;
 

@@ -20,11 +20,16 @@ struct MemberState {
   storage::StorageApi* drive = nullptr;
   std::unique_ptr<raft::Raft> core;  ///< Null when the drive is missing or could not be recovered.
   std::string failure;               ///< Why the member is silent, in words.
+  ErrorCode failure_code = ErrorCode::kDriveFailed;
   bool dirty = false;
   std::size_t appends = 0;
   std::deque<MonotonicTime> append_starts;
   std::deque<raft::Entry> to_apply;
   bool applying = false;
+  std::size_t loads = 0;
+  // What this process has seen it acknowledge: a drive that comes back with less has lost its tail.
+  raft::LogBase acknowledged;
+  raft::Term acknowledged_term = 0;
   raft::Index applied = 0;
   raft::Index configured = 0;  ///< Highest index whose term or membership is in the stored configuration.
   std::vector<raft::TermRun> runs;
@@ -43,7 +48,17 @@ struct MemberState {
     if (remote) return reachable && reported_open;
     return core != nullptr && core->closed() == raft::Closed::kOpen;
   }
+  /// Nothing of it is under way at its drive.
+  [[nodiscard]] bool quiet() const { return appends == 0 && !applying && loads == 0; }
+  /// Counts in elections, as far as this process knows: of a member elsewhere it has no core to ask.
+  [[nodiscard]] bool votes() const { return open() && (remote || core->membership().is_voter(id)); }
 };
+
+/// Names of members: the slot, and how often its drive was replaced by a new member. Never given twice.
+inline constexpr raft::MemberId kSlotsOfNames = flashstor::limits::kMaxDrivesPerSet;
+[[nodiscard]] constexpr raft::MemberId first_member_of(std::uint32_t slot) { return slot + 1; }
+[[nodiscard]] constexpr std::uint32_t slot_of_member(raft::MemberId id) { return (id - 1) % kSlotsOfNames; }
+[[nodiscard]] constexpr raft::MemberId next_member(raft::MemberId id) { return id + kSlotsOfNames; }
 
 /// Kinds of storage::LogEntry.
 inline constexpr std::uint8_t kEntryBody = 0;

@@ -23,7 +23,9 @@ Task<bool> close_drive(storage::StorageApi* drive) { co_return (co_await drive->
 }  // namespace
 
 ErasureSet::ErasureSet(SetParts parts)
-    : parts_(std::move(parts)), drives_(pointers_to(parts_.drives)), group_(*parts_.home, *this, drives_) {
+    : parts_(std::move(parts)),
+      drives_(pointers_to(parts_.drives)),
+      group_(*parts_.home, *this, drives_, parts_.members) {
   FLASHSTOR_CHECK(drives_.size() == parts_.info.drives && parts_.described.size() == drives_.size());
   if (parts_.place.transport != nullptr) group_.spread(parts_.place);
   house_.set = this;
@@ -91,6 +93,7 @@ SetStatus ErasureSet::status() const {
   out.can_read = reader_.load() >= 0 || (group_.is_spread() && group_.leader_node() >= 0);
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
+  out.heal = heal_status();
   const std::uint32_t open = open_mask_.load();
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
     if (drives_[slot] == nullptr) continue;
@@ -107,6 +110,10 @@ SetStatus ErasureSet::status() const {
 // What other loops see of this set, after any change of leader or drives.
 void ErasureSet::publish() {
   const std::uint32_t open = open_slots();
+  // A drive that has come back is not waited for before it has caught up.
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (((open & ~open_mask_.load()) >> slot & 1) != 0 && group_.applied(slot) < group_.committed())
+      lagging_ |= std::uint32_t{1} << slot;
   open_mask_.store(open);
   const auto leader = group_.leader();
   const std::uint8_t m = parts_.info.default_parity;
@@ -161,6 +168,8 @@ void ErasureSet::changed() {
       settled_term_ = group_.leader_term();
       pending_.restart();
       next_due_ = next_heal_ = parts_.home->now();
+      next_scan_ = next_due_ + limits::kFirstScan;
+      next_deep_scan_ = next_due_ + limits::kFirstDeepScan;
       gate_.spawn(settle(settled_term_));
     }
   }
@@ -171,12 +180,13 @@ void ErasureSet::changed() {
   arm_house();
 }
 
-Task<void> ErasureSet::fail_drive(std::uint32_t slot, std::string why) {
-  const auto on_home = [](ErasureSet* self, std::uint32_t which, std::string words) -> Task<void> {
-    self->group_.fail_member(which, std::move(words));
-    co_return;
+Task<void> ErasureSet::fail_drive(std::uint32_t slot, std::string why, ErrorCode code) {
+  const auto on_home = [](ErasureSet* self, std::uint32_t which, std::string words,
+                          ErrorCode because) -> Task<void> {
+    self->group_.fail_member(which, std::move(words), because);
+    co_await async::switch_to(*self->parts_.home);  // the group's own turn is queued before this
   };
-  co_await async::run_on(*parts_.home, on_home(this, slot, std::move(why)));
+  co_await async::run_on(*parts_.home, on_home(this, slot, std::move(why), code));
 }
 
 std::unique_ptr<DataPin> ErasureSet::pin(const DataRef& data) { return pins_.pin(data.id); }

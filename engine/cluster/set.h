@@ -29,18 +29,11 @@ struct SetParts {
   const CommandRegistry* registry = nullptr;
   /// One a slot; null where the drive is missing.
   std::vector<std::unique_ptr<storage::StorageApi>> drives;
+  /// Names of the drives in the set's consensus, by slot; empty: those of a new set.
+  std::vector<raft::MemberId> members;
   /// What is known of each slot's drive; used where it is missing.
   std::vector<storage::DriveInfo> described;
   GroupPlace place;  ///< Where the drives are, when some are on other nodes.
-};
-
-/// How healing goes.
-struct HealStatus {
-  std::uint64_t queued = 0;  ///< Slices that lack a shard somewhere.
-  std::uint64_t healed = 0;  ///< Shards rebuilt since the start.
-  std::uint64_t failed = 0;  ///< Tries that could not be completed; they stay queued.
-  std::uint64_t bytes = 0;   ///< Shard bytes rebuilt since the start.
-  bool running = false;
 };
 
 /// One erasure set: the consensus of its drives in this process, the commands if one of them leads, reads of
@@ -89,10 +82,20 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] HealStatus heal_status() const;
   /// Looks at the heal queue now rather than at its next turn.
   Task<Result<void>> heal_now();
+  /// Has the scanner begin a pass at once: compares what the drives hold, `deep` reads it all as well. From
+  /// any loop; returns at once.
+  void scan_soon(bool deep = false);
+  /// The drive at `slot` has (no) room for data: slices are no longer put there. On the home loop.
+  void set_full(std::uint32_t slot, bool full);
   /// Frees what is due at `now` and not pinned; gives how many slices went.
   Task<Result<std::size_t>> free_due(WallTime now);
   /// Takes a drive out, as after a failed operation. For administrators and tests.
-  Task<void> fail_drive(std::uint32_t slot, std::string why);
+  Task<void> fail_drive(std::uint32_t slot, std::string why, ErrorCode code = ErrorCode::kDriveFailed);
+  /// The set's consensus, for the keeper of its drives. On the home loop only.
+  [[nodiscard]] Group& group() { return group_; }
+  [[nodiscard]] bool closing() const { return closing_.load(); }
+  /// Commands take much longer than they can: the background is to rest. From any thread.
+  [[nodiscard]] bool requests_suffer() const { return suffering_.load(std::memory_order_relaxed); }
 
  private:
   friend class SetRows;
@@ -164,12 +167,22 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> drop_staged(DataId id);
   Task<void> sweep_staged(std::uint32_t slot);
   [[nodiscard]] std::vector<DataId> long_strange(std::uint32_t slot, const std::vector<DataId>& found);
+  /// After `spent` of work in the background: rests in proportion while requests come in.
+  Task<void> rest_after(MonotonicTime begun);
+
+  // set_scan.cc
+  Task<void> scan_round(bool deep);
+  Task<Result<bool>> scan_page(DataId& after, bool deep);
+  Task<Result<void>> queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects);
+  Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
 
   // set_heal.cc
   Task<void> heal_round();
   Task<Result<void>> heal_queue();
   Task<Result<void>> heal_queue_held();
-  Task<std::uint32_t> heal_item(const HealItem& item);
+  Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
+  Task<std::uint32_t> heal_item(HealItem item);
+  void measure_healing();
   Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
 
   struct HouseTimer : async::TimerNode {
@@ -194,6 +207,15 @@ class ErasureSet final : public SetApi, private GroupListener {
   MonotonicTime next_sweep_{};
   bool healing_ = false;
   bool freeing_ = false;
+  MonotonicTime next_scan_{};
+  MonotonicTime next_deep_scan_{};
+  bool scanning_ = false;
+  std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
+  MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:
+  std::uint64_t heal_window_shards_ = 0;
+  std::uint64_t heal_window_bytes_ = 0;
+  double commit_time_ = 0;       // moving average, ns
+  double best_commit_time_ = 0;  // its floor, which rises slowly
   std::map<DataId, std::pair<DataRef, std::uint32_t>> bad_;
   async::Signal leader_signal_;
   async::Signal decided_signal_;
@@ -207,6 +229,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<int> reader_{-1};  // slot whose rows answer
   std::atomic<bool> can_write_{false};
   std::atomic<std::uint32_t> open_mask_{0};
+  std::atomic<std::uint32_t> full_mask_{0};
+  std::atomic<bool> suffering_{false};
+  std::atomic<std::uint64_t> requests_{0};  // commands and reads so far
   std::atomic<std::int64_t> last_time_{0};
   std::atomic<std::uint64_t> outside_{0};  // reads and stages under way on any loop
   std::atomic<std::uint64_t> heal_queued_{0};
@@ -214,6 +239,13 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::uint64_t> healed_{0};
   std::atomic<std::uint64_t> heal_failed_{0};
   std::atomic<std::uint64_t> healed_bytes_{0};
+  std::atomic<std::uint64_t> heal_rate_{0};       // shards in 1000 s, of the last kHealWindow
+  std::atomic<std::uint64_t> heal_byte_rate_{0};  // bytes a second
+  std::atomic<std::uint64_t> scanned_{0};
+  std::atomic<std::uint64_t> scan_found_{0};
+  std::atomic<std::uint64_t> scans_{0};
+  std::atomic<bool> scanning_now_{false};
+  std::atomic<bool> scanning_deep_{false};
   mutable std::mutex status_mutex_;
   SetStatus status_;
   std::mutex staged_mutex_;

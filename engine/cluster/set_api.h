@@ -113,6 +113,22 @@ struct SetInfo {
   std::uint8_t reduced_parity = 0;  ///< m of REDUCED_REDUNDANCY: 1 where drives allow.
 };
 
+/// How healing goes.
+struct HealStatus {
+  std::uint64_t queued = 0;  ///< Slices that lack a shard somewhere.
+  std::uint64_t healed = 0;  ///< Shards rebuilt since the start.
+  std::uint64_t failed = 0;  ///< Tries that could not be completed; they stay queued.
+  std::uint64_t bytes = 0;   ///< Shard bytes rebuilt since the start.
+  bool running = false;
+  std::uint64_t bytes_per_second = 0;  ///< Lately; 0 when idle.
+  std::uint64_t left_s = 0;      ///< Until the queue is empty at that rate; 0 when idle or not known yet.
+  std::uint64_t scanned = 0;     ///< Slices that the scanner has looked at since the start.
+  std::uint64_t scan_found = 0;  ///< Of them, those that lacked a shard.
+  std::uint64_t scans = 0;       ///< Passes of the scanner that came to their end.
+  bool scanning = false;
+  bool deep = false;  ///< The present pass reads contents too.
+};
+
 /// How a set does, for health, `admin info` and metrics.
 struct SetStatus {
   SetInfo info;
@@ -124,6 +140,7 @@ struct SetStatus {
   std::uint64_t applied = 0;
   std::uint64_t undecided = 0;
   std::uint64_t heal_queue = 0;
+  HealStatus heal;
   std::vector<storage::DriveInfo> drives;
 };
 

@@ -19,6 +19,32 @@ void ErasureSet::start_background(MonotonicTime now) {
     next_heal_ = now + limits::kHealPeriod;
     gate_.spawn(heal_round());
   }
+  const bool deep = now >= next_deep_scan_;
+  if ((deep || now >= next_scan_) && !scanning_) {
+    next_scan_ = now + limits::kScanPeriod;
+    if (deep) next_deep_scan_ = now + limits::kDeepScanPeriod;
+    gate_.spawn(scan_round(deep));
+  }
+}
+
+// Requests come first: the background works half of the time beside them, and a tenth when they suffer.
+Task<void> ErasureSet::rest_after(MonotonicTime begun) {
+  const Nanoseconds spent = parts_.home->now() - begun;
+  const std::uint64_t requests = requests_.load(std::memory_order_relaxed);
+  const bool busy = requests != std::exchange(requests_rested_, requests) || !flights_.empty();
+  if (!busy || closing_.load()) co_return;
+  const Nanoseconds rest = spent * (requests_suffer() ? limits::kRestWhenSlow : limits::kRestWhenBusy);
+  co_await async::sleep_for(*parts_.home,
+                            std::clamp<Nanoseconds>(rest, limits::kHealPause, limits::kLongestRest));
+}
+
+void ErasureSet::set_full(std::uint32_t slot, bool full) {
+  const std::uint32_t bit = std::uint32_t{1} << slot;
+  if (full) {
+    full_mask_.fetch_or(bit);
+  } else {
+    full_mask_.fetch_and(~bit);
+  }
 }
 
 Task<void> ErasureSet::due_round() {

@@ -32,6 +32,7 @@ Task<Result<CommandResult>> ErasureSet::execute(Command command) {
   const Outside inside(outside_);
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
   co_await or_return(check_shape(command, parts_.info.drives));
+  requests_.fetch_add(1, std::memory_order_relaxed);
   std::vector<Buffer> shards;
   if (command.data.place == DataPlace::kLog)
     shards = codec::encode_stripe(command.data.geometry, command.bytes, codec::kInlineBlockAlignment);
@@ -138,6 +139,10 @@ std::uint32_t ErasureSet::needed_for(const DataRef& data) const {
 Result<void> ErasureSet::check_writable(const DataRef& data) const {
   if (std::popcount(open_slots()) < static_cast<int>(needed_for(data)))
     return fail(ErrorCode::kReadOnly, "too few drives of the set stand to take changes");
+  // Staged data has its room; what has none must still be able to delete.
+  if (data.place == DataPlace::kLog &&
+      std::popcount(open_slots() & ~full_mask_.load()) < static_cast<int>(needed_for(data)))
+    return fail(ErrorCode::kNoSpace, "the drives of the set are full");
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <bit>
 
+#include "engine/async/gather.h"
 #include "engine/cluster/due.h"
 #include "engine/cluster/limits.h"
 #include "engine/cluster/outside.h"
@@ -39,11 +40,35 @@ Buffer rebuild_block(const ShardReader& reader, const Geometry& geometry, std::u
 }  // namespace
 
 HealStatus ErasureSet::heal_status() const {
-  return {.queued = heal_queued_.load(),
-          .healed = healed_.load(),
-          .failed = heal_failed_.load(),
-          .bytes = healed_bytes_.load(),
-          .running = healing_now_.load()};
+  HealStatus out;
+  out.queued = heal_queued_.load();
+  out.healed = healed_.load();
+  out.failed = heal_failed_.load();
+  out.bytes = healed_bytes_.load();
+  out.running = healing_now_.load();
+  if (const std::uint64_t rate = heal_rate_.load(); out.running && rate > 0) {
+    out.bytes_per_second = heal_byte_rate_.load();
+    out.left_s = out.queued * 1000 / rate;
+  }
+  out.scanned = scanned_.load();
+  out.scan_found = scan_found_.load();
+  out.scans = scans_.load();
+  out.scanning = scanning_now_.load();
+  out.deep = scanning_deep_.load();
+  return out;
+}
+
+void ErasureSet::measure_healing() {
+  const MonotonicTime now = parts_.home->now();
+  const auto spent = std::chrono::duration_cast<Milliseconds>(now - heal_window_).count();
+  if (heal_window_ != MonotonicTime{} && now - heal_window_ < limits::kHealWindow) return;
+  if (heal_window_ != MonotonicTime{} && spent > 0) {
+    heal_rate_ = (healed_.load() - heal_window_shards_) * 1'000'000 / static_cast<std::uint64_t>(spent);
+    heal_byte_rate_ = (healed_bytes_.load() - heal_window_bytes_) * 1000 / static_cast<std::uint64_t>(spent);
+  }
+  heal_window_ = now;
+  heal_window_shards_ = healed_.load();
+  heal_window_bytes_ = healed_bytes_.load();
 }
 
 Task<Result<void>> ErasureSet::heal_now() {
@@ -64,6 +89,9 @@ Task<void> ErasureSet::heal_round() {
 Task<Result<void>> ErasureSet::heal_queue() {
   healing_ = true;
   healing_now_.store(true);
+  heal_window_ = {};
+  heal_rate_ = 0;
+  measure_healing();
   auto result = co_await heal_queue_held();
   healing_now_.store(false);
   healing_ = false;
@@ -92,16 +120,12 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
         },
         [&items] { items.clear(); }));
     if (items.empty()) break;
-    for (const auto& [key, item] : items) {
-      if (closing_.load()) co_return Result<void>();
-      const std::uint32_t rest = co_await heal_item(item);
-      if (rest != 0) ++left;
-      if (rest == item.slots) continue;
-      storage::EntryBody body;
-      body.changes.push_back({.family = Family::kHeal, .key = key, .value = std::nullopt});
-      if (rest != 0) body.changes.push_back(heal_row({.data = item.data, .slots = rest}));
-      co_await or_return(commit_own(std::move(body)));
-      if (!flights_.empty()) co_await async::sleep_for(*parts_.home, limits::kHealPause);
+    for (std::size_t at = 0; at < items.size() && !closing_.load(); at += limits::kHealAtOnce) {
+      const MonotonicTime begun = parts_.home->now();
+      const auto first = items.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto last = first + static_cast<std::ptrdiff_t>(std::min(limits::kHealAtOnce, items.size() - at));
+      left += co_await or_return(heal_group({first, last}));
+      co_await rest_after(begun);
     }
     from = items.back().first;
     from.push_back('\0');
@@ -110,12 +134,34 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
   co_return Result<void>();
 }
 
-// Gives the slots that still lack their shard afterwards.
-Task<std::uint32_t> ErasureSet::heal_item(const HealItem& item) {
+// Heals slices beside each other and notes in one entry what came of it; gives how many lack a shard still.
+Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::string, HealItem>> group) {
+  std::vector<Task<std::uint32_t>> healing;
+  for (const auto& [key, item] : group) healing.push_back(heal_item(item));
+  const auto rests = co_await async::gather(std::move(healing));
+  storage::EntryBody body;
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const auto& [key, item] = group[i];
+    if (rests[i] != 0) ++left;
+    if (rests[i] == item.slots) continue;
+    body.changes.push_back({.family = Family::kHeal, .key = key, .value = std::nullopt});
+    if (rests[i] != 0) body.changes.push_back(heal_row({.data = item.data, .slots = rests[i]}));
+  }
+  heal_queued_.store(heal_queued_.load() - std::min<std::uint64_t>(heal_queued_.load(), group.size() - left));
+  measure_healing();
+  if (!body.changes.empty()) co_await or_return(commit_own(std::move(body)));
+  co_return left;
+}
+
+// Gives the slots that still lack their shard afterwards. The slice is not freed meanwhile.
+Task<std::uint32_t> ErasureSet::heal_item(HealItem item) {
+  const auto pinned = pin(item.data);
   std::uint32_t rest = item.slots;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint32_t bit = std::uint32_t{1} << slot;
     if ((item.slots & bit) == 0 || !group_.is_open(slot)) continue;
+    if ((full_mask_.load() & bit) != 0) continue;
     const auto sound = co_await drives_[slot]->verify_shard(item.data);
     if (sound) {
       rest &= ~bit;

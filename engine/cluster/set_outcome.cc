@@ -27,6 +27,7 @@ bool ErasureSet::add_data(std::uint32_t slot, const raft::Entry& entry, storage:
   const Flight* flight = flights_.find(entry.index, entry.term);
   if (flight == nullptr || flight->shards.empty()) return false;
   if (flight->outcome == Flight::Outcome::kUnknown) return false;  // a new leader may be asking who holds it
+  if ((full_mask_.load(std::memory_order_relaxed) >> slot & 1) != 0) return false;  // owed until it has room
   const DataRef& data = flight->body->data;
   const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
   batch.data.push_back({.id = data.id,
@@ -125,6 +126,13 @@ void ErasureSet::look_at(Flight& flight) {
 
 void ErasureSet::finish(Flight& flight, Flight::Outcome outcome) {
   flight.outcome = outcome;
+  if (outcome == Flight::Outcome::kDone) {
+    const auto took = static_cast<double>((parts_.home->now() - flight.proposed_at).count());
+    commit_time_ += (took - commit_time_) / 16;
+    best_commit_time_ =
+        std::min(best_commit_time_ == 0 ? commit_time_ : best_commit_time_ * 1.001, commit_time_);
+    suffering_.store(commit_time_ > best_commit_time_ * limits::kSlowdown, std::memory_order_relaxed);
+  }
   if (outcome == Flight::Outcome::kDone && flight.has_data()) {
     undecided_.remove(flight.index, false);
     pending_.confirm(flight.index);
@@ -144,16 +152,21 @@ void ErasureSet::note_missed(const Flight& flight) {
 }
 
 void ErasureSet::arm_house() {
-  if (house_.armed || !group_.leader()) return;
+  if (!group_.leader()) return;
   if (closing_.load() && flights_.empty()) return;
   const MonotonicTime now = parts_.home->now();
-  MonotonicTime at = std::min(next_due_, next_heal_);
+  MonotonicTime at = std::min({next_due_, next_heal_, next_scan_, next_deep_scan_});
   if (pending_.anything_waits()) {
     if (riders_since_ == MonotonicTime{}) riders_since_ = now;
     at = std::min(at, riders_since_ + limits::kConfirmDelay);
   }
   if (!flights_.empty()) at = std::min(at, now + limits::kHousePace);
-  house_.at = std::max(at, now + Milliseconds(1));
+  at = std::max(at, now + Milliseconds(1));
+  if (house_.armed) {
+    if (house_.at <= at) return;
+    parts_.home->disarm(house_);
+  }
+  house_.at = at;
   parts_.home->arm(house_);
 }
 

@@ -58,6 +58,7 @@ BufferChain assemble(const ShardReader& reader, const DataRef& data, std::uint64
 Task<Result<BufferChain>> ErasureSet::read(DataRef data, std::uint64_t offset, std::uint64_t length) {
   const Outside inside(outside_);
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
+  requests_.fetch_add(1, std::memory_order_relaxed);
   if (data.place == DataPlace::kNone || offset >= data.length || length == 0) co_return BufferChain();
   if (length > kMaxReadBytes || data.geometry.shards() != parts_.info.drives)
     co_return fail(ErrorCode::kInvalidArgument, "a read of a wrong shape");
@@ -87,7 +88,6 @@ void ErasureSet::report_bad(const DataRef& data, std::uint32_t slots) {
     ref = data;
     mask |= slots;
     next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
-    parts_.home->disarm(house_);
     arm_house();
   });
 }

@@ -4,45 +4,26 @@
 
 #include "engine/cluster/limits.h"
 #include "engine/cluster/outside.h"
+#include "engine/cluster/row_scan.h"
 
 namespace flashstor::cluster {
 namespace {
 
-// One pass over rows: how far it came and why it stopped.
-struct Pass {
-  enum class End : std::uint8_t { kDone, kUndecided, kWouldBlock, kLong, kFailed } end = End::kDone;
-  std::string at;  // the row that was not visited
-  Error error{ErrorCode::kInternal};
-};
-
-Pass scan_rows(storage::RowStore& rows, const UndecidedNames& undecided, Family family,
-               const std::string& from, const std::string& upper, const ScanVisitor& visitor,
-               storage::ReadTier tier, std::size_t most) {
-  const auto cursor = rows.iterate(family, from, upper, tier);
-  std::string at = from;
-  cursor->seek(from);
-  for (std::size_t seen = 0; cursor->valid(); ++seen) {
-    if (seen >= most) return {.end = Pass::End::kLong, .at = std::string(cursor->key())};
-    if (undecided.size() > 0 && undecided.covers(lock_name(family, cursor->key())))
-      return {.end = Pass::End::kUndecided, .at = std::string(cursor->key())};
-    const ScanStep step = visitor(cursor->key(), cursor->value());
-    if (step.kind == ScanStep::Kind::kStop) return {};
-    if (step.kind == ScanStep::Kind::kSeek) {
-      at = step.seek_to;
-      if (!upper.empty() && at >= upper) return {};
-      cursor->seek(at);
-    } else {
-      at.assign(cursor->key()).push_back('\0');
-      cursor->next();
-    }
-  }
-  const auto status = cursor->status();
-  if (status) return {};
-  if (status.error().code() == ErrorCode::kWouldBlock) return {.end = Pass::End::kWouldBlock, .at = at};
-  return {.end = Pass::End::kFailed, .at = at, .error = status.error()};
+/// Errors that say that the drive itself, not the question, is at fault.
+bool drive_is_at_fault(ErrorCode code) {
+  return code == ErrorCode::kIo || code == ErrorCode::kCorrupt || code == ErrorCode::kDriveFailed ||
+         code == ErrorCode::kTimeout || code == ErrorCode::kUnknownOutcome;
 }
 
 }  // namespace
+
+// Another drive answers, unless all have been tried.
+Task<Result<void>> SetRows::give_up_drive(std::uint32_t slot, Error error) {
+  if (!drive_is_at_fault(error.code()) || ++drives_tried_ > set_.drives_.size())
+    co_return std::unexpected(std::move(error));
+  co_await set_.fail_drive(slot, std::string(error.message()), error.code());
+  co_return Result<void>();
+}
 
 Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string key) {
   while (true) {
@@ -53,7 +34,10 @@ Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string
     if (storage::RowStore* rows = drive.rows(); rows != nullptr)
       row = rows->get(family, key, storage::ReadTier::kCacheOnly);
     if (!row && row.error().code() == ErrorCode::kWouldBlock) row = co_await drive.get_row(family, key);
-    if (!row) co_return row;
+    if (!row) {
+      co_await or_return(give_up_drive(slot, std::move(row).error()));
+      continue;
+    }
     if (set_.undecided_.size() > 0) {
       const std::string name = lock_name(family, key);
       if (set_.undecided_.covers(name)) {
@@ -67,44 +51,43 @@ Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string
 
 Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string upper, ScanVisitor visitor,
                                  std::function<void()> restart) {
-  std::string from = lower;
+  RowRange range{.undecided = &set_.undecided_, .family = family, .from = lower, .upper = upper};
+  range.visitor = &visitor;
   std::uint64_t voids = set_.undecided_.voids();
   bool may_wait = false;
   while (true) {
     const std::uint32_t slot = co_await or_return(set_.read_slot());
-    storage::RowStore* rows = set_.drives_[slot]->rows();
-    if (rows == nullptr) co_return fail(ErrorCode::kNotLeader, "the leader is on another node");
-    Pass pass;
+    range.rows = set_.drives_[slot]->rows();
+    if (range.rows == nullptr) {
+      const storage::DriveInfo info = set_.drives_[slot]->info();
+      if (info.state == storage::DriveInfo::State::kOnline)
+        co_return fail(ErrorCode::kNotLeader, "the leader is on another node");
+      co_await or_return(give_up_drive(slot, Error(ErrorCode::kDriveFailed, info.error)));
+      continue;
+    }
+    RowPass pass;
     if (may_wait && set_.parts_.pool != nullptr) {
-      pass = co_await async::offload(*set_.parts_.pool, [&] {
-        return scan_rows(*rows, set_.undecided_, family, from, upper, visitor, storage::ReadTier::kAny,
-                         SIZE_MAX);
-      });
+      pass = co_await scan_rows_on(*set_.parts_.pool, range);
     } else {
       const auto tier = may_wait ? storage::ReadTier::kAny : storage::ReadTier::kCacheOnly;
-      pass = scan_rows(*rows, set_.undecided_, family, from, upper, visitor, tier, limits::kRowsOnLoop);
+      pass = scan_rows(range, tier, limits::kRowsOnLoop);
     }
-    // A version seen before it was voided must not be answered.
-    if (const std::uint64_t now = set_.undecided_.voids(); now != voids) {
+    // A version seen before it was voided must not be answered; nor rows of a drive that fails half way.
+    const bool failed = pass.end == RowPass::End::kFailed;
+    if (failed) co_await or_return(give_up_drive(slot, std::move(pass.error)));
+    if (const std::uint64_t now = set_.undecided_.voids(); failed || now != voids) {
       voids = now;
-      from = lower;
+      range.from = lower;
       restart();
       continue;
     }
-    switch (pass.end) {
-      case Pass::End::kDone:
-        co_return Result<void>();
-      case Pass::End::kFailed:
-        co_return std::unexpected(std::move(pass.error));
-      case Pass::End::kUndecided:
-        co_await or_return(set_.wait_decided(lock_name(family, pass.at)));
-        break;
-      case Pass::End::kWouldBlock:
-      case Pass::End::kLong:
-        may_wait = true;
-        break;
+    if (pass.end == RowPass::End::kDone) co_return Result<void>();
+    if (pass.end == RowPass::End::kUndecided) {
+      co_await or_return(set_.wait_decided(lock_name(family, pass.at)));
+    } else {
+      may_wait = true;
     }
-    from = std::move(pass.at);
+    range.from = std::move(pass.at);
   }
 }
 

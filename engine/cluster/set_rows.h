@@ -16,7 +16,10 @@ class SetRows final : public RowView {
   [[nodiscard]] Random& random() override { return Runtime::current()->random(); }
 
  private:
+  /// Takes the drive at `slot` out for `error` if the error is its fault; else gives the error back.
+  Task<Result<void>> give_up_drive(std::uint32_t slot, Error error);
   ErasureSet& set_;
+  std::size_t drives_tried_ = 0;
 };
 
 }  // namespace flashstor::cluster

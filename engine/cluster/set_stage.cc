@@ -17,13 +17,18 @@ struct Blocks {
   std::size_t block_bytes = 0;
 };
 
-// One drive's part: its own queue, so that a slow drive holds the others up only when its queue is full.
+// One drive's part: its own queue, so that a slow drive holds the others up only when its queue is full, and
+// then not longer than kStageDeadline.
 struct Lane {
   std::uint32_t slot = 0;
   storage::StorageApi* drive = nullptr;
   async::Channel<Blocks> queue{limits::kStagedStripes};
   bool ok = true;
-  bool finished = false;
+  bool opened = false;       // or failed to
+  bool finished = false;     // its shard is durable
+  std::uint64_t length = 0;  // of the slice, once it is known: finish after the last stripe
+  MonotonicTime moved_at{};  // when the drive last took something
+  async::Event ended;
 };
 
 }  // namespace
@@ -48,13 +53,16 @@ class StagedSlice final : public StageApi {
  private:
   struct State {
     std::vector<std::unique_ptr<Lane>> lanes;
+    std::size_t opening = 0;
+    async::Signal opened;
     async::Gate gate;
   };
-  static Task<bool> open_lane(Lane* lane, DataRef data, std::uint8_t shard, std::uint64_t bytes);
+  static Task<void> open_lane(std::shared_ptr<State> state, Lane* lane, DataRef data, std::uint8_t shard,
+                              std::uint64_t bytes, Outside inside);
   static Task<void> run_lane(std::shared_ptr<State> state, Lane* lane, DataId id, Outside inside);
-  static Task<bool> finish_lane(Lane* lane, DataId id, std::uint64_t length);
   static Task<void> abandon(std::shared_ptr<State> state, DataId id, Outside inside);
   Task<Result<void>> send_stripe(BufferChain stripe);
+  void leave_out(Lane& lane);
   [[nodiscard]] bool enough() const;
 
   ErasureSet& set_;
@@ -66,8 +74,15 @@ class StagedSlice final : public StageApi {
   bool registered_ = false;
 };
 
-Task<bool> StagedSlice::open_lane(Lane* lane, DataRef data, std::uint8_t shard, std::uint64_t bytes) {
-  co_return (co_await lane->drive->stage_open(data, shard, bytes)).has_value();
+// Lives on its own: a drive that hangs holds its lane, not the slice.
+Task<void> StagedSlice::open_lane(std::shared_ptr<State> state, Lane* lane, DataRef data, std::uint8_t shard,
+                                  std::uint64_t bytes, Outside inside) {
+  const auto opened = co_await lane->drive->stage_open(data, shard, bytes);
+  lane->ok = lane->ok && opened.has_value();
+  lane->opened = true;
+  --state->opening;
+  state->opened.notify_all();
+  co_await run_lane(state, lane, data.id, inside);
 }
 
 Task<Result<void>> StagedSlice::open(std::uint64_t expected_bytes) {
@@ -79,8 +94,9 @@ Task<Result<void>> StagedSlice::open(std::uint64_t expected_bytes) {
   }
   registered_ = true;
   const std::uint32_t drives = set_.parts_.info.drives;
-  const std::uint32_t open = set_.open_mask_.load();
-  std::vector<Task<bool>> opening;
+  const std::uint32_t open = set_.open_mask_.load() & ~set_.full_mask_.load();
+  if (std::popcount(open) < static_cast<int>(write_quorum(drives, data_.geometry)))
+    co_return fail(ErrorCode::kNoSpace, "the drives of the set are full");
   const std::uint64_t shard_bytes =
       codec::shard_bytes(data_.geometry, expected_bytes, codec::kFileBlockAlignment);
   for (std::uint32_t slot = 0; slot < drives; ++slot) {
@@ -88,18 +104,26 @@ Task<Result<void>> StagedSlice::open(std::uint64_t expected_bytes) {
     auto lane = std::make_unique<Lane>();
     lane->slot = slot;
     lane->drive = set_.drives_[slot];
-    const auto shard = static_cast<std::uint8_t>(shard_of_slot(data_.id, slot, drives));
-    opening.push_back(open_lane(lane.get(), data_, shard, shard_bytes));
     state_->lanes.push_back(std::move(lane));
   }
-  const auto opened = co_await async::gather(std::move(opening));
-  for (std::size_t i = 0; i < opened.size(); ++i) {
-    Lane* lane = state_->lanes[i].get();
-    lane->ok = opened[i];
-    if (lane->ok) state_->gate.spawn(run_lane(state_, lane, data_.id, inside_));
+  state_->opening = state_->lanes.size();
+  for (const auto& lane : state_->lanes) {
+    const auto shard = static_cast<std::uint8_t>(shard_of_slot(data_.id, lane->slot, drives));
+    state_->gate.spawn(open_lane(state_, lane.get(), data_, shard, shard_bytes, inside_));
   }
+  const MonotonicTime deadline = Runtime::current()->now() + limits::kStageDeadline;
+  while (state_->opening > 0)
+    if (!co_await state_->opened.wait_until(deadline)) break;
+  for (const auto& lane : state_->lanes)
+    if (!lane->opened) leave_out(*lane);
   if (!enough()) co_return fail(ErrorCode::kWriteQuorum, "too few drives of the set take the data");
   co_return Result<void>();
+}
+
+// What the drive still does is its own affair: the slice is complete without it, and it is healed later.
+void StagedSlice::leave_out(Lane& lane) {
+  lane.ok = false;
+  lane.queue.close();
 }
 
 Task<void> StagedSlice::run_lane(std::shared_ptr<State> state, Lane* lane, DataId id, Outside inside) {
@@ -108,8 +132,13 @@ Task<void> StagedSlice::run_lane(std::shared_ptr<State> state, Lane* lane, DataI
   while (auto blocks = co_await lane->queue.pop()) {
     if (!lane->ok) continue;  // drains what the writer still pushes
     const auto done = co_await lane->drive->stage_append(id, std::move(blocks->bytes), blocks->block_bytes);
+    lane->moved_at = Runtime::current()->now();
     if (!done) lane->ok = false;
   }
+  if (lane->ok && lane->length > 0)
+    lane->finished = (co_await lane->drive->stage_finish(id, lane->length)).has_value();
+  if (!lane->ok) static_cast<void>(co_await lane->drive->stage_abort(id));
+  lane->ended.set();
 }
 
 bool StagedSlice::enough() const {
@@ -144,27 +173,27 @@ Task<Result<void>> StagedSlice::send_stripe(BufferChain stripe) {
   for (const auto& lane : state_->lanes) {
     if (!lane->ok) continue;
     const std::uint32_t shard = shard_of_slot(data_.id, lane->slot, set_.parts_.info.drives);
-    co_await lane->queue.push({.bytes = std::move(shards[shard]), .block_bytes = block});
+    const MonotonicTime deadline = Runtime::current()->now() + limits::kStageDeadline;
+    Blocks blocks{.bytes = std::move(shards[shard]), .block_bytes = block};
+    if (!co_await lane->queue.push_until(std::move(blocks), deadline)) leave_out(*lane);
   }
   if (!enough()) co_return fail(ErrorCode::kWriteQuorum, "too few drives of the set take the data");
   co_return Result<void>();
-}
-
-Task<bool> StagedSlice::finish_lane(Lane* lane, DataId id, std::uint64_t length) {
-  if (!lane->ok) co_return false;
-  lane->finished = (co_await lane->drive->stage_finish(id, length)).has_value();
-  co_return lane->finished;
 }
 
 Task<Result<DataRef>> StagedSlice::finish() {
   if (done_) co_return fail(ErrorCode::kInvalidArgument, "the slice is finished");
   if (!rest_.empty()) co_await or_return(send_stripe(std::exchange(rest_, {})));
   if (data_.length == 0) co_return fail(ErrorCode::kInvalidArgument, "a slice without bytes");
-  for (const auto& lane : state_->lanes) lane->queue.close();
-  co_await state_->gate.close();
-  std::vector<Task<bool>> finishing;
-  for (const auto& lane : state_->lanes) finishing.push_back(finish_lane(lane.get(), data_.id, data_.length));
-  co_await async::gather(std::move(finishing));
+  Runtime& runtime = *Runtime::current();
+  for (const auto& lane : state_->lanes) {
+    if (lane->ok) lane->length = data_.length;
+    lane->moved_at = runtime.now();
+    lane->queue.close();
+  }
+  for (const auto& lane : state_->lanes)
+    while (lane->ok && !lane->ended.is_set() && runtime.now() < lane->moved_at + limits::kStageDeadline)
+      co_await lane->ended.wait_until(lane->moved_at + limits::kStageDeadline);
   std::uint32_t held = 0;
   for (const auto& lane : state_->lanes)
     if (lane->finished) held |= std::uint32_t{1} << lane->slot;

@@ -25,6 +25,7 @@ enum class ObjectCommand : cluster::CommandKind {
   kListUploads = 53,
   kGetUpload = 54,
   kListDocuments = 55,
+  kListDropIntents = 56,
 };
 
 /// Adds the planners and queries of objects and buckets. Once, by main, before the first set starts.

@@ -147,9 +147,19 @@ std::string reference_key(const Uuid& data, const Uuid& referrer) {
 }
 
 std::string drop_intent_key(std::uint32_t set, const Uuid& data, const Uuid& referrer) {
-  std::string out = "R";
+  std::string out(kDropIntents);
   base::append_big_endian(out, set);
   return out.append(reference_key(data, referrer));
+}
+
+Result<DropIntent> parse_drop_intent_key(std::string_view row_key) {
+  constexpr std::size_t kIdBytes = 16;
+  if (row_key.size() != kDropIntents.size() + 8 + 2 * kIdBytes || !row_key.starts_with(kDropIntents))
+    return fail(ErrorCode::kCorrupt, "the key of an intent does not parse");
+  row_key.remove_prefix(kDropIntents.size());
+  return DropIntent{.set = static_cast<std::uint32_t>(base::read_big_endian(row_key)),
+                    .data = Uuid::from_bytes(row_key.substr(8, kIdBytes)),
+                    .referrer = Uuid::from_bytes(row_key.substr(8 + kIdBytes))};
 }
 
 std::string gate_key(const Uuid& bucket) { return "B" + bucket.to_bytes(); }

@@ -69,6 +69,15 @@ struct ParsedUploadKey {
 [[nodiscard]] std::string reference_key(const Uuid& data, const Uuid& referrer);
 /// Family::kIntents: references to drop whose row is gone already.
 [[nodiscard]] std::string drop_intent_key(std::uint32_t set, const Uuid& data, const Uuid& referrer);
+/// What stands in such a key.
+struct DropIntent {
+  std::uint32_t set = 0;
+  Uuid data;
+  Uuid referrer;
+};
+[[nodiscard]] Result<DropIntent> parse_drop_intent_key(std::string_view row_key);
+/// Before all of them.
+inline constexpr std::string_view kDropIntents = "R";
 /// Family::kIntents: the bucket's epoch in this set, and whether it is frozen.
 [[nodiscard]] std::string gate_key(const Uuid& bucket);
 /// Family::kExtents: the slices of layout kSlicesRow.

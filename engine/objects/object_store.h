@@ -141,6 +141,9 @@ class ObjectStore {
   /// Bytes [offset, offset + length) of a version, holes as zeros, verified; for reads of a mount.
   Task<Result<std::unique_ptr<ObjectReader>>> open_reader(BucketRef bucket, std::string key, VersionRow row,
                                                           std::uint64_t offset, std::uint64_t length);
+  /// Drops the references whose rows are gone, but whose dropping a crash (of this or another node) cut off;
+  /// gives how many. Harmless at any time. Errors: of the sets; what was dropped before stays dropped.
+  Task<Result<std::size_t>> sweep_references();
   /// Drops cached buckets, here and on every other loop of the process.
   void invalidate_buckets();
 

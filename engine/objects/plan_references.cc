@@ -20,6 +20,15 @@ std::string encode_use(const DataRef& data) {
   return seal(std::move(out));
 }
 
+Result<DataRef> decode_use(std::string_view value) {
+  const auto body = unseal(value);
+  if (!body) return fail(ErrorCode::kCorrupt, "a reference does not match its checksum");
+  ByteReader in(*body);
+  Slice slice = read_slice(in);
+  if (!in.ok()) return fail(ErrorCode::kCorrupt, "a reference does not parse");
+  return slice.data;
+}
+
 // Whether anybody uses `data` who is not `leaving` with this command.
 Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data,
                                    const std::set<std::string>& leaving) {
@@ -76,9 +85,12 @@ PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& co
         {Family::kIntents, drop_intent_key(use.data.set, use.data.id, use.referrer), std::nullopt});
     if (in.intents_only) continue;
     std::string key = reference_key(use.data.id, use.referrer);
-    if (!co_await or_return(rows.get(Family::kRefs, key))) continue;  // dropped before
+    const auto row = co_await or_return(rows.get(Family::kRefs, key));
+    if (!row) continue;            // dropped before
+    auto data = decode_use(*row);  // an intent that a crash left knows no more than the id
+    if (!data) co_return std::unexpected(std::move(data).error());
     leaving.insert(std::move(key));
-    touched.emplace(use.data.id, use.data);
+    touched.emplace(use.data.id, *data);
   }
   for (const auto& [id, data] : touched)
     if (!co_await or_return(has_other_users(rows, id, leaving)))

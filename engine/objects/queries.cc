@@ -1,6 +1,7 @@
 #include "engine/objects/queries.h"
 
 #include "engine/objects/ask.h"
+#include "engine/objects/keys.h"
 #include "engine/objects/row_codec.h"
 
 namespace flashstor::objects {
@@ -36,6 +37,41 @@ struct VersionQuery {
     found.is_latest = in.boolean();
     found.value = in.bytes();
     return checked(in, Answer(std::move(found)));
+  }
+};
+
+struct DropIntentsQuery {
+  using Question = std::string;
+  using Answer = std::vector<std::string>;
+  static constexpr auto kKind = ObjectCommand::kListDropIntents;
+  static Task<Result<Answer>> run(cluster::RowView& rows, const Question& after) {
+    Answer keys;
+    std::string lower = after.empty() ? std::string(kDropIntents) : after + '\0';
+    co_await or_return(rows.scan(
+        Family::kIntents, std::move(lower), after_prefix(std::string(kDropIntents)),
+        [&keys](std::string_view key, std::string_view) {
+          keys.emplace_back(key);
+          return cluster::ScanStep{.kind = keys.size() < kMaxIntentsAPage ? cluster::ScanStep::Kind::kNext
+                                                                          : cluster::ScanStep::Kind::kStop,
+                                   .seek_to = {}};
+        },
+        [&keys] { keys.clear(); }));
+    co_return keys;
+  }
+  static std::string encode_question(const Question& after) { return after; }
+  static Result<Question> decode_question(std::string_view bytes) { return Question(bytes); }
+  static std::string encode_answer(const Answer& keys) {
+    ByteWriter out;
+    out.varint(keys.size());
+    for (const std::string& key : keys) out.bytes(key);
+    return out.take();
+  }
+  static Result<Answer> decode_answer(std::string_view bytes) {
+    ByteReader in(bytes);
+    Answer keys;
+    const std::uint64_t count = in.varint();
+    for (std::uint64_t i = 0; in.ok() && i < count; ++i) keys.emplace_back(in.bytes());
+    return checked(in, std::move(keys));
   }
 };
 
@@ -183,6 +219,9 @@ Task<Result<ListPage>> ask_list(cluster::SetApi& set, ListScan scan) {
 Task<Result<std::vector<DocumentRow>>> ask_documents(cluster::SetApi& set, DocumentScan scan) {
   return ask<DocumentsQuery>(set, std::move(scan));
 }
+Task<Result<std::vector<std::string>>> ask_drop_intents(cluster::SetApi& set, std::string after) {
+  return ask<DropIntentsQuery>(set, std::move(after));
+}
 Task<Result<std::optional<std::string>>> ask_extent_row(cluster::SetApi& set, std::string key) {
   return ask<ExtentRowQuery>(set, std::move(key));
 }
@@ -192,6 +231,7 @@ void register_object_queries(cluster::CommandRegistry& registry) {
   register_query<ExtentRowQuery>(registry);
   register_query<ListQuery>(registry);
   register_query<DocumentsQuery>(registry);
+  register_query<DropIntentsQuery>(registry);
 }
 
 }  // namespace flashstor::objects

@@ -58,6 +58,10 @@ Task<Result<std::vector<DocumentRow>>> ask_documents(cluster::SetApi& set, Docum
 /// A row of Family::kExtents.
 Task<Result<std::optional<std::string>>> ask_extent_row(cluster::SetApi& set, std::string key);
 
+/// Keys of references to drop, after `after`, at most kMaxIntentsAPage.
+Task<Result<std::vector<std::string>>> ask_drop_intents(cluster::SetApi& set, std::string after);
+inline constexpr std::size_t kMaxIntentsAPage = 500;
+
 void register_object_queries(cluster::CommandRegistry& registry);
 
 }  // namespace flashstor::objects

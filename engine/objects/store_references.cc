@@ -3,6 +3,7 @@
 #include <set>
 
 #include "engine/objects/keys.h"
+#include "engine/objects/queries.h"
 #include "engine/objects/store_parts.h"
 
 namespace flashstor::objects {
@@ -94,6 +95,31 @@ Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<Dropp
     (void)co_await run_all(&cluster().set_at(home_set), ObjectCommand::kDropReferences, std::move(payload),
                            &random());
   }
+}
+
+Task<Result<std::size_t>> ObjectStore::sweep_references() {
+  std::size_t dropped = 0;
+  for (std::uint32_t home = 0; home < cluster_.set_count(); ++home) {
+    std::string after;
+    while (true) {
+      const auto keys = co_await or_return(ask_drop_intents(cluster_.set_at(home), after));
+      if (keys.empty()) break;
+      std::vector<DroppedReference> drops;
+      for (const std::string& key : keys) {
+        const auto intent = parse_drop_intent_key(key);
+        if (!intent || intent->set >= cluster_.set_count()) continue;
+        DroppedReference drop;
+        drop.data.id = intent->data;
+        drop.data.set = intent->set;
+        drop.referrer = intent->referrer;
+        drops.push_back(drop);
+      }
+      dropped += drops.size();
+      co_await StoreParts{*this}.drop_references(home, std::move(drops));
+      after = keys.back();
+    }
+  }
+  co_return dropped;
 }
 
 }  // namespace flashstor::objects

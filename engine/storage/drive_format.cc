@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "engine/base/hex.h"
@@ -18,14 +19,22 @@ constexpr const char* kDirectory = "/.flashstor";
 Json body_of(const DriveFormat& format) {
   Json drives = Json::array();
   for (const Uuid& id : format.set_drives) drives.push(id.to_text());
-  return Json::object({{"format", "flashstor"},
-                       {"version", kFormatVersion},
-                       {"deployment", format.deployment_id.to_text()},
-                       {"pool", format.pool},
-                       {"set", format.set},
-                       {"slot", format.slot},
-                       {"drive", format.drive_id.to_text()},
-                       {"set_drives", std::move(drives)}});
+  Json body = Json::object({{"format", "flashstor"},
+                            {"version", kFormatVersion},
+                            {"deployment", format.deployment_id.to_text()},
+                            {"pool", format.pool},
+                            {"set", format.set},
+                            {"slot", format.slot},
+                            {"drive", format.drive_id.to_text()},
+                            {"set_drives", std::move(drives)}});
+  // Only where they say something, so that older files keep their checksum.
+  if (format.revision != 0) body.set("revision", format.revision);
+  if (format.member != 0) body.set("member", format.member);
+  return body;
+}
+
+Result<void> mark(FileIo& io, const std::string& path, const char* name) {
+  return replace_file(io, path + kDirectory + name, "\n");
 }
 
 std::string checksum_of(const Json& body) {
@@ -43,7 +52,10 @@ bool ours_half_made(FileIo& io, const std::string& path, const std::string& name
   if (name == "lost+found") return true;
   if (name != ".flashstor" && name != "log" && name != "shards" && name != "staging") return false;
   const auto inside = io.list(path + "/" + name);
-  return inside && (inside->empty() || (inside->size() == 1 && inside->front() == "format.json.new"));
+  const auto ours = [](const std::string& file) {
+    return file == "format.json.new" || file == "filling.new" || file == "filling";
+  };
+  return inside && std::ranges::all_of(*inside, ours);
 }
 
 std::unexpected<Error> damaged(std::string_view what) {
@@ -77,6 +89,8 @@ Result<DriveFormat> decode_format(std::string_view text) {
   format.pool = static_cast<std::uint32_t>(body->uint_or("pool"));
   format.set = static_cast<std::uint32_t>(body->uint_or("set"));
   format.slot = static_cast<std::uint32_t>(body->uint_or("slot"));
+  format.revision = static_cast<std::uint32_t>(body->uint_or("revision"));
+  format.member = static_cast<std::uint32_t>(body->uint_or("member"));
   for (const Json& item : body->get("set_drives").items()) {
     const auto id = item.is_string() ? Uuid::from_text(*item.as_string()) : damaged("set_drives");
     if (!id) return damaged("an id does not parse");
@@ -122,7 +136,7 @@ DriveInspection inspect_drive(FileIo& io, const std::string& path) {
   return give(DriveCondition::kFormatted, "");
 }
 
-Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format) {
+Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format, bool filling) {
   const DriveInspection found = inspect_drive(io, path);
   if (found.condition == DriveCondition::kMissing) return fail(ErrorCode::kNotFound, found.words);
   if (found.condition == DriveCondition::kReadOnly) return fail(ErrorCode::kReadOnly, found.words);
@@ -133,6 +147,8 @@ Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat
   for (const char* directory : {"/.flashstor", "/log", "/shards", "/staging"})
     if (auto made = io.make_directory(path + directory); !made) return made;
   if (auto synced = io.sync_directory(path); !synced) return synced;
+  if (filling)
+    if (auto marked = mark_filling(io, path); !marked) return marked;
   // Last, whole and at once: until it is there the directory counts as empty but for these names.
   return replace_file(io, path + kDirectory + "/format.json", encode_format(format));
 }
@@ -148,7 +164,7 @@ Result<void> check_identity(const std::string& path, const DriveFormat& found, c
                             "drive {} of set {} of pool {} (were drives swapped?)",
                             path, found.slot + 1, found.set + 1, found.pool + 1, expected.slot + 1,
                             expected.set + 1, expected.pool + 1));
-  if (found.drive_id != expected.drive_id || found.set_drives != expected.set_drives)
+  if (found.drive_id != expected.drive_id)
     return fail(ErrorCode::kDriveForeign,
                 fmt::format("{} is drive {}, which set {} does not know in this place (it expects {})", path,
                             found.drive_id.to_text(), expected.set + 1, expected.drive_id.to_text()));
@@ -165,6 +181,24 @@ Result<void> check_no_duplicates(const std::vector<std::pair<std::string, DriveF
   }
   return {};
 }
+
+Result<void> rewrite_format(FileIo& io, const std::string& path, const DriveFormat& format) {
+  return replace_file(io, path + kDirectory + "/format.json", encode_format(format));
+}
+
+Result<bool> is_filling(FileIo& io, const std::string& path) {
+  return io.exists(path + kDirectory + "/filling");
+}
+Result<void> mark_filling(FileIo& io, const std::string& path) { return mark(io, path, "/filling"); }
+Result<void> unmark_filling(FileIo& io, const std::string& path) {
+  const auto removed = io.remove(path + kDirectory + "/filling");
+  if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  return io.sync_directory(path + kDirectory);
+}
+Result<bool> was_opened(FileIo& io, const std::string& path) {
+  return io.exists(path + kDirectory + "/opened");
+}
+Result<void> mark_opened(FileIo& io, const std::string& path) { return mark(io, path, "/opened"); }
 
 Result<std::unique_ptr<File>> lock_drive(FileIo& io, const std::string& path) {
   return io.lock(path + kDirectory + "/lock");

@@ -19,6 +19,8 @@ struct DriveFormat {
   std::uint32_t slot = 0;  ///< Position in the set.
   Uuid drive_id;
   std::vector<Uuid> set_drives;  ///< Drive ids of the whole set, by slot: tells swapped drives apart.
+  std::uint32_t revision = 0;    ///< Of `set_drives`: one more for each drive that was replaced.
+  std::uint32_t member = 0;      ///< Name in the set's consensus; 0: the first one of its slot.
   bool operator==(const DriveFormat&) const = default;
 };
 
@@ -45,17 +47,31 @@ struct DriveInspection {
 /// Looks without changing anything.
 [[nodiscard]] DriveInspection inspect_drive(FileIo& io, const std::string& path);
 
-/// Makes a drive of an empty directory. Errors: kDriveForeign when it is not empty (never formatted over),
-/// kNotFound, kReadOnly, kNoSpace, kIo. Durable on return.
-Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format);
+/// Makes a drive of an empty directory; `filling`: one that is to be filled before it takes part. Errors:
+/// kDriveForeign when it is not empty (never formatted over), kNotFound, kReadOnly, kNoSpace, kIo. Durable on
+/// return.
+Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format,
+                          bool filling = false);
 
 /// Compares what a drive says with what it should be. Errors: kDriveForeign, in words: another deployment,
-/// swapped with another slot (which one), a drive that this set does not know.
+/// swapped with another slot (which one), a drive that this set does not know (or replaced by another).
 [[nodiscard]] Result<void> check_identity(const std::string& path, const DriveFormat& found,
                                           const DriveFormat& expected);
 /// Finds drives given twice (two paths with one drive id). Errors: kDriveForeign naming both paths.
 [[nodiscard]] Result<void> check_no_duplicates(
     const std::vector<std::pair<std::string, DriveFormat>>& drives);
+
+/// Replaces the format of a drive: another revision of its set, or (a drive that is filled anew) another
+/// identity. Durable on return. Errors: kIo, kNoSpace, kReadOnly.
+Result<void> rewrite_format(FileIo& io, const std::string& path, const DriveFormat& format);
+
+/// A drive that is being filled from its set has this mark until its index is whole: it does not take part.
+[[nodiscard]] Result<bool> is_filling(FileIo& io, const std::string& path);
+Result<void> mark_filling(FileIo& io, const std::string& path);
+Result<void> unmark_filling(FileIo& io, const std::string& path);
+/// A drive that was opened once has its log from then on: without one it is damaged, not new.
+[[nodiscard]] Result<bool> was_opened(FileIo& io, const std::string& path);
+Result<void> mark_opened(FileIo& io, const std::string& path);
 
 /// Takes the drive for this process. Errors: kBusy when another process has it.
 [[nodiscard]] Result<std::unique_ptr<File>> lock_drive(FileIo& io, const std::string& path);

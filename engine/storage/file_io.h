@@ -45,6 +45,7 @@ struct SpaceInfo {
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;
   bool read_only = false;
+  bool mount_point = false;  ///< The directory is the root of its file system.
 };
 
 /// The only door to the file system: PosixFileIo in the product, a faulty one in memory for the simulator.
@@ -60,6 +61,10 @@ class FileIo {
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   /// Removes a file.
   virtual Result<void> remove(const std::string& path) = 0;
+  /// Removes a directory of ours with all that is in it; success when it is not there.
+  virtual Result<void> remove_tree(const std::string& path) {
+    return fail(ErrorCode::kNotSupported, "cannot remove " + path);
+  }
   /// Makes one directory, mode 0700; success when it is there already.
   virtual Result<void> make_directory(const std::string& path) = 0;
   /// Names and renames in `path` that were done before are durable on return.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "engine/storage/file_io.h"
@@ -134,6 +135,13 @@ class PosixFileIo final : public FileIo {
     if (::unlink(path.c_str()) != 0) return os_error("remove", path);
     return {};
   }
+  Result<void> remove_tree(const std::string& path) override {
+    std::error_code failed;
+    std::filesystem::remove_all(path, failed);
+    if (!failed) return {};
+    errno = failed.value();
+    return os_error("remove", path);
+  }
   Result<void> make_directory(const std::string& path) override {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return os_error("make directory", path);
     return {};
@@ -173,9 +181,13 @@ class PosixFileIo final : public FileIo {
   Result<SpaceInfo> space(const std::string& path) override {
     struct statvfs info{};
     if (::statvfs(path.c_str(), &info) != 0) return os_error("statvfs", path);
+    struct stat own{};
+    struct stat parent{};
+    const bool known = ::stat(path.c_str(), &own) == 0 && ::stat((path + "/..").c_str(), &parent) == 0;
     return SpaceInfo{.total_bytes = info.f_blocks * info.f_frsize,
                      .free_bytes = info.f_bavail * info.f_frsize,
-                     .read_only = (info.f_flag & ST_RDONLY) != 0};
+                     .read_only = (info.f_flag & ST_RDONLY) != 0,
+                     .mount_point = known && own.st_dev != parent.st_dev};
   }
   Result<std::unique_ptr<File>> lock(const std::string& path) override {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/async/own_thread.h"
 #include "engine/async/runtime.h"
 #include "engine/async/sync.h"
+#include "engine/storage/guarded_core.h"
 
 namespace flashstor::storage {
 namespace {
@@ -34,46 +36,51 @@ Nanoseconds LatencyMeter::p99() const {
   return Nanoseconds(*rank);
 }
 
-struct GuardedStorage::Core {
-  std::unique_ptr<StorageApi> inner;
-  GuardOptions options;
-  LatencyMeter appends;
-  LatencyMeter reads;
-  std::atomic<std::uint64_t> timeouts = 0;
-  std::atomic<std::uint64_t> errors = 0;
-  std::atomic<int> reads_late = 0;
-  std::atomic<bool> failed = false;
+void GuardedStorage::Core::done(Kind kind, Nanoseconds latency, const Error* error) {
+  if (kind == Kind::kAppend) appends.add(latency);
+  if (kind == Kind::kRead) {
+    reads.add(latency);
+    reads_late = 0;
+  }
+  if (error == nullptr) return;
+  const ErrorCode code = error->code();
+  if (code == ErrorCode::kIo || code == ErrorCode::kCorrupt || code == ErrorCode::kDriveFailed) ++errors;
+}
 
-  [[nodiscard]] Nanoseconds deadline(Kind kind) const {
-    switch (kind) {
-      case Kind::kAppend:
-        return options.append_deadline;
-      case Kind::kApply:
-        return options.apply_deadline;
-      case Kind::kRead:
-        return options.read_deadline;
-      case Kind::kSlow:
-        return options.slow_deadline;
-    }
-    return options.slow_deadline;
+Error GuardedStorage::Core::late(Kind kind) {
+  ++timeouts;
+  if (kind != Kind::kRead || ++reads_late >= options.failed_reads) fail_with(name + " does not answer");
+  return Error(kind == Kind::kRead ? ErrorCode::kTimeout : ErrorCode::kUnknownOutcome,
+               name + " did not answer in time");
+}
+
+void GuardedStorage::Core::fail_with(std::string words, ErrorCode code) {
+  const std::lock_guard lock(mutex);
+  if (failed) return;
+  failure = std::move(words);
+  failure_code = code;
+  failed = true;
+}
+
+Error GuardedStorage::Core::refusal() {
+  const std::lock_guard lock(mutex);
+  return {ErrorCode::kDriveFailed, failure};
+}
+
+// Its threads are joined here: on a thread of its own when calls to it may hang.
+void GuardedStorage::Core::end(Core* core) {
+  if (!core->orphaned) {
+    std::default_delete<Core>()(core);
+    return;
   }
-  void done(Kind kind, Nanoseconds latency, const Error* error) {
-    if (kind == Kind::kAppend) appends.add(latency);
-    if (kind == Kind::kRead) {
-      reads.add(latency);
-      reads_late = 0;
-    }
-    if (error == nullptr) return;
-    const ErrorCode code = error->code();
-    if (code == ErrorCode::kIo || code == ErrorCode::kCorrupt || code == ErrorCode::kDriveFailed) ++errors;
-  }
-  Error late(Kind kind) {
-    ++timeouts;
-    if (kind != Kind::kRead || ++reads_late >= options.failed_reads) failed = true;
-    return kind == Kind::kRead ? Error(ErrorCode::kTimeout, "the drive did not answer in time")
-                               : Error(ErrorCode::kUnknownOutcome, "the drive did not answer in time");
-  }
-};
+  async::run_on_own_thread([core] {
+    const auto retired = core->retired;
+    const auto own = core->own_retired;
+    std::default_delete<Core>()(core);
+    --own->count_;
+    --retired->count_;
+  });
+}
 
 /// A call under way: what the caller and the drive's own call share.
 template <class T>
@@ -93,104 +100,234 @@ Task<void> GuardedStorage::drive(std::shared_ptr<Call<T>> call, Task<Result<T>> 
   call->done.set();
 }
 
-template <class T>
-Task<Result<T>> GuardedStorage::guard(Kind kind, Task<Result<T>> task) {
-  if (core_->failed) co_return fail(ErrorCode::kDriveFailed, "the drive does not answer");
+template <class T, class Start>
+Task<Result<T>> GuardedStorage::guard(Kind kind, Start start) {
+  std::shared_ptr<Core> core = this->core();
+  if (core == nullptr) co_return fail(ErrorCode::kDriveFailed, info().error);
+  if (core->failed) co_return std::unexpected(core->refusal());
   Runtime& runtime = *Runtime::current();
   auto call = std::make_shared<Call<T>>();
-  call->core = core_;
+  call->core = core;
   call->kind = kind;
   call->started = runtime.now();
-  async::start_detached(drive(call, std::move(task)));
-  if (!call->done.is_set() && !co_await call->done.wait_until(call->started + core_->deadline(kind)))
-    co_return std::unexpected(core_->late(kind));
+  async::start_detached(drive(call, start(*core->inner)));
+  if (!call->done.is_set() && !co_await call->done.wait_until(call->started + core->deadline(kind)) &&
+      !call->done.is_set())
+    co_return std::unexpected(core->late(kind));
   co_return std::move(*call->result);
 }
 
-GuardedStorage::GuardedStorage(std::unique_ptr<StorageApi> inner, GuardOptions options)
-    : core_(std::make_shared<Core>()) {
-  core_->inner = std::move(inner);
-  core_->options = options;
+GuardedStorage::GuardedStorage(std::unique_ptr<StorageApi> inner, GuardOptions options,
+                               std::shared_ptr<RetiredDrives> retired)
+    : options_(options),
+      retired_(std::move(retired)),
+      own_retired_(std::make_shared<RetiredDrives>()),
+      rows_(std::make_unique<Rows>(*this)) {
+  if (inner != nullptr) adopt(std::move(inner));
 }
-GuardedStorage::~GuardedStorage() = default;
+GuardedStorage::GuardedStorage(DriveInfo absent, GuardOptions options, std::shared_ptr<RetiredDrives> retired)
+    : GuardedStorage(nullptr, options, std::move(retired)) {
+  absent_ = std::move(absent);
+}
+GuardedStorage::~GuardedStorage() {
+  // Calls that hang keep it; without any it ends here.
+  if (core_ != nullptr && core_.use_count() > 1) take_out({});
+}
+
+void GuardedStorage::adopt(std::unique_ptr<StorageApi> drive) {
+  const std::shared_ptr<Core> core(std::make_unique<Core>().release(), &Core::end);
+  core->info = drive->info();
+  core->name = core->info.path.empty() ? "the drive" : core->info.path;
+  core->inner = std::move(drive);
+  core->options = options_;
+  core->retired = retired_;
+  core->own_retired = own_retired_;
+  const std::lock_guard lock(mutex_);
+  core_ = core;
+}
+
+void GuardedStorage::put_in(std::unique_ptr<StorageApi> drive) {
+  FLASHSTOR_CHECK(!has_drive() && all_gone());
+  adopt(std::move(drive));
+}
+
+void GuardedStorage::take_out(DriveInfo absent) {
+  std::shared_ptr<Core> old;
+  {
+    const std::lock_guard lock(mutex_);
+    absent_ = std::move(absent);
+    old = std::move(core_);
+    core_ = nullptr;
+  }
+  if (old == nullptr) return;
+  ++retired_->count_;
+  ++own_retired_->count_;
+  old->fail_with(old->name + " was taken out");
+  old->orphaned = true;
+}
+
+void GuardedStorage::describe(DriveInfo absent) {
+  const std::lock_guard lock(mutex_);
+  absent_ = std::move(absent);
+}
+
+std::shared_ptr<GuardedStorage::Core> GuardedStorage::core() const {
+  const std::lock_guard lock(mutex_);
+  return core_;
+}
+
+void GuardedStorage::note_row_error(const Error& error) {
+  if (const auto core = this->core(); core != nullptr) core->note_row_error(error);
+}
 
 DriveHealth GuardedStorage::health() const {
   DriveHealth health;
-  health.append_mean = core_->appends.mean();
-  health.append_p99 = core_->appends.p99();
-  health.read_mean = core_->reads.mean();
-  health.read_p99 = core_->reads.p99();
-  health.timeouts = core_->timeouts;
-  health.errors = core_->errors;
-  health.slow = health.append_p99 > core_->options.slow_after || health.read_p99 > core_->options.slow_after;
-  health.failed = core_->failed;
+  const auto core = this->core();
+  health.failed = core == nullptr || core->failed;
+  if (core == nullptr) return health;
+  health.append_mean = core->appends.mean();
+  health.append_p99 = core->appends.p99();
+  health.read_mean = core->reads.mean();
+  health.read_p99 = core->reads.p99();
+  health.timeouts = core->timeouts;
+  health.errors = core->errors;
+  health.slow = health.append_p99 > core->options.slow_after || health.read_p99 > core->options.slow_after;
   return health;
 }
 
-StorageApi& GuardedStorage::inner() { return *core_->inner; }
+StorageApi* GuardedStorage::inner() {
+  const auto core = this->core();
+  return core == nullptr ? nullptr : core->inner.get();
+}
+
+std::string GuardedStorage::failure() const {
+  const auto core = this->core();
+  return core == nullptr || !core->failed ? std::string() : std::string(core->refusal().message());
+}
+
+ErrorCode GuardedStorage::failure_code() const {
+  const auto core = this->core();
+  if (core == nullptr) return ErrorCode::kDriveFailed;
+  const std::lock_guard lock(core->mutex);
+  return core->failure_code;
+}
 
 DriveInfo GuardedStorage::info() const {
-  DriveInfo info = core_->inner->info();
-  if (core_->failed) {
+  const auto core = this->core();
+  if (core == nullptr) {
+    const std::lock_guard lock(mutex_);
+    return absent_;
+  }
+  const std::lock_guard lock(core->mutex);
+  DriveInfo info = core->info;
+  if (core->failed) {
     info.state = DriveInfo::State::kFailed;
-    info.error = info.path + " does not answer";
+    info.error = core->failure;
   }
   return info;
 }
 
-RowStore* GuardedStorage::rows() { return core_->failed ? nullptr : core_->inner->rows(); }
+Task<Result<DriveInfo>> GuardedStorage::check() {
+  auto fresh = co_await guard<DriveInfo>(Kind::kRead, [](StorageApi& drive) { return drive.check(); });
+  if (!fresh) co_return fresh;
+  if (const auto core = this->core(); core != nullptr) {
+    const std::lock_guard lock(core->mutex);
+    core->info = *fresh;
+  }
+  co_return fresh;
+}
 
-Task<Result<RecoveredState>> GuardedStorage::recover() { return guard(Kind::kSlow, core_->inner->recover()); }
+RowStore* GuardedStorage::rows() {
+  const auto core = this->core();
+  return core == nullptr || core->failed || core->inner->rows() == nullptr ? nullptr : rows_.get();
+}
+
+Task<Result<RecoveredState>> GuardedStorage::recover() {
+  return guard<RecoveredState>(Kind::kSlow, [](StorageApi& drive) { return drive.recover(); });
+}
 Task<Result<void>> GuardedStorage::append(AppendBatch batch) {
-  return guard(Kind::kAppend, core_->inner->append(std::move(batch)));
+  return guard<void>(Kind::kAppend, [batch = std::move(batch)](StorageApi& drive) mutable {
+    return drive.append(std::move(batch));
+  });
 }
 Task<Result<std::vector<LogEntry>>> GuardedStorage::read_entries(std::uint64_t from, std::uint64_t to,
                                                                  std::size_t max_bytes) {
-  return guard(Kind::kRead, core_->inner->read_entries(from, to, max_bytes));
+  return guard<std::vector<LogEntry>>(
+      Kind::kRead, [=](StorageApi& drive) { return drive.read_entries(from, to, max_bytes); });
 }
 Task<Result<void>> GuardedStorage::apply(std::vector<LogEntry> entries) {
-  return guard(Kind::kApply, core_->inner->apply(std::move(entries)));
+  return guard<void>(Kind::kApply, [entries = std::move(entries)](StorageApi& drive) mutable {
+    return drive.apply(std::move(entries));
+  });
 }
 Task<Result<void>> GuardedStorage::set_configuration(std::string bytes) {
-  return guard(Kind::kAppend, core_->inner->set_configuration(std::move(bytes)));
+  return guard<void>(Kind::kAppend, [bytes = std::move(bytes)](StorageApi& drive) mutable {
+    return drive.set_configuration(std::move(bytes));
+  });
 }
 Task<Result<std::optional<std::string>>> GuardedStorage::get_row(Family family, std::string key) {
-  return guard(Kind::kRead, core_->inner->get_row(family, std::move(key)));
+  const auto start = [family, &key](StorageApi& drive) { return drive.get_row(family, std::move(key)); };
+  auto row = co_await guard<std::optional<std::string>>(Kind::kRead, start);
+  if (!row) note_row_error(row.error());
+  co_return row;
 }
 Task<Result<void>> GuardedStorage::stage_open(DataRef data, std::uint8_t shard,
                                               std::uint64_t expected_bytes) {
-  return guard(Kind::kAppend, core_->inner->stage_open(data, shard, expected_bytes));
+  return guard<void>(Kind::kAppend,
+                     [=](StorageApi& drive) { return drive.stage_open(data, shard, expected_bytes); });
 }
 Task<Result<void>> GuardedStorage::stage_append(DataId data, Buffer blocks, std::size_t block_bytes) {
-  return guard(Kind::kAppend, core_->inner->stage_append(data, std::move(blocks), block_bytes));
+  return guard<void>(Kind::kAppend, [=, blocks = std::move(blocks)](StorageApi& drive) mutable {
+    return drive.stage_append(data, std::move(blocks), block_bytes);
+  });
 }
 Task<Result<void>> GuardedStorage::stage_finish(DataId data, std::uint64_t length) {
-  return guard(Kind::kSlow, core_->inner->stage_finish(data, length));
+  return guard<void>(Kind::kSlow, [=](StorageApi& drive) { return drive.stage_finish(data, length); });
 }
 Task<Result<void>> GuardedStorage::stage_abort(DataId data) {
-  return guard(Kind::kSlow, core_->inner->stage_abort(data));
+  return guard<void>(Kind::kSlow, [=](StorageApi& drive) { return drive.stage_abort(data); });
 }
 Task<Result<Buffer>> GuardedStorage::read_shard(DataRef data, std::uint32_t first_block,
                                                 std::uint32_t count) {
-  return guard(Kind::kRead, core_->inner->read_shard(data, first_block, count));
+  return guard<Buffer>(Kind::kRead,
+                       [=](StorageApi& drive) { return drive.read_shard(data, first_block, count); });
 }
 Result<Buffer> GuardedStorage::try_read_shard(const DataRef& data, std::uint32_t first_block,
                                               std::uint32_t count) {
-  if (core_->failed) return fail(ErrorCode::kDriveFailed, "the drive does not answer");
-  return core_->inner->try_read_shard(data, first_block, count);
+  const auto core = this->core();
+  if (core == nullptr) return fail(ErrorCode::kDriveFailed, "there is no drive");
+  if (core->failed) return std::unexpected(core->refusal());
+  return core->inner->try_read_shard(data, first_block, count);
 }
 Task<Result<void>> GuardedStorage::verify_shard(DataRef data) {
-  return guard(Kind::kSlow, core_->inner->verify_shard(data));
+  return guard<void>(Kind::kSlow, [=](StorageApi& drive) { return drive.verify_shard(data); });
+}
+Task<Result<void>> GuardedStorage::verify_rows() {
+  auto sound = co_await guard<void>(Kind::kLong, [](StorageApi& drive) { return drive.verify_rows(); });
+  if (!sound) note_row_error(sound.error());
+  co_return sound;
 }
 Task<Result<void>> GuardedStorage::restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) {
-  return guard(Kind::kSlow, core_->inner->restore_shard(data, shard, std::move(blocks)));
+  return guard<void>(Kind::kSlow, [=, blocks = std::move(blocks)](StorageApi& drive) mutable {
+    return drive.restore_shard(data, shard, std::move(blocks));
+  });
 }
 Task<Result<std::vector<bool>>> GuardedStorage::holds(std::vector<DataId> data) {
-  return guard(Kind::kRead, core_->inner->holds(std::move(data)));
+  return guard<std::vector<bool>>(Kind::kRead, [data = std::move(data)](StorageApi& drive) mutable {
+    return drive.holds(std::move(data));
+  });
 }
 Task<Result<std::vector<DataId>>> GuardedStorage::staged() {
-  return guard(Kind::kSlow, core_->inner->staged());
+  return guard<std::vector<DataId>>(Kind::kSlow, [](StorageApi& drive) { return drive.staged(); });
 }
-Task<Result<void>> GuardedStorage::close() { return guard(Kind::kSlow, core_->inner->close()); }
+Task<Result<std::vector<DataRef>>> GuardedStorage::inventory(DataId after, std::size_t most) {
+  auto held = co_await guard<std::vector<DataRef>>(
+      Kind::kSlow, [=](StorageApi& drive) { return drive.inventory(after, most); });
+  if (!held && held.error().code() == ErrorCode::kCorrupt) note_row_error(held.error());
+  co_return held;
+}
+Task<Result<void>> GuardedStorage::close() {
+  return guard<void>(Kind::kSlow, [](StorageApi& drive) { return drive.close(); });
+}
 
 }  // namespace flashstor::storage

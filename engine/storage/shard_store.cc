@@ -106,6 +106,31 @@ Result<std::vector<DataId>> ShardStore::published() {
   return ids;
 }
 
+Result<std::vector<DataRef>> ShardStore::published_after(const DataId& after, std::size_t most) {
+  auto directories = io_.list(drive_ + "/shards");
+  if (!directories) return std::unexpected(directories.error());
+  const std::string bound = after.is_nil() ? std::string() : after.to_text();
+  std::vector<DataRef> found;
+  for (const std::string& directory : *directories) {
+    if (directory < std::string_view(bound).substr(0, 2)) continue;
+    auto names = io_.list(drive_ + "/shards/" + directory);
+    if (!names) return std::unexpected(names.error());
+    for (const std::string& name : *names) {
+      if (name <= bound) continue;
+      const auto id = Uuid::from_text(name);
+      if (!id) continue;
+      auto file = io_.open(shard_path(*id), OpenMode::kRead, false);
+      if (!file && file.error().code() == ErrorCode::kNotFound) continue;  // freed meanwhile
+      if (!file) return std::unexpected(file.error());
+      auto footer = read_footer(**file);
+      if (!footer || footer->data.id != *id) continue;
+      found.push_back(footer->data);
+      if (found.size() >= most) return found;
+    }
+  }
+  return found;
+}
+
 std::shared_ptr<ShardStore::OpenShard> ShardStore::find_open(const DataId& id) {
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(id);

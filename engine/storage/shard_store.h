@@ -50,6 +50,9 @@ class ShardStore {
   /// Every published shard, for the scanner and for tools.
   [[nodiscard]] Result<std::vector<DataId>> published();
 
+  /// Slices of published shards whose footer is sound, by data id, after `after`: at most `most`.
+  [[nodiscard]] Result<std::vector<DataRef>> published_after(const DataId& after, std::size_t most);
+
   /// Errors: kNotFound, kCorrupt (footer, or a footer of other data than `data`), kIo.
   [[nodiscard]] Result<std::shared_ptr<OpenShard>> find(const DataRef& data);
   /// The same when it is open already, else nullptr. For loops.

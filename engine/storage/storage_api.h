@@ -93,6 +93,9 @@ class StorageApi {
   virtual ~StorageApi() = default;
 
   [[nodiscard]] virtual DriveInfo info() const = 0;
+  /// Looks whether the drive is still there and still the one that was opened (not unmounted, emptied or
+  /// replaced), and gives fresh information. Errors: kDriveForeign, kNotFound, kIo, in words.
+  virtual Task<Result<DriveInfo>> check() { co_return info(); }
   /// What the log and the index held at start. Once, before anything else.
   virtual Task<Result<RecoveredState>> recover() = 0;
 
@@ -140,6 +143,8 @@ class StorageApi {
                                         std::uint32_t count) = 0;
   /// Verifies the whole shard. Errors as read_shard.
   virtual Task<Result<void>> verify_shard(DataRef data) = 0;
+  /// Reads the whole index and compares it with its checksums; takes long. Errors: kCorrupt, kIo.
+  virtual Task<Result<void>> verify_rows() { co_return Result<void>(); }
   /// Writes a rebuilt shard (healing), durable on return; replaces a bad one.
   virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) = 0;
   /// Which of `data` this drive holds durably (entry applied or not).
@@ -148,6 +153,14 @@ class StorageApi {
   /// Data ids of staged shard files, finished or not: what a sweep asks the leader about. Delete them with a
   /// refusal in `append`, never before.
   virtual Task<Result<std::vector<DataId>>> staged() { co_return std::vector<DataId>{}; }
+
+  /// Slices of which this drive holds a shard that an applied entry names, by data id, from after `after` on:
+  /// at most `most` of them; fewer means that there are no more. Shards that are damaged may be left out.
+  virtual Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) {
+    static_cast<void>(after);
+    static_cast<void>(most);
+    co_return std::vector<DataRef>{};
+  }
 
   /// Flushes the index, marks the log as cleanly closed and ends the drive's threads. Nothing may be called
   /// afterwards.

@@ -47,6 +47,7 @@ class XlStorage final : public StorageApi {
 
   [[nodiscard]] const DriveFormat& format() const { return format_; }
   [[nodiscard]] DriveInfo info() const override;
+  Task<Result<DriveInfo>> check() override;
   Task<Result<RecoveredState>> recover() override;
   Task<Result<void>> append(AppendBatch batch) override;
   Task<Result<std::vector<LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
@@ -62,9 +63,11 @@ class XlStorage final : public StorageApi {
   Task<Result<Buffer>> read_shard(DataRef data, std::uint32_t first_block, std::uint32_t count) override;
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
+  Task<Result<void>> verify_rows() override;
   Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
+  Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;
 
   /// Flushes the index and frees what the log no longer needs, now. For tests and for an orderly stop.
@@ -77,6 +80,8 @@ class XlStorage final : public StorageApi {
   explicit XlStorage(XlStorageOptions options, DriveFormat format, std::unique_ptr<File> lock);
 
   // On drive threads.
+  Result<DriveInfo> check_now();
+  Result<std::vector<DataRef>> inventory_now(const DataId& after, std::size_t most);
   Result<RecoveredState> recover_now();
   Result<void> replay(const LocalState& local);
   Result<void> remember_applied();

@@ -33,6 +33,11 @@ Result<void> XlStorage::replay(const LocalState& local) {
   if (!index_.clean())
     if (auto checked = check_log_tail(segments_, *replayed); !checked) return checked;
   const AppliedState applied = applier_->applied();
+  if (index_.last() >= index_.first() && index_.first() > applied.index + 1)
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the index of {} is gone: it ends at entry {}, the log begins "
+                            "at entry {}",
+                            options_.path, applied.index, index_.first()));
   if (index_.last() < applied.index) {
     // The drive lost the end of its log though it had said it was safe, and kept a newer index.
     index_.on_truncate(0);
@@ -64,6 +69,8 @@ Result<void> XlStorage::remember_applied() {
 }
 
 Result<RecoveredState> XlStorage::recover_now() {
+  const auto opened = was_opened(io_, options_.path);
+  if (!opened) return std::unexpected(opened.error());
   auto rows = options_.open_rows(options_.path + "/rows");
   if (!rows) return std::unexpected(rows.error());
   rows_ = std::move(*rows);
@@ -90,8 +97,12 @@ Result<RecoveredState> XlStorage::recover_now() {
     state.entries.push_back(std::move(*entry));
   }
   index_.applied_through(applied.index);
-  if (segments_.numbers().empty() && segments_.spares() == 0)
+  if (segments_.numbers().empty() && segments_.spares() == 0) {
+    if (*opened) return fail(ErrorCode::kCorrupt, "the log of " + options_.path + " is gone");
     if (auto made = segments_.refill(1); !made) return std::unexpected(made.error());
+  }
+  if (!*opened)
+    if (auto marked = mark_opened(io_, options_.path); !marked) return std::unexpected(marked.error());
   recovered_ = true;
   return state;
 }

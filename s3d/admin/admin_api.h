@@ -24,12 +24,15 @@ struct HealFigures {
   std::uint64_t failed = 0;
   std::uint64_t bytes = 0;
   bool running = false;
-};
-
-/// How fast healing is, measured between the last two times somebody asked.
-struct HealRate {
   std::uint64_t bytes_per_second = 0;
-  std::uint64_t left_s = 0;  ///< 0 when idle, or when nothing was healed since the last look.
+  std::uint64_t left_s = 0;      ///< 0 when idle or not known yet.
+  std::uint64_t scanned = 0;     ///< Slices that the scanner looked at since the start …
+  std::uint64_t scan_found = 0;  ///< … and those of them that lacked a shard.
+  std::uint64_t scans = 0;       ///< Passes that came to their end.
+  bool scanning = false;
+  bool deep = false;
+  std::uint64_t filling = 0;    ///< Drives that are being filled now …
+  std::uint64_t fill_rows = 0;  ///< … and rows copied to them.
 };
 
 /// A node as `admin info` shows it.
@@ -47,6 +50,7 @@ struct AdminFacts {
   MonotonicTime started{};
   std::function<std::string()> mount_socket;       ///< Empty, or gives "": no mounts are served.
   std::function<HealFigures()> heal;               ///< Empty: heal answers NotImplemented.
+  std::function<void(bool deep)> scan;             ///< Has the scanner of every set begin a pass.
   std::function<std::vector<NodeReport>()> nodes;  ///< Empty: this node holds all drives.
 };
 
@@ -74,7 +78,6 @@ class AdminApi {
   [[nodiscard]] Runtime& home() { return home_; }
   [[nodiscard]] iam::IdentityStore& identities() { return identities_; }
   /// The rate since the last look that was at least a second ago.
-  [[nodiscard]] HealRate note_heal(const HealFigures& figures, MonotonicTime now);
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   static constexpr std::string_view kPrefix = "/flashstor/admin/";
@@ -84,10 +87,6 @@ class AdminApi {
   Runtime& home_;
   iam::IdentityStore& identities_;
   std::atomic<bool> stopping_{false};
-  std::mutex heal_mutex_;
-  HealFigures heal_before_;  ///< Under heal_mutex_, as are the next two.
-  MonotonicTime heal_looked_{};
-  HealRate heal_rate_;
 };
 
 }  // namespace flashstor::s3d

@@ -37,6 +37,7 @@ struct AdminRoute {
 Task<Result<void>> admin_info(AdminCall& call);
 Task<Result<void>> admin_mount(AdminCall& call);
 Task<Result<void>> admin_heal(AdminCall& call);
+Task<Result<void>> admin_scan(AdminCall& call);
 Task<Result<void>> admin_trace(AdminCall& call);
 Task<Result<void>> admin_list_users(AdminCall& call);
 Task<Result<void>> admin_get_user(AdminCall& call);

@@ -113,36 +113,42 @@ Task<Result<void>> admin_mount(AdminCall& call) {
       Json::object({{"mount_socket", facts.mount_socket ? facts.mount_socket() : std::string()}}));
 }
 
-HealRate AdminApi::note_heal(const HealFigures& figures, MonotonicTime now) {
-  const std::lock_guard lock(heal_mutex_);
-  const MonotonicTime since = heal_looked_ == MonotonicTime{} ? facts_.started : heal_looked_;
-  const double seconds = std::chrono::duration<double>(now - since).count();
-  if (seconds < 1) return heal_rate_;
-  heal_rate_ = {};
-  const auto healed = figures.healed - heal_before_.healed;
-  if (healed > 0) {
-    heal_rate_.bytes_per_second =
-        static_cast<std::uint64_t>(static_cast<double>(figures.bytes - heal_before_.bytes) / seconds);
-    heal_rate_.left_s = static_cast<std::uint64_t>(static_cast<double>(figures.queued) * seconds /
-                                                   static_cast<double>(healed));
-  }
-  heal_before_ = figures;
-  heal_looked_ = now;
-  return heal_rate_;
+namespace {
+
+Json heal_json(const HealFigures& heal) {
+  return Json::object({{"queue", heal.queued},
+                       {"healed", heal.healed},
+                       {"failed", heal.failed},
+                       {"bytes_healed", heal.bytes},
+                       {"rate_bytes_s", heal.bytes_per_second},
+                       {"eta_s", heal.left_s},
+                       {"active", heal.running || heal.queued > 0},
+                       {"scanning", heal.scanning},
+                       {"scan_deep", heal.scanning && heal.deep},
+                       {"scanned", heal.scanned},
+                       {"scan_found", heal.scan_found},
+                       {"scans", heal.scans},
+                       {"filling_drives", heal.filling},
+                       {"filled_rows", heal.fill_rows}});
 }
+
+}  // namespace
 
 Task<Result<void>> admin_heal(AdminCall& call) {
   const AdminFacts& facts = call.api.facts();
   if (!facts.heal) co_return fail(ErrorCode::kNotImplemented, "This node does not report on healing.");
-  const HealFigures heal = facts.heal();
-  const HealRate rate = call.api.note_heal(heal, call.call.services().runtime.now());
-  co_return co_await call.send(Json::object({{"queue", heal.queued},
-                                             {"healed", heal.healed},
-                                             {"failed", heal.failed},
-                                             {"bytes_healed", heal.bytes},
-                                             {"rate_bytes_s", rate.bytes_per_second},
-                                             {"eta_s", rate.left_s},
-                                             {"active", heal.running || heal.queued > 0}}));
+  co_return co_await call.send(heal_json(facts.heal()));
+}
+
+Task<Result<void>> admin_scan(AdminCall& call) {
+  const AdminFacts& facts = call.api.facts();
+  if (!facts.scan || !facts.heal) co_return fail(ErrorCode::kNotImplemented, "This node does not scan.");
+  const Json body = co_await or_return(call.json_body());
+  const std::string depth = body.string_or("depth");
+  if (depth != "rows" && depth != "deep")
+    co_return fail(ErrorCode::kInvalidArgument, "depth is rows (what drives hold) or deep (contents too)");
+  facts.scan(depth == "deep");
+  co_return co_await call.send(heal_json(facts.heal()));
 }
 
 }  // namespace flashstor::s3d

@@ -23,6 +23,27 @@ Task<Result<void>> MetricsPage::handle(Call& call) {
   co_return co_await call.response().send(std::string_view(text));
 }
 
+namespace {
+
+void write_heal_metrics(base::MetricsPage& page, const std::string& set, const cluster::HealStatus& heal) {
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    page.counter(name, help, {{"set", set}}, static_cast<double>(value));
+  };
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    page.gauge(name, help, {{"set", set}}, static_cast<double>(value));
+  };
+  count("flashstor_heal_shards_total", "Shards rebuilt.", heal.healed);
+  count("flashstor_heal_bytes_total", "Bytes of shards rebuilt.", heal.bytes);
+  count("flashstor_heal_failures_total", "Tries to rebuild a shard that failed.", heal.failed);
+  gauge("flashstor_heal_bytes_per_second", "How fast shards are rebuilt now.", heal.bytes_per_second);
+  gauge("flashstor_heal_seconds_left", "Until the queue is empty at this rate.", heal.left_s);
+  count("flashstor_scan_slices_total", "Slices that the scanner looked at.", heal.scanned);
+  count("flashstor_scan_found_total", "Slices that the scanner found to lack a shard.", heal.scan_found);
+  count("flashstor_scan_passes_total", "Passes of the scanner that came to their end.", heal.scans);
+}
+
+}  // namespace
+
 void write_cluster_metrics(base::MetricsPage& page, cluster::ClusterApi& cluster) {
   for (std::uint32_t index = 0; index < cluster.set_count(); ++index) {
     const cluster::SetStatus status = cluster.set_at(index).status();
@@ -32,6 +53,7 @@ void write_cluster_metrics(base::MetricsPage& page, cluster::ClusterApi& cluster
     page.gauge("flashstor_set_readable", "1 when the set can read.", {{"set", set}}, status.can_read ? 1 : 0);
     page.gauge("flashstor_set_heal_queue", "Slices that lack a shard.", {{"set", set}},
                static_cast<double>(status.heal_queue));
+    write_heal_metrics(page, set, status.heal);
     page.gauge("flashstor_set_undecided", "Versions not yet confirmed.", {{"set", set}},
                static_cast<double>(status.undecided));
     page.counter("flashstor_set_committed_total", "Entries of the set's log.", {{"set", set}},

@@ -1,5 +1,7 @@
 #include "s3d/node/admin_service.h"
 
+#include <algorithm>
+
 #include "engine/cluster/cluster.h"
 
 namespace flashstor::s3d {
@@ -14,6 +16,18 @@ HealFigures heal_figures(cluster::Cluster& cluster) {
     all.failed += one.failed;
     all.bytes += one.bytes;
     all.running = all.running || one.running;
+    all.bytes_per_second += one.bytes_per_second;
+    all.left_s = std::max(all.left_s, one.left_s);
+    all.scanned += one.scanned;
+    all.scan_found += one.scan_found;
+    all.scans += one.scans;
+    all.scanning = all.scanning || one.scanning;
+    all.deep = all.deep || one.deep;
+    if (cluster::DriveKeeper* keeper = cluster.keeper(i)) {
+      const cluster::FillStatus fill = keeper->fill_status();
+      all.filling += fill.filling ? 1 : 0;
+      all.fill_rows += fill.rows;
+    }
   }
   return all;
 }
@@ -41,13 +55,16 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
                    .started = context.loops.front().runtime.now(),
                    .mount_socket = mount_socket_,
                    .heal = {},
+                   .scan = {},
                    .nodes = {}};
   // Only a cluster whose sets are in this process can say how its healing goes.
-  if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster))
+  if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster)) {
     facts.heal = [local] { return heal_figures(*local); };
-  if (auto* spread = dynamic_cast<cluster::Cluster*>(&context.cluster);
-      spread != nullptr && spread->peers() != nullptr)
-    facts.nodes = [spread] { return node_reports(*spread); };
+    facts.scan = [local](bool deep) {
+      for (std::uint32_t i = 0; i < local->set_count(); ++i) local->erasure_set(i).scan_soon(deep);
+    };
+    if (local->peers() != nullptr) facts.nodes = [local] { return node_reports(*local); };
+  }
   api_ = std::make_unique<AdminApi>(std::move(facts), context.loops.front().runtime, context.identities);
   page_ = std::make_unique<AdminPage>(*api_);
   context.pages.add(std::string(AdminApi::kPrefix), *page_);

@@ -32,6 +32,17 @@ Task<void> drain_access_logs(Runtime& runtime, WorkPool& pool, std::span<const s
   }
 }
 
+Task<void> sweep_references(Runtime& runtime, objects::ObjectStore& store, async::Event& stop) {
+  do {
+    const auto swept = co_await store.sweep_references();
+    if (!swept) {
+      base::log_warning("references to shared data could not be swept: {}", swept.error().describe());
+    } else if (*swept > 0) {
+      base::log_info("{} references that a crash left behind were dropped", *swept);
+    }
+  } while (!co_await stop.wait_until(runtime.now() + node_limits::kReferenceSweep));
+}
+
 Task<void> watch_certificates(Runtime& runtime, WorkPool& pool, std::shared_ptr<async::TlsContext> tls,
                               async::Event& stop) {
   while (!co_await stop.wait_until(runtime.now() + node_limits::kCertificateInterval)) {

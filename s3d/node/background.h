@@ -14,6 +14,9 @@ namespace flashstor::s3d {
 Task<void> drain_access_logs(Runtime& runtime, WorkPool& pool, std::span<const std::unique_ptr<Loop>> loops,
                              async::Event& stop);
 
+/// Drops references to shared data that a crash left behind: at once, and every kReferenceSweep.
+Task<void> sweep_references(Runtime& runtime, objects::ObjectStore& store, async::Event& stop);
+
 /// Reads certificates again when they changed on disk.
 Task<void> watch_certificates(Runtime& runtime, WorkPool& pool, std::shared_ptr<async::TlsContext> tls,
                               async::Event& stop);

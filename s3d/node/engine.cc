@@ -13,15 +13,14 @@ Engine::Engine(const NodeOptions& options, WorkPool& pool)
 }
 
 cluster::ClusterOptions Engine::cluster_options(std::vector<Runtime*> loops) {
-  const auto open_drive = [this](const std::string& path) -> Result<std::unique_ptr<storage::StorageApi>> {
+  const storage::OpenRows open_rows = [this](const std::string& directory) {
+    return storage::open_rocksdb_rows(directory, resources_);
+  };
+  const auto open_drive =
+      [this, open_rows](const std::string& path) -> Result<std::unique_ptr<storage::StorageApi>> {
     base::SystemRandom random;
-    storage::XlStorageOptions drive{.path = path,
-                                    .io = io_.get(),
-                                    .open_rows =
-                                        [this](const std::string& directory) {
-                                          return storage::open_rocksdb_rows(directory, resources_);
-                                        },
-                                    .salt_seed = random.next()};
+    storage::XlStorageOptions drive{
+        .path = path, .io = io_.get(), .open_rows = open_rows, .salt_seed = random.next()};
     auto opened = storage::XlStorage::open(std::move(drive));
     if (!opened) return std::unexpected(opened.error());
     return std::move(*opened);
@@ -33,6 +32,7 @@ cluster::ClusterOptions Engine::cluster_options(std::vector<Runtime*> loops) {
   out.registry = &registry_;
   out.io = io_.get();
   out.open_drive = open_drive;
+  out.open_rows = open_rows;
   out.standard_parity = static_cast<std::uint8_t>(std::min<std::size_t>(options_.parity, 255));
   return out;
 }
@@ -54,7 +54,10 @@ Task<Result<void>> Engine::open_spread(std::vector<Runtime*> loops, cluster::Pee
 }
 
 Task<void> Engine::close() {
-  if (cluster_ != nullptr) co_await cluster_->close();
+  if (cluster_ == nullptr) co_return;
+  hanging_ = co_await cluster_->close();
+  // What threads that hang in a drive may still touch is left as it is: the process ends without it.
+  if (hanging_ > 0) static_cast<void>(cluster_.release());
   cluster_.reset();
 }
 

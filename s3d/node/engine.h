@@ -21,6 +21,8 @@ class Engine {
                                  std::function<void(const std::string&)> progress,
                                  std::function<bool()> cancelled);
   Task<void> close();
+  /// After `close`: drives whose calls never came back. The process must then leave without destructors.
+  [[nodiscard]] std::size_t hanging() const { return hanging_; }
   [[nodiscard]] cluster::Cluster& cluster() { return *cluster_; }
 
  private:
@@ -32,6 +34,7 @@ class Engine {
   storage::RowStoreResources resources_;
   cluster::CommandRegistry registry_;
   std::unique_ptr<cluster::Cluster> cluster_;
+  std::size_t hanging_ = 0;
 };
 
 }  // namespace flashstor::s3d

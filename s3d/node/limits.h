@@ -14,6 +14,7 @@ inline constexpr std::size_t kMinClusterSecretBytes = 16;
 inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
 inline constexpr std::size_t kAccessDrainRecords = 1024;  ///< Formatted at once.
 inline constexpr std::chrono::milliseconds kAccessDrainInterval{100};
+inline constexpr std::chrono::minutes kReferenceSweep{10};      ///< How often left references are looked for.
 inline constexpr std::chrono::seconds kCertificateInterval{5};  ///< How often certificates are looked at.
 /// How often a node of several looks for changes of others, and how long it trusts what it saw.
 inline constexpr std::chrono::milliseconds kChangePeriod{250};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "engine/async/gather.h"
@@ -68,7 +69,14 @@ class Node {
         iam_(options_.root_user, options_.root_password),
         box_(options_.root_user, options_.root_password) {}
 
-  Result<void> run() { return threads_.at(0).run_until(main_task()); }
+  Result<void> run() {
+    auto outcome = threads_.at(0).run_until(main_task());
+    if (engine_.hanging() == 0) return outcome;
+    base::log_error("{} drives hang: their last calls are left behind", engine_.hanging());
+    if (!outcome) base::log_error("{}", outcome.error().describe());
+    base::stop_log();
+    std::_Exit(outcome ? 0 : 1);
+  }
 
  private:
   Task<Result<void>> main_task() {
@@ -119,6 +127,7 @@ class Node {
     co_await or_return(open_ports());
     if (!options_.access_log.empty())
       background_.spawn(drain_access_logs(threads_.at(0), log_pool_, loops_, stop_));
+    background_.spawn(sweep_references(threads_.at(0), loops_[0]->context().store, stop_));
     if (tls_ != nullptr) background_.spawn(watch_certificates(threads_.at(0), pool_, tls_, stop_));
     co_return Result<void>();
   }

@@ -90,12 +90,20 @@ class AdminTest : public ::testing::Test {
   RequestStats stats_;
   TraceHub trace_;
   Services services_{facts_, runtime_, store_, authorizer_, verifier_, policies_, owners_, stats_, trace_};
-  HealFigures heal_{.queued = 3, .healed = 2, .failed = 1, .bytes = 4096, .running = true};
+  HealFigures heal_{.queued = 3,
+                    .healed = 2,
+                    .failed = 1,
+                    .bytes = 4096,
+                    .running = true,
+                    .bytes_per_second = 2048,
+                    .left_s = 7};
+  std::vector<bool> scans_;
   AdminApi api_{{.version = "1.2.3",
                  .address = "127.0.0.1:9000",
                  .started = MonotonicTime{} + Nanoseconds(1),
                  .mount_socket = [] { return std::string("/run/x.sock"); },
                  .heal = [this] { return heal_; },
+                 .scan = [this](bool deep) { scans_.push_back(deep); },
                  .nodes = {}},
                 runtime_,
                 identities_};

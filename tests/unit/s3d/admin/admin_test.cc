@@ -101,22 +101,18 @@ TEST_F(AdminTest, InfoShowsSetsAndBuckets) {
   EXPECT_EQ(info.get("nodes").at(0).string_or("address"), "127.0.0.1:9000");
 }
 
-TEST_F(AdminTest, HealTellsTheRateSinceTheLastLook) {
+TEST_F(AdminTest, HealTellsHowFarItIsAndBeginsScans) {
   const Json heal = root("GET", "heal").json();
   EXPECT_EQ(heal.uint_or("queue"), 3U);
   EXPECT_EQ(heal.uint_or("bytes_healed"), 4096U);
+  EXPECT_EQ(heal.uint_or("rate_bytes_s"), 2048U);
+  EXPECT_EQ(heal.uint_or("eta_s"), 7U);
   EXPECT_TRUE(heal.bool_or("active"));
-  AdminApi api({}, runtime_, identities_);
-  const MonotonicTime start = MonotonicTime{} + std::chrono::seconds(100);
-  (void)api.note_heal({.queued = 10, .healed = 0, .bytes = 0}, start);
-  const HealRate rate =
-      api.note_heal({.queued = 10, .healed = 4, .bytes = 8000}, start + std::chrono::seconds(2));
-  EXPECT_EQ(rate.bytes_per_second, 4000U);
-  EXPECT_EQ(rate.left_s, 5U);
-  // Looked at again at once: the same answer, no division by a moment.
-  EXPECT_EQ(api.note_heal({.queued = 9, .healed = 5, .bytes = 9000}, start + std::chrono::seconds(2))
-                .bytes_per_second,
-            4000U);
+  EXPECT_EQ(root("POST", "heal/scan", R"({"depth":"deep"})").status, 200);
+  EXPECT_EQ(root("POST", "heal/scan", R"({"depth":"rows"})").status, 200);
+  EXPECT_EQ(scans_, (std::vector<bool>{true, false}));
+  EXPECT_EQ(root("POST", "heal/scan", R"({"depth":"most"})").status, 400);
+  EXPECT_EQ(scans_.size(), 2U);
 }
 
 TEST_F(AdminTest, TraceShowsRequestsAndItsOwnGaps) {

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/async/sync.h"
+#include "engine/async/work_pool.h"
+#include "engine/cluster/set.h"
+#include "engine/storage/drive_fill.h"
+#include "engine/storage/drive_format.h"
+#include "engine/storage/guarded_storage.h"
+
+namespace flashstor::cluster {
+
+/// How drives are opened. Called on threads that may wait.
+struct DriveOpener {
+  storage::FileIo* io = nullptr;
+  std::function<Result<std::unique_ptr<storage::StorageApi>>(const std::string& path)> open_drive;
+  storage::OpenRows open_rows;  ///< Empty: replaced drives are not filled.
+};
+
+/// One drive's place in a set.
+struct KeptDrive {
+  storage::GuardedStorage* place = nullptr;
+  std::string path;
+  storage::DriveFormat expected;  ///< What stands there, or has to.
+};
+
+/// How filling a replaced drive goes.
+struct FillStatus {
+  bool filling = false;
+  std::uint64_t rows = 0;  ///< Copied since the fill began.
+};
+
+/// Looks after the drives of one set while it runs: takes out a drive that was unmounted, emptied, made
+/// read-only or replaced under its path; takes a drive back that is well again; makes a new member of an
+/// empty drive in the place of a lost one, fills it and lets it vote. Writes to no directory that is not
+/// empty and not this set's own, and says in words what is wrong. Threads: the set's loop. What may wait for
+/// a drive is done on a thread of the drive's own. Source:  protocol.md, The log on a drive;
+/// docs/decisions/0004-returning-drives.md.
+class DriveKeeper {
+ public:
+  DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives);
+  DriveKeeper(const DriveKeeper&) = delete;
+  DriveKeeper& operator=(const DriveKeeper&) = delete;
+  ~DriveKeeper();
+
+  /// Begins to look. On the home loop, after the set was opened.
+  void start();
+  /// Ends; gives how many drives hang, whose threads cannot be ended. Before the set is closed.
+  Task<std::size_t> stop();
+  /// Looks at every drive now; returns when all were looked at. For tests.
+  Task<void> look_now();
+  [[nodiscard]] FillStatus fill_status() const;
+
+ private:
+  struct Slot;
+  struct Found;
+  Task<void> run();
+  void look_at_all();
+  static Task<void> look(DriveKeeper* self, Slot* slot);
+  Task<void> look_at(Slot& slot);
+  Task<void> look_at_open(Slot& slot);
+  void look_at_silent(Slot& slot);
+  Task<void> look_at_empty(Slot& slot);
+  Task<void> take_back(Slot& slot, bool filling);
+  Task<Result<void>> open(Slot& slot);
+  Result<Found> inspect(const Slot& slot) const;
+  [[nodiscard]] Result<void> may_format(const Slot& slot, const storage::DriveInspection& found) const;
+  void say(Slot& slot, storage::DriveInfo::State state, const std::string& words);
+  void wait_longer(Slot& slot);
+
+  // drive_fill_keeper: a new member.
+  Task<Result<void>> replace(Slot& slot, bool discard);
+  Task<Result<void>> fill(Slot& slot);
+  Task<Result<storage::FillBase>> fill_base(storage::GuardedStorage& source, std::uint32_t leader,
+                                            storage::AppliedState applied);
+  Task<Result<void>> seed_log(Slot& slot, const storage::FillBase& base);
+  [[nodiscard]] storage::DriveFormat next_format(const Slot& slot) const;
+  Task<void> take_part(Slot& slot);
+  Task<void> tell_formats();
+
+  ErasureSet& set_;
+  Runtime& home_;
+  DriveOpener opener_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::shared_ptr<storage::FillProgress> progress_ = std::make_shared<storage::FillProgress>();
+  bool filling_ = false;
+  std::atomic<bool> fill_seen_ = false;
+  bool stopping_ = false;
+  bool running_ = false;
+  async::Signal wake_;
+};
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <map>
+
+#include "engine/async/gather.h"
+#include "engine/cluster/due.h"
+#include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
+#include "engine/cluster/set.h"
+
+// The scanner: compares what the drives of a set hold, slice by slice, and in a deep pass reads and verifies
+// it. What lacks a shard goes into the heal queue.
+namespace flashstor::cluster {
+namespace {
+
+struct Inventory {
+  std::uint32_t slot = 0;
+  Result<std::vector<DataRef>> held;
+};
+
+Task<Inventory> ask(storage::StorageApi* drive, std::uint32_t slot, DataId after) {
+  auto held = co_await drive->inventory(after, limits::kScanPage);
+  co_return Inventory{.slot = slot, .held = std::move(held)};
+}
+
+struct Holding {
+  std::uint32_t slot = 0;
+  Result<std::vector<bool>> holds;
+};
+
+Task<Holding> ask_holds(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {
+  auto holds = co_await drive->holds(std::move(ids));
+  co_return Holding{.slot = slot, .holds = std::move(holds)};
+}
+
+}  // namespace
+
+void ErasureSet::scan_soon(bool deep) {
+  const Outside inside(outside_);
+  parts_.home->post_function([this, inside, deep] {
+    if (closing_.load()) return;
+    (deep ? next_deep_scan_ : next_scan_) = parts_.home->now();
+    arm_house();
+  });
+}
+
+Task<void> ErasureSet::scan_round(bool deep) {
+  scanning_ = true;
+  scanning_now_ = true;
+  scanning_deep_ = deep;
+  DataId after;
+  bool more = true;
+  co_await wait_all_applied();
+  // A damaged index takes its drive out (GuardedStorage), whatever else is read.
+  for (std::uint32_t slot = 0; deep && slot < drives_.size() && !closing_.load(); ++slot)
+    if (group_.is_open(slot)) static_cast<void>(co_await drives_[slot]->verify_rows());
+  while (more && group_.leader() && !closing_.load()) {
+    const MonotonicTime begun = parts_.home->now();
+    const auto page = co_await scan_page(after, deep);
+    if (!page) break;
+    more = *page;
+    if (!more) scans_.fetch_add(1);
+    co_await rest_after(begun);
+  }
+  scanning_now_ = false;
+  scanning_ = false;
+  arm_house();
+}
+
+// Looks at the slices after `after` and moves it on; gives whether there are more.
+Task<Result<bool>> ErasureSet::scan_page(DataId& after, bool deep) {
+  std::vector<Task<Inventory>> asking;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot)) asking.push_back(ask(drives_[slot], slot, after));
+  std::uint32_t asked = 0;
+  std::map<DataId, std::pair<DataRef, std::uint32_t>> slices;
+  std::optional<DataId> bound;  // up to here every list is whole
+  for (const Inventory& one : co_await async::gather(std::move(asking))) {
+    if (!one.held) continue;
+    asked |= std::uint32_t{1} << one.slot;
+    if (one.held->size() >= limits::kScanPage)
+      bound = std::min(bound.value_or(one.held->back().id), one.held->back().id);
+    for (const DataRef& data : *one.held) {
+      auto& [ref, slots] = slices[data.id];
+      ref = data;
+      slots |= std::uint32_t{1} << one.slot;
+    }
+  }
+  std::vector<std::pair<DataRef, std::uint32_t>> suspects;
+  for (const auto& [id, slice] : slices) {
+    if (bound && id > *bound) break;
+    if (closing_.load()) co_return false;
+    scanned_.fetch_add(1);
+    if (pending_.names(id)) continue;  // not decided yet
+    std::uint32_t missing = asked & ~slice.second;
+    if (deep) {
+      const MonotonicTime begun = parts_.home->now();
+      missing |= co_await verify_at(slice.first, slice.second);
+      co_await rest_after(begun);
+    }
+    if (missing != 0) suspects.emplace_back(slice.first, missing);
+  }
+  if (bound) after = *bound;
+  if (!suspects.empty()) co_await or_return(queue_missing(std::move(suspects)));
+  co_return bound.has_value();
+}
+
+// Which of `slots` have a bad shard.
+Task<std::uint32_t> ErasureSet::verify_at(DataRef data, std::uint32_t slots) {
+  const auto pinned = pin(data);
+  std::uint32_t bad = 0;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    if ((slots >> slot & 1) == 0 || !group_.is_open(slot) || closing_.load()) continue;
+    const auto sound = co_await drives_[slot]->verify_shard(data);
+    if (sound) continue;
+    const ErrorCode code = sound.error().code();
+    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound || code == ErrorCode::kIo)
+      bad |= std::uint32_t{1} << slot;
+  }
+  co_return bad;
+}
+
+// What the drives lack once all have applied what is committed now goes into the durable queue; what none has
+// any more was freed meanwhile.
+Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects) {
+  co_await wait_all_applied();
+  std::vector<DataId> ids;
+  for (const auto& [data, slots] : suspects) ids.push_back(data.id);
+  std::vector<Task<Holding>> asking;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot)) asking.push_back(ask_holds(drives_[slot], slot, ids));
+  std::vector<std::uint32_t> held(ids.size(), 0);
+  for (const Holding& one : co_await async::gather(std::move(asking))) {
+    if (!one.holds || one.holds->size() != ids.size()) continue;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      if ((*one.holds)[i]) held[i] |= std::uint32_t{1} << one.slot;
+  }
+  storage::EntryBody body;
+  for (std::size_t i = 0; i < suspects.size(); ++i)
+    if (held[i] != 0)
+      body.changes.push_back(heal_row({.data = suspects[i].first, .slots = suspects[i].second}));
+  if (body.changes.empty()) co_return Result<void>();
+  heal_queued_.fetch_add(body.changes.size());
+  scan_found_.fetch_add(body.changes.size());
+  co_await or_return(commit_own(std::move(body)));
+  next_heal_ = parts_.home->now();
+  arm_house();
+  co_return Result<void>();
+}
+
+}  // namespace flashstor::cluster

@@ -1,0 +1,436 @@
+#!/usr/bin/python3
+"""Real drives that go wrong: removed, emptied, replaced, swapped, foreign, full, read-only, rotten, failing and hanging. Each time the
+node goes on within its parity, names the drive, heals it afterwards, formats nothing over, and gives every byte back."""
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from node import Node  # noqa: E402
+from signed import Client  # noqa: E402
+from tap import Report  # noqa: E402
+
+FULL = "--full" in sys.argv
+HERE = os.path.dirname(os.path.abspath(__file__))
+SIZES = [0, 100, 4096, 4096, 70_000, 300_000, 12_000_000]
+DEADLINE = 60  # for the node to see, to take back, to heal
+
+
+def body_of(key, size):
+    seed = hashlib.sha256(key.encode()).digest()
+    return (key.encode() + seed * (size // 32 + 1))[:size]
+
+
+class Faults:
+    """The control file of fault_layer.cc."""
+
+    def __init__(self, directory):
+        self.library = os.path.join(directory, "fault_layer.so")
+        self.control = os.path.join(directory, "faults")
+        subprocess.run([os.environ.get("CXX", "clang++-19"), "-std=c++23", "-O1", "-fPIC", "-shared", "-o", self.library,
+                        os.path.join(HERE, "fault_layer.cc"), "-ldl"], check=True)
+        self.clear()
+
+    def set(self, lines):
+        with open(self.control + ".new", "w") as out:
+            out.writelines(f"{path} {what}\n" for path, what in lines.items())
+        os.rename(self.control + ".new", self.control)
+
+    def clear(self):
+        self.set({})
+
+    @property
+    def environment(self):
+        return {"LD_PRELOAD": self.library, "FLASHSTOR_FAULTS": self.control}
+
+
+class Store:
+    """A node under the fault layer, and what was put into it."""
+
+    def __init__(self, directory, mount=None):
+        self.faults = Faults(directory)
+        self.mount = mount
+        self.node = Node(4, data=os.path.join(directory, "node"), environment=self.faults.environment,
+                         mounts={"data": mount} if mount else None)
+        os.makedirs(self.node.data, exist_ok=True)
+        self.objects = {}
+        self.serial = 0
+        self.random = random.Random(5)
+
+    def start(self):
+        self.node.start()
+        self.client = Client(self.node)
+        if not self.objects:
+            assert self.client.request("PUT", "/data")[0] in (200, 409)
+        return self
+
+    def call(self, method, path, body=b"", **more):
+        return self.client.request(method, path, body, **more)
+
+    def put(self, count=len(SIZES)):
+        for _ in range(count):
+            self.serial += 1
+            key = f"k{self.serial}"
+            body = body_of(key, SIZES[self.serial % len(SIZES)])
+            status, answer, _ = self.call("PUT", f"/data/{key}", body)
+            assert status == 200, f"PUT {key}: {status} {answer[:300]}"
+            self.objects[key] = hashlib.md5(body).hexdigest()
+        if len(self.objects) > 20:
+            gone = self.random.choice(sorted(self.objects))
+            assert self.call("DELETE", f"/data/{gone}")[0] == 204
+            del self.objects[gone]
+
+    def check(self):
+        for key, digest in self.objects.items():
+            status, body, _ = self.call("GET", f"/data/{key}")
+            assert status == 200, f"GET {key}: {status} {body[:300]}"
+            assert hashlib.md5(body).hexdigest() == digest, f"{key} has wrong bytes"
+        status, listing, _ = self.call("GET", "/data", query={"list-type": 2})
+        assert status == 200 and listing.count(b"<Key>") == len(self.objects), "the listing is not what was put"
+
+    def admin(self, what, method="GET", body=b""):
+        status, answer, _ = self.call(method, f"/flashstor/admin/v1/{what}", body)
+        assert status == 200, f"admin {what}: {status} {answer}"
+        return json.loads(answer)
+
+    def drive(self, number):
+        path = self.node.drives[number - 1]
+        return next(d for d in self.admin("info")["nodes"][0]["drives"] if d["path"] == path)
+
+    def wait(self, what, condition):
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end, f"not in {DEADLINE} s: {what}; {self.state()}"
+            time.sleep(0.1)
+
+    def state(self):
+        info = self.admin("info")
+        drives = [f"{d['path'][-1]} {d['state']} {d['error']}" for d in info["nodes"][0]["drives"]]
+        return f"{drives} {info['sets']} {self.admin('heal')}"
+
+    def wait_out(self, number, word):
+        """The drive is out, and the words for it name its path and say `word`; so does the log."""
+        def out():
+            drive = self.drive(number)
+            return drive["state"] != "online" and word in drive["error"]
+        self.wait(f"drive {number} is out: {word}", out)
+        with open(self.node.log_path, errors="replace") as log:
+            assert self.node.drives[number - 1] in log.read(), "the log does not name the drive"
+
+    def wait_whole(self, scan=True):
+        """Every drive is in use again and lacks nothing."""
+        self.wait("all drives online", lambda: all(d["state"] == "online" for d in self.admin("info")["nodes"][0]["drives"]))
+        if scan:
+            before = self.admin("heal")["scans"]
+            self.admin("heal/scan", "POST", b'{"depth":"deep"}')
+            self.wait("the scan ends", lambda: self.admin("heal")["scans"] > before)
+        self.wait("healed", lambda: self.admin("heal")["queue"] == 0 and self.admin("info")["sets"][0]["healthy"])
+
+    def check_from(self, one, other, always=False):
+        """Every byte, from these two drives alone; then the set recovers by itself. Takes a while: mostly with --full."""
+        if not FULL and not always:
+            return self.check()
+        others = {self.node.drives[n - 1]: "eio" for n in range(1, 5) if n not in (one, other)}
+        self.faults.set(others)
+        self.wait("two drives are out", lambda: not self.admin("info")["sets"][0]["can_write"])
+        self.check()
+        self.faults.clear()
+        self.wait_whole(scan=False)
+
+    def health(self, what):
+        return self.call("GET", f"/flashstor/health/{what}")[0]
+
+
+def removed(store):
+    path = store.node.drives[1]
+    os.rename(path, path + ".away")
+    store.wait_out(2, "not there")
+    store.put()
+    store.check()
+    os.rename(path + ".away", path)
+    store.wait_whole()
+    store.check_from(2, 3)
+
+
+def emptied(store):
+    path = store.node.drives[2]
+    uuid = store.drive(3)["uuid"]
+    for name in os.listdir(path):
+        shutil.rmtree(os.path.join(path, name))
+    store.wait("the drive is filled anew", lambda: store.drive(3)["state"] == "online" and store.drive(3)["uuid"] != uuid)
+    store.put()
+    store.wait_whole()
+    store.check_from(3, 4, always=True)
+
+
+def replaced(store):
+    path = store.node.drives[3]
+    uuid = store.drive(4)["uuid"]
+    os.rename(path, path + ".old")
+    os.mkdir(path)
+    store.wait("the drive is filled", lambda: store.drive(4)["state"] == "online" and store.drive(4)["uuid"] != uuid)
+    store.put()
+    store.wait_whole()
+    store.check_from(4, 1)
+    # The one that was replaced may not come back in its place, nor is it touched.
+    before = tree(path + ".old")
+    os.rename(path, path + ".new")
+    os.rename(path + ".old", path)
+    store.wait_out(4, "does not know")
+    assert tree(path) == before, "a drive that does not belong there was written to"
+    os.rename(path, path + ".old")
+    os.rename(path + ".new", path)
+    store.wait_whole()
+    shutil.rmtree(path + ".old")
+
+
+def tree(path):
+    """Names, sizes and times of all files: whether anything was written there."""
+    out = []
+    for folder, _, names in os.walk(path):
+        for name in names:
+            info = os.lstat(os.path.join(folder, name))
+            out.append((os.path.relpath(os.path.join(folder, name), path), info.st_size, info.st_mtime_ns))
+    return sorted(out)
+
+
+def swapped(store):
+    store.node.stop()
+    one, other = store.node.drives[0], store.node.drives[1]
+    os.rename(one, one + ".x")
+    os.rename(other, one)
+    os.rename(one + ".x", other)
+    before = tree(one), tree(other)
+    store.start()
+    store.wait_out(1, "swapped")
+    store.wait_out(2, "swapped")
+    store.check()  # two of four still hold everything
+    assert store.call("PUT", "/data/no", b"x")[0] == 503
+    store.node.stop()
+    assert (tree(one), tree(other)) == before, "a drive in the wrong place was written to"
+    os.rename(one, one + ".x")
+    os.rename(other, one)
+    os.rename(one + ".x", other)
+    store.start()
+    store.wait_whole()
+    store.check()
+
+
+def foreign(store):
+    with tempfile.TemporaryDirectory(dir=store.node.data) as other_place:
+        with Node(4, data=other_place) as other:
+            Client(other).request("PUT", "/elsewhere")
+            stranger = other.drives[1]
+            other.stop()
+            path = store.node.drives[1]
+            os.rename(path, path + ".away")
+            os.rename(stranger, path)
+            before = tree(path)
+            store.wait_out(2, "deployment")
+            store.put()
+            store.check()
+            assert tree(path) == before, "a drive of another deployment was written to"
+            os.rename(path, stranger)
+            os.mkdir(path)
+            with open(os.path.join(path, "holiday.jpg"), "w") as picture:
+                picture.write("x")
+            store.wait_out(2, "holiday.jpg")
+            assert os.listdir(path) == ["holiday.jpg"], "a directory with files of others was written to"
+            shutil.rmtree(path)
+            os.rename(path + ".away", path)
+    store.wait_whole()
+    store.check()
+
+
+def faulty(what, word):
+    def test(store):
+        number = {"eio": 2, "eio-write": 3, "full": 4, "read-only": 1}[what]
+        store.faults.set({store.node.drives[number - 1]: what})
+        store.put()
+        store.wait_out(number, word)
+        store.put()
+        store.check()
+        store.faults.clear()
+        store.wait_whole()
+        store.check_from(number, number % 4 + 1)
+    return test
+
+
+def all_full(store):
+    store.faults.set({path: "full" for path in store.node.drives})
+    store.wait("full", lambda: all(d["state"] in ("full", "failed") for d in store.admin("info")["nodes"][0]["drives"]))
+    status, answer, _ = store.call("PUT", "/data/too-much", body_of("x", 300_000))
+    assert status in (503, 507), f"{status} {answer}"
+    store.check()
+    store.faults.clear()
+    store.wait_whole(scan=False)
+    store.put()
+    store.check()
+
+
+def hanging(store):
+    path = store.node.drives[0]
+    store.faults.set({path: "hang"})
+    begun = time.monotonic()
+    for size in (4096, 300_000, 12_000_000):
+        status, answer, _ = store.call("PUT", f"/data/hang{size}", body_of(f"hang{size}", size))
+        if status == 200:
+            store.objects[f"hang{size}"] = hashlib.md5(body_of(f"hang{size}", size)).hexdigest()
+        assert status in (200, 503), f"{status} {answer}"
+    assert time.monotonic() - begun < 60, "requests waited for a drive that hangs"
+    store.wait_out(1, "answer")
+    begun = time.monotonic()
+    store.put()
+    store.check()
+    assert time.monotonic() - begun < 30, "requests still wait for a drive that hangs"
+    store.faults.clear()
+    store.wait_whole()
+    store.check_from(1, 2)
+
+
+def hanging_at_a_stop(store):
+    store.faults.set({store.node.drives[2]: "hang"})
+    begun = time.monotonic()
+    status = store.node.stop(timeout=120)
+    assert status == 0, f"it ended with {status}: {store.node.tail()}"
+    assert time.monotonic() - begun < 100
+    store.start()  # the drive still hangs: the start does without it
+    store.wait_out(3, "answer")
+    store.put()
+    store.check()
+    store.faults.clear()
+    store.wait_whole()
+    store.check()
+
+
+def too_few(store):
+    one, two, three = store.node.drives[:3]
+    store.faults.set({one: "eio", two: "eio"})
+    store.wait("no writes", lambda: not store.admin("info")["sets"][0]["can_write"])
+    status, answer, _ = store.call("PUT", "/data/refused", b"x")
+    assert status == 503, f"{status} {answer}"
+    status, answer, _ = store.call("PUT", "/data/refused", body_of("refused", 12_000_000))
+    assert status == 503, f"{status} {answer}"
+    assert store.call("DELETE", f"/data/{next(iter(store.objects))}")[0] == 503
+    store.check()
+    if store.mount:
+        path = os.path.join(store.mount, "refused")
+        try:
+            with open(path, "wb") as file:
+                file.write(b"x")
+                os.fsync(file.fileno())
+        except OSError as error:
+            assert error.errno == 30, f"{error} is not EROFS"
+        else:
+            raise AssertionError("the mount took a write")
+        key = next(key for key, digest in store.objects.items() if digest != hashlib.md5(b"").hexdigest())
+        with open(os.path.join(store.mount, key), "rb") as file:
+            assert hashlib.md5(file.read()).hexdigest() == store.objects[key]
+    store.faults.set({one: "eio", two: "eio", three: "eio"})
+    store.wait("no reads", lambda: not store.admin("info")["sets"][0]["can_read"])
+    status, answer, _ = store.call("GET", f"/data/{next(iter(store.objects))}")
+    assert status == 503 and b"<Code>" in answer, f"{status} {answer}"
+    store.faults.clear()
+    store.wait_whole(scan=False)
+    store.put()
+    store.check()
+
+
+def flip(path, at=None):
+    size = os.path.getsize(path)
+    with open(path, "r+b") as file:
+        where = size // 2 if at is None else at
+        file.seek(where)
+        byte = file.read(1)
+        file.seek(where)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
+def rotten(kind):
+    """One bit of a file of this kind flips while the node is stopped."""
+    def test(store):
+        store.put()
+        store.node.stop()
+        path = store.node.drives[1]
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        if kind == "shard":
+            flip(max((f for f in files if "/shards/" in f), key=os.path.getsize))
+        elif kind == "footer":
+            victim = max((f for f in files if "/shards/" in f), key=os.path.getsize)
+            flip(victim, os.path.getsize(victim) - 100)
+        elif kind == "log":
+            flip(sorted(f for f in files if f.endswith(".seg"))[-1], 4096 + 200)
+        elif kind == "segment header":
+            flip(sorted(f for f in files if f.endswith(".seg"))[-1], 20)
+        elif kind == "SST":
+            for victim in (f for f in files if f.endswith(".sst")):
+                flip(victim, 10)
+        elif kind == "MANIFEST":
+            flip(next(f for f in files if "/MANIFEST" in f), 40)
+        elif kind == "CURRENT":
+            flip(next(f for f in files if f.endswith("/CURRENT")), 3)
+        elif kind == "format":
+            flip(os.path.join(path, ".flashstor", "format.json"))
+        store.start()
+        store.put()
+        store.check()
+        if kind == "format":
+            store.wait_out(2, "damaged")
+            flip(os.path.join(path, ".flashstor", "format.json"))  # as an operator would: the file is repaired
+        store.wait_whole()
+        store.check()
+        store.check_from(2, 3)
+    return test
+
+
+CASES = [
+    ("a drive that is removed is done without, and catches up when it is back", removed),
+    ("a drive that is emptied becomes a new member and is filled", emptied),
+    ("a replaced drive is filled under load; the old one may not come back", replaced),
+    ("two drives swapped with one another are named and left alone; reads go on", swapped),
+    ("a drive of another deployment, and a directory with files, are left alone", foreign),
+    ("a drive that answers EIO is taken out and taken back", faulty("eio", "error")),
+    ("a drive that cannot be written to is taken out and taken back", faulty("eio-write", "error")),
+    ("a full drive is done without", faulty("full", "")),
+    ("a drive that becomes read-only is done without", faulty("read-only", "read-only")),
+    ("full drives refuse writes, answer reads and recover", all_full),
+    ("a drive that hangs is waited for to a deadline only", hanging),
+    ("a drive that hangs holds up neither a stop nor a start", hanging_at_a_stop),
+    ("too few drives to write or to read: clear errors, and it recovers by itself", too_few),
+] + [(f"a flipped bit in a drive's {kind} is found and healed", rotten(kind))
+     for kind in (("shard", "footer", "log", "segment header", "SST", "MANIFEST", "CURRENT", "format") if FULL else ("log", "SST"))]
+
+
+def main():
+    report = Report("drives: ")
+    only = [a for a in sys.argv[1:] if not a.startswith("--")]
+    directory = tempfile.mkdtemp(prefix="flashstor-drives-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
+    mount = os.path.join(directory, "mount") if os.path.exists("/dev/fuse") else None
+    store = Store(directory, mount)
+    try:
+        store.start()
+        store.put(3 * len(SIZES))
+        for name, case in CASES:
+            if only and not any(word in name for word in only):
+                continue
+            begun = time.monotonic()
+            before = report.failed
+            report.run(name, case, store)
+            print(f"    {time.monotonic() - begun:.1f} s", flush=True)
+            if report.failed > before:
+                print(store.node.tail(40), flush=True)
+                break  # what comes after would only repeat it
+    finally:
+        store.node.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+    report.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+#include <fstream>
+#include <functional>
+
+#include "tests/unit/cluster/cluster_fixture.h"
+
+// Drives that go, come back, are emptied, replaced or damaged while the set runs, and between two runs.
+namespace flashstor::cluster {
+namespace {
+
+using State = storage::DriveInfo::State;
+
+class DriveFaults : public ClusterTest {
+ protected:
+  [[nodiscard]] storage::DriveInfo info(int slot) { return set().status().drives[slot]; }
+  /// Has the keeper look until `done`.
+  bool looks_until(const std::function<bool()>& done) {
+    for (int i = 0; i < 3000 && !done(); ++i) {
+      runtime_.run_until(cluster_->keeper(0)->look_now());
+      turn();
+    }
+    return done();
+  }
+  void turn() {
+    runtime_.run_until([](async::UvRuntime* loop) -> Task<void> {
+      co_await async::sleep_for(*loop, Milliseconds(5));
+    }(&runtime_));
+  }
+  [[nodiscard]] raft::Membership members() {
+    return set().group().core(*set().group().leader())->membership();
+  }
+  [[nodiscard]] bool votes(int slot) {
+    return set().group().leader() && set().group().is_open(slot) &&
+           members().is_voter(set().group().member(slot).id) && members().voters.size() == 4;
+  }
+  void fill_with_data() {
+    for (int i = 0; i < 40; ++i)
+      put("k" + std::to_string(i), std::string(4096, static_cast<char>('a' + i % 26)));
+    ASSERT_TRUE(runtime_.run_until(put_large_task("large", large_)).has_value());
+  }
+  /// Everything can be read from this drive and one other.
+  void expect_whole_on(int slot) {
+    ASSERT_TRUE(runtime_.run_until(set().heal_now()).has_value());
+    EXPECT_EQ(set().heal_status().queued, 0U);
+    int spared = 1;
+    for (int other = 0; other < 4 && spared < 3; ++other) {
+      if (other == slot) continue;
+      runtime_.run_until(set().fail_drive(other, "pulled"));
+      ++spared;
+    }
+    for (int i = 0; i < 40; ++i)
+      EXPECT_EQ(get("k" + std::to_string(i)), std::string(4096, static_cast<char>('a' + i % 26)));
+    EXPECT_EQ(get("large"), large_);
+  }
+  void empty(int number) {
+    for (const auto& entry : std::filesystem::directory_iterator(drive(number)))
+      std::filesystem::remove_all(entry.path());
+  }
+  void wait_for_scan() {
+    const std::uint64_t before = set().heal_status().scans;
+    set().scan_soon();
+    for (int i = 0; i < 2000 && set().heal_status().scans == before; ++i) turn();
+    ASSERT_GT(set().heal_status().scans, before);
+  }
+  std::string large_ = std::string(5'000'000, 'L');
+};
+
+TEST_F(DriveFaults, ADriveThatFailedIsTakenBackAndCatchesUp) {
+  ASSERT_TRUE(open().has_value());
+  put("before", "x");
+  for (int slot = 0; slot < 4; ++slot) {
+    runtime_.run_until(set().fail_drive(slot, "its cable was pulled"));
+    EXPECT_NE(info(slot).error.find("cable"), std::string::npos) << info(slot).error;
+    put("without " + std::to_string(slot), "y");
+    ASSERT_TRUE(looks_until([&] { return info(slot).state == State::kOnline && votes(slot); })) << slot;
+  }
+  fill_with_data();
+  wait_for_scan();
+  expect_whole_on(2);
+}
+
+TEST_F(DriveFaults, AnEmptiedDriveIsFilledAsANewMemberWhileTheSetGoesOn) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  const Uuid before = info(2).drive_id;
+  empty(3);
+  ASSERT_TRUE(looks_until([&] { return info(2).state != State::kOnline; }));
+  put("meanwhile", "z");
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2); }));
+  EXPECT_NE(info(2).drive_id, before);
+  EXPECT_FALSE(members().is_voter(3)) << "the drive that was replaced may not come back as if nothing was";
+  EXPECT_EQ(get("meanwhile"), "z");
+  wait_for_scan();
+  EXPECT_GE(set().heal_status().scan_found, 41U);
+  put("after", "w");
+  expect_whole_on(2);
+}
+
+TEST_F(DriveFaults, AReplacedDriveIsKnownAfterARestartAndTheOldOneIsNot) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  close();
+  std::filesystem::rename(drive(3), root_ + "/old");
+  std::filesystem::create_directory(drive(3));
+  ASSERT_TRUE(open().has_value());
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2); })) << info(2).error;
+  const Uuid fresh = info(2).drive_id;
+  const auto told = [&] { return storage::inspect_drive(*io_, drive(1)).format->set_drives[2] == fresh; };
+  ASSERT_TRUE(looks_until(told)) << "the others must say which drive belongs there";
+  close();
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(info(2).state, State::kOnline) << info(2).error;
+  EXPECT_EQ(info(2).drive_id, fresh);
+  wait_for_scan();
+  expect_whole_on(2);
+  close();
+  std::filesystem::rename(drive(3), root_ + "/new");
+  std::filesystem::rename(root_ + "/old", drive(3));
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(info(2).state, State::kForeign);
+  EXPECT_NE(info(2).error.find(drive(3)), std::string::npos) << info(2).error;
+}
+
+TEST_F(DriveFaults, AFillThatWasCutOffGoesOnAfterARestart) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  storage::DriveFormat format = *storage::inspect_drive(*io_, drive(3)).format;
+  close();
+  empty(3);
+  // As far as a fill comes that dies at once: the drive has its new name and the mark.
+  format.drive_id = Uuid::make(random_);
+  format.set_drives[2] = format.drive_id;
+  format.revision = 1;
+  format.member = 19;
+  ASSERT_TRUE(storage::format_drive(*io_, drive(3), format, true).has_value());
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(info(2).state, State::kFilling) << info(2).error;
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2); })) << info(2).error;
+  EXPECT_TRUE(members().is_voter(19));
+  wait_for_scan();
+  expect_whole_on(2);
+}
+
+TEST_F(DriveFaults, NothingIsWrittenToAForeignDirectoryInADrivesPlace) {
+  ASSERT_TRUE(open().has_value());
+  put("a", "hello");
+  std::filesystem::rename(drive(3), root_ + "/away");
+  std::filesystem::create_directory(drive(3));
+  std::ofstream(drive(3) + "/holiday.jpg") << "x";
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kForeign; })) << info(2).error;
+  EXPECT_NE(info(2).error.find("holiday.jpg"), std::string::npos);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(drive(3)), {}), 1);
+  put("b", "more");
+  // The right drive again: taken back without a restart.
+  std::filesystem::remove_all(drive(3));
+  std::filesystem::rename(root_ + "/away", drive(3));
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2); })) << info(2).error;
+  EXPECT_EQ(get("b"), "more");
+}
+
+TEST_F(DriveFaults, ADriveWhoseIndexIsDamagedIsFilledAnewAndKeepsItsShards) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  close();
+  for (const auto& entry : std::filesystem::directory_iterator(drive(2) + "/rows")) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("MANIFEST")) continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(40);
+    file.put('\x5a').put('\x5a').put('\x5a');
+  }
+  ASSERT_TRUE(open().has_value());
+  EXPECT_NE(info(1).state, State::kOnline);
+  EXPECT_EQ(get("large"), large_);
+  ASSERT_TRUE(looks_until([&] { return info(1).state == State::kOnline && votes(1); })) << info(1).error;
+  wait_for_scan();
+  expect_whole_on(1);
+}
+
+TEST_F(DriveFaults, ADriveThatLostItsLogIsNotTakenForOneThatNeverVoted) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  close();
+  for (const char* part : {"/log", "/rows"}) {
+    std::filesystem::remove_all(drive(4) + part);
+    std::filesystem::create_directory(drive(4) + part);
+  }
+  ASSERT_TRUE(open().has_value());
+  EXPECT_NE(info(3).state, State::kOnline);
+  ASSERT_TRUE(looks_until([&] { return info(3).state == State::kOnline && votes(3); })) << info(3).error;
+  EXPECT_FALSE(members().is_voter(4));
+}
+
+TEST_F(DriveFaults, TheDeepPassFindsAFlippedBit) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  // A shard is published when its drive applies the entry, which may be after the answer.
+  std::string victim;
+  for (int i = 0; i < 2000 && victim.empty(); ++i) {
+    turn();
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(drive(1) + "/shards"))
+      if (entry.is_regular_file()) victim = entry.path().string();
+  }
+  ASSERT_FALSE(victim.empty());
+  {
+    std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100'000);
+    file.put('\x01');
+  }
+  const std::uint64_t before = set().heal_status().healed;
+  set().scan_soon(true);
+  for (int i = 0; i < 2000 && set().heal_status().healed == before; ++i) turn();
+  EXPECT_EQ(set().heal_status().healed, before + 1);
+}
+
+}  // namespace
+}  // namespace flashstor::cluster
