@@ -65,6 +65,7 @@ void on_allocate(fuse_req_t request, fuse_ino_t /*node*/, int mode, off_t offset
       kind = files::AllocateKind::kKeepSize;
       break;
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+    case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:  // behind the end there is nothing to zero
       kind = files::AllocateKind::kPunchHole;
       break;
     case FALLOC_FL_ZERO_RANGE:

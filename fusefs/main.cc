@@ -92,9 +92,11 @@ Result<std::string> mount(const Arguments& arguments) {
   return arguments.fake ? Result<std::string>() : cli::mount_through_node(request);
 }
 
-int give_up(const Error& error) {
+constexpr int kMountFailed = 32;  // mount(8); what is wrong with the command line is 1.
+
+int give_up(const Error& error, int status = kMountFailed) {
   fmt::print(stderr, "flashstor-fusefs: {}\n", error.message());
-  return error.code() == ErrorCode::kInvalidArgument ? 1 : 32;  // mount(8): 1 usage, 32 mount failure.
+  return status;
 }
 
 /// Blocks the signals that end it, for `stay` to read.

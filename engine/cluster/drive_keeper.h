@@ -39,7 +39,7 @@ struct FillStatus {
 /// empty drive in the place of a lost one, fills it and lets it vote. Writes to no directory that is not
 /// empty and not this set's own, and says in words what is wrong. Threads: the set's loop. What may wait for
 /// a drive is done on a thread of the drive's own. Source:  protocol.md, The log on a drive;
-/// docs/decisions/0004-returning-drives.md.
+/// docs/decisions/0006-returning-drives.md.
 class DriveKeeper {
  public:
   DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives);

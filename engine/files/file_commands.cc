@@ -93,7 +93,7 @@ class Reader {
 
 template <class C>
 void fields(C& c, FileTarget& t) {
-  c(t.bucket, t.epoch, t.versioning, t.key, t.inode);
+  c(t.bucket, t.epoch, t.versioning, t.key, t.inode, t.set);
 }
 template <class C>
 void fields(C& c, PosixChange& p) {
@@ -122,6 +122,10 @@ void fields(C& c, RemovePayload& p) {
 template <class C>
 void fields(C& c, RenamePayload& p) {
   c(p.target, p.to_key, p.mode, p.keep_orphan, p.now_ns);
+}
+template <class C>
+void fields(C& c, MovePayload& p) {
+  c(p.target, p.move, p.from_key, p.to_key, p.mode, p.keep_orphan, p.version, p.placed, p.row, p.slices_row);
 }
 template <class C>
 void fields(C& c, LinkPayload& p) {
@@ -191,6 +195,7 @@ FLASHSTOR_CODEC(PublishPayload)
 FLASHSTOR_CODEC(AttributesPayload)
 FLASHSTOR_CODEC(RemovePayload)
 FLASHSTOR_CODEC(RenamePayload)
+FLASHSTOR_CODEC(MovePayload)
 FLASHSTOR_CODEC(LinkPayload)
 FLASHSTOR_CODEC(LookupPayload)
 FLASHSTOR_CODEC(DirectoryPayload)
@@ -222,10 +227,16 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   plan(FileCommand::kRename, plan_rename);
   plan(FileCommand::kRenameDirectory, plan_rename_directory);
   plan(FileCommand::kLink, plan_link);
+  plan(FileCommand::kMoveBegin, plan_move_begin);
+  plan(FileCommand::kMovePlace, plan_move_place);
+  plan(FileCommand::kMoveSettle, plan_move_settle);
+  plan(FileCommand::kMoveEnd, plan_move_end);
+  plan(FileCommand::kMoveForget, plan_move_forget);
   query(FileCommand::kLookup, query_lookup);
   query(FileCommand::kReadDirectory, query_directory);
   query(FileCommand::kLinks, query_links);
   query(FileCommand::kLeftovers, query_leftovers);
+  query(FileCommand::kMove, query_move);
 }
 
 }  // namespace flashstor::files

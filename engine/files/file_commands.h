@@ -26,10 +26,16 @@ enum class FileCommand : cluster::CommandKind {
   kRename = 105,
   kRenameDirectory = 106,
   kLink = 107,
+  kMoveBegin = 108,
+  kMovePlace = 109,
+  kMoveSettle = 110,
+  kMoveEnd = 111,
+  kMoveForget = 112,
   kLookup = 150,
   kReadDirectory = 151,
   kLinks = 152,
   kLeftovers = 153,
+  kMove = 154,
 };
 
 /// Adds the planners and queries of files. Once, by main, before the first set starts.
@@ -41,7 +47,8 @@ struct FileTarget {
   std::uint64_t epoch = 0;
   objects::Versioning versioning = objects::Versioning::kUnversioned;
   std::string key;
-  InodeId inode;  ///< What must be there; nil: anything.
+  InodeId inode;          ///< What must be there; nil: anything.
+  std::uint32_t set = 0;  ///< Where the command runs.
 };
 
 /// POSIX attributes to set; what is empty stays.
@@ -91,6 +98,19 @@ struct RenamePayload {
   RenameMode mode = RenameMode::kReplace;
   bool keep_orphan = false;  ///< What is replaced is open.
   std::int64_t now_ns = 0;
+};
+/// Rename of a file to a name in another set, a step of it.
+struct MovePayload {
+  FileTarget target;  ///< The old name or the new one, whichever the step is about.
+  Uuid move;          ///< Names the rename.
+  std::string from_key;
+  std::string to_key;
+  RenameMode mode = RenameMode::kReplace;
+  bool keep_orphan = false;    ///< What is replaced is open.
+  objects::VersionId version;  ///< Of the old name, as it was when the rename began.
+  bool placed = false;         ///< kMoveEnd: what was decided.
+  std::string row;             ///< kMovePlace: the new name's row, and its list of slices or nothing.
+  std::string slices_row;
 };
 struct LinkPayload {
   FileTarget target;
@@ -150,9 +170,16 @@ PlanTask plan_remove_directory(cluster::RowView& rows, const cluster::Command& c
 PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_rename_directory(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_move_begin(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_move_place(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_move_settle(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_move_end(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_move_forget(cluster::RowView& rows, const cluster::Command& command);
 Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload);
+/// The MovePayload of the rename that moves a key away, or nothing.
+Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload);
 
 }  // namespace flashstor::files

@@ -19,13 +19,19 @@ inline constexpr std::uint64_t kMaxStageBytes = 4 * limits::kGiB;  ///< One stre
 inline constexpr std::size_t kMaxAttributeNameBytes = 255;
 inline constexpr std::size_t kMaxAttributeValueBytes = 64 * limits::kKiB;
 inline constexpr std::size_t kMaxMovedBytes = 3 * limits::kMiB;  ///< Rows of one step of a directory rename.
+inline constexpr std::size_t kMaxMovedVersions = 1000;           ///< The same, in a bucket with versions.
 inline constexpr std::size_t kMaxCachedStripes = 32;             ///< 1 MiB each, a volume.
 inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 53;
 inline constexpr std::size_t kMaxTargetBytes = 4095;            ///< Of a symlink.
 inline constexpr std::chrono::seconds kDirectoryTimesDelay{1};  ///< How long a directory's times may wait.
 inline constexpr int kMaxStaleRetries = 8;
 inline constexpr std::string_view kLinksChanged = "links changed";  ///< Why a command over names was refused.
-inline constexpr std::string_view kRootConfig = "mount-root";       ///< Attributes of the root directory.
+inline constexpr std::string_view kMoving =
+    "being moved to another set";                             ///< Why one was refused: kConflict.
+inline constexpr std::string_view kMoveIntents = "move/";     ///< In Family::kIntents, at the old name's set.
+inline constexpr std::string_view kMoveDecisions = "moved/";  ///< The same, at the new name's set.
+inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
+inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;
 
 }  // namespace flashstor::files

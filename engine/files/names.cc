@@ -61,6 +61,13 @@ std::string long_name(std::string_view component) {
 
 bool is_long_name(std::string_view name) { return name.starts_with(kLongPrefix); }
 
+bool has_long_name(std::string_view path) {
+  for (std::size_t at = path.find(kLongPrefix); at != std::string_view::npos;
+       at = path.find(kLongPrefix, at + 1))
+    if (at == 0 || path[at - 1] == '/') return true;
+  return false;
+}
+
 Result<Component> component_of_name(std::string_view name) {
   if (name.size() > kMaxNameBytes) return fail(ErrorCode::kNameTooLong);
   Component out;

@@ -23,6 +23,8 @@ inline constexpr std::string_view kShadowedSuffix = "%file";
 /// A name for a component whose name would be too long: its first bytes and a hash.
 [[nodiscard]] std::string long_name(std::string_view component);
 [[nodiscard]] bool is_long_name(std::string_view name);
+/// Whether a component of the path is such a name: only a listing tells what it stands for.
+[[nodiscard]] bool has_long_name(std::string_view path);
 
 struct Component {
   std::string bytes;

@@ -49,15 +49,15 @@ Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, c
 }
 
 // What the version before uses too gets a reference of its own; new data belongs to the new version alone.
-Result<void> share_kept(cluster::RowView& rows, const std::vector<Slice>& before, std::vector<Slice>& after,
-                        std::vector<RowChange>& changes) {
+Result<void> share_kept(cluster::RowView& rows, std::uint32_t home, const std::vector<Slice>& before,
+                        std::vector<Slice>& after, std::vector<RowChange>& changes) {
   std::vector<Slice> kept;
   const auto is_kept = [&](const Slice& slice) {
     return std::ranges::any_of(before, [&](const Slice& held) { return held.data.id == slice.data.id; });
   };
   for (const Slice& slice : after)
     if (is_kept(slice)) kept.push_back(slice);
-  if (auto shared = share_slices(rows.random(), kept, changes); !shared) return shared;
+  if (auto shared = share_slices(rows.random(), home, kept, changes); !shared) return shared;
   std::size_t next = 0;
   for (Slice& slice : after)
     if (is_kept(slice)) slice = kept[next++];
@@ -80,7 +80,8 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
     co_await or_return(objects::release_slices(rows, dropped(change.before, version.row.slices), rows.now(),
                                                later, outcome.drops));
   } else {
-    co_await or_return(share_kept(rows, change.before, version.row.slices, version.beside));
+    co_await or_return(
+        share_kept(rows, change.target.set, change.before, version.row.slices, version.beside));
   }
   objects::VersionOutcome placed;
   VersionRow made = version.row;
@@ -120,7 +121,7 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
       else
         fresh.push_back(slice);
     }
-    co_await or_return(share_slices(rows.random(), fresh, plan.changes));
+    co_await or_return(share_slices(rows.random(), in.target.set, fresh, plan.changes));
     std::size_t next = 0;
     for (Slice& slice : after)
       if (held(slice) == before.end()) slice = fresh[next++];
@@ -128,7 +129,13 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
     change.row.hides = {};
     set_slices(change.row, std::move(after));
     change.row.header.etag = published.header.etag;
-    co_await or_return(replace_version(rows, std::move(change), plan, outcome));
+    if (in.target.versioning == Versioning::kEnabled) {
+      const std::string shown = outcome.row;  // the answer is about the name that was published
+      co_await or_return(add_version(rows, std::move(change), {}, plan, outcome));
+      outcome.row = shown;
+    } else {
+      co_await or_return(replace_version(rows, std::move(change), plan, outcome));
+    }
   }
   co_return {};
 }

@@ -7,8 +7,8 @@ namespace {
 
 using objects::VersionRow;
 
-// The row of `live` as the newest of `key`, replacing `there` (whose data goes, unless it lives on as an
-// orphan or by its other names).
+}  // namespace
+
 Task<Result<void>> place(cluster::RowView& rows, const FileTarget& target, const std::string& key,
                          const LiveFile& live, const std::optional<objects::FoundVersion>& there,
                          bool keep_replaced_data, std::vector<RowChange> beside, cluster::Plan& plan,
@@ -35,7 +35,6 @@ Task<Result<void>> place(cluster::RowView& rows, const FileTarget& target, const
   co_return {};
 }
 
-// Renames `from` to `to` in the list of names of an inode that has several.
 Task<Result<void>> rename_in_links(cluster::RowView& rows, const Uuid& bucket, const VersionRow& row,
                                    const std::string& from, const std::optional<std::string>& to,
                                    cluster::Plan& plan) {
@@ -50,10 +49,34 @@ Task<Result<void>> rename_in_links(cluster::RowView& rows, const Uuid& bucket, c
     auto other = co_await or_return(find_live(rows, bucket, name));
     if (!other || inode_of(other->row) != inode || !other->row.attributes.posix) continue;
     other->row.attributes.posix->nlink = static_cast<std::uint32_t>(names.size());
+    other->row.attributes.posix->ctime_ns = base::to_nanoseconds(rows.now());  // unlink(2), rename(2)
     put_row(bucket, name, other->row, plan);
   }
   co_return {};
 }
+
+Task<Result<Room>> make_room(cluster::RowView& rows, const FileTarget& target, const RoomWanted& wanted,
+                             cluster::Plan& plan, FileOutcome& outcome) {
+  const std::string& to_key = wanted.to_key;
+  const auto to = co_await or_return(find_live(rows, target.bucket, to_key));
+  const std::string to_directory = to_key + "/";
+  const bool onto_directory = !to && (co_await or_return(find_live(rows, target.bucket, to_directory)) ||
+                                      co_await or_return(has_children(rows, target.bucket, to_directory)));
+  if (wanted.mode == RenameMode::kNoReplace && (to || onto_directory)) co_return fail(ErrorCode::kExists);
+  if (onto_directory) co_return fail(ErrorCode::kIsDirectory);
+  Room room;
+  if (to) {
+    co_await or_return(require_live(rows, target.bucket, to_key, {}));  // retention
+    const bool last = to->row.attributes.posix.value_or(objects::PosixAttributes{}).nlink < 2;
+    if (wanted.keep_orphan && last)
+      room.keep_data = co_await or_return(plan_orphan(rows, target, to->row, plan, outcome));
+    co_await or_return(rename_in_links(rows, target.bucket, to->row, to_key, std::nullopt, plan));
+  }
+  room.there = co_await or_return(objects::find_newest(rows, target.bucket, to_key));
+  co_return room;
+}
+
+namespace {
 
 PlanTask plan_exchange(cluster::RowView& rows, const RenamePayload& in, const LiveFile& from,
                        const LiveFile& to) {
@@ -75,12 +98,8 @@ PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command) {
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
   LiveFile from = co_await or_return(require_live(rows, target.bucket, target.key, target.inode));
+  co_await or_return(check_not_moving(rows, target.bucket, target.key));
   const auto to = co_await or_return(find_live(rows, target.bucket, in.to_key));
-  const std::string to_directory = in.to_key + "/";
-  const bool onto_directory = !to && (co_await or_return(find_live(rows, target.bucket, to_directory)) ||
-                                      co_await or_return(has_children(rows, target.bucket, to_directory)));
-  if (in.mode == RenameMode::kNoReplace && (to || onto_directory)) co_return fail(ErrorCode::kExists);
-  if (onto_directory) co_return fail(ErrorCode::kIsDirectory);
   if (in.mode == RenameMode::kExchange) {
     if (!to) co_return fail(ErrorCode::kNoSuchKey);
     co_return co_await plan_exchange(rows, in, from, *to);
@@ -89,31 +108,19 @@ PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command) {
   FileOutcome outcome;
   // Two names of one inode: POSIX says that nothing happens.
   if (to && inode_of(to->row) == inode_of(from.row)) {
+    if (in.mode == RenameMode::kNoReplace) co_return fail(ErrorCode::kExists);
     outcome.row = objects::encode_version(to->row);
     co_return answered(std::move(plan), outcome);
   }
-  bool keep_replaced = false;
-  if (to) {
-    co_await or_return(require_live(rows, target.bucket, in.to_key, {}));  // retention
-    if (in.keep_orphan && to->row.attributes.posix.value_or(objects::PosixAttributes{}).nlink < 2) {
-      plan_orphan(target.bucket, to->row, plan, outcome);
-      keep_replaced = true;
-    }
-    co_await or_return(rename_in_links(rows, target.bucket, to->row, in.to_key, std::nullopt, plan));
-  }
+  const Room room =
+      co_await or_return(make_room(rows, target, {in.to_key, in.mode, in.keep_orphan}, plan, outcome));
   co_await or_return(rename_in_links(rows, target.bucket, from.row, target.key, in.to_key, plan));
   std::vector<RowChange> beside;
-  const bool versioned = target.versioning != objects::Versioning::kUnversioned;
-  if (versioned) {  // the old name keeps its history, so its data gets a second user
-    std::vector<Slice> slices = co_await or_return(slices_of(rows, from.row));
-    const std::string etag = from.row.header.etag;
-    co_await or_return(share_slices(rows.random(), slices, beside));
-    set_slices(from.row, std::move(slices));
-    from.row.header.etag = etag;
-  }
-  const auto there = co_await or_return(objects::find_newest(rows, target.bucket, in.to_key));
+  // With versions the old name keeps its history, so its data gets a second user.
+  if (target.versioning != objects::Versioning::kUnversioned)
+    co_await or_return(share_row(rows, target.set, from.row, beside));
   co_await or_return(
-      place(rows, target, in.to_key, from, there, keep_replaced, std::move(beside), plan, outcome));
+      place(rows, target, in.to_key, from, room.there, room.keep_data, std::move(beside), plan, outcome));
   co_await or_return(plan_vanish(rows, target, from, true, plan, outcome));
   co_return answered(std::move(plan), outcome);
 }
@@ -122,8 +129,6 @@ PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<LinkPayload>(command.payload));
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
-  if (target.versioning != objects::Versioning::kUnversioned)
-    co_return fail(ErrorCode::kNotPermitted, "hard links need a bucket without versions");
   LiveFile live = co_await or_return(require_live(rows, target.bucket, target.key, target.inode));
   if (co_await or_return(name_taken(rows, target.bucket, in.to_key))) co_return fail(ErrorCode::kExists);
   auto names = co_await or_return(links_of(rows, target.bucket, target.inode));
@@ -149,11 +154,7 @@ PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command) {
   set_links(target.bucket, target.inode, names, plan);
   live.row.attributes.posix = posix;
   std::vector<RowChange> beside;
-  std::vector<Slice> slices = co_await or_return(slices_of(rows, live.row));
-  const std::string etag = live.row.header.etag;
-  co_await or_return(share_slices(rows.random(), slices, beside));
-  set_slices(live.row, std::move(slices));
-  live.row.header.etag = etag;
+  co_await or_return(share_row(rows, target.set, live.row, beside));
   const auto there = co_await or_return(objects::find_newest(rows, target.bucket, in.to_key));
   co_await or_return(place(rows, target, in.to_key, live, there, false, std::move(beside), plan, outcome));
   co_return answered(std::move(plan), outcome);
@@ -164,13 +165,14 @@ PlanTask plan_remove(cluster::RowView& rows, const cluster::Command& command) {
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
   const LiveFile live = co_await or_return(require_live(rows, target.bucket, target.key, target.inode));
+  co_await or_return(check_not_moving(rows, target.bucket, target.key));
   cluster::Plan plan;
   FileOutcome outcome;
   const bool last = !live.row.attributes.posix || live.row.attributes.posix->nlink < 2;
-  const bool orphan = in.keep_orphan && last && target.versioning == objects::Versioning::kUnversioned;
-  if (orphan) plan_orphan(target.bucket, live.row, plan, outcome);
+  const bool keep_data =
+      in.keep_orphan && last && co_await or_return(plan_orphan(rows, target, live.row, plan, outcome));
   co_await or_return(rename_in_links(rows, target.bucket, live.row, target.key, std::nullopt, plan));
-  co_await or_return(plan_vanish(rows, target, live, orphan, plan, outcome));
+  co_await or_return(plan_vanish(rows, target, live, keep_data, plan, outcome));
   co_return answered(std::move(plan), outcome);
 }
 

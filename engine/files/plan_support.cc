@@ -103,10 +103,12 @@ void set_slices(VersionRow& row, std::vector<Slice> slices) {
   row.slices = std::move(slices);
 }
 
-Result<void> share_slices(Random& random, std::vector<Slice>& slices, std::vector<RowChange>& changes) {
+Result<void> share_slices(Random& random, std::uint32_t home, std::vector<Slice>& slices,
+                          std::vector<RowChange>& changes) {
   std::map<std::pair<DataId, Uuid>, Uuid> given;
   for (Slice& slice : slices) {
     if (slice.data.place == DataPlace::kNone) continue;
+    if (slice.data.set != home) return fail(ErrorCode::kNotSupported, "data of another set");
     auto [at, fresh] = given.try_emplace({slice.data.id, slice.referrer});
     if (fresh) {
       at->second = Uuid::make(random);
@@ -120,6 +122,22 @@ Result<void> share_slices(Random& random, std::vector<Slice>& slices, std::vecto
     slice.referrer = at->second;
   }
   return {};
+}
+
+Task<Result<void>> share_row(cluster::RowView& rows, std::uint32_t home, VersionRow& row,
+                             std::vector<RowChange>& changes) {
+  std::vector<Slice> slices = co_await or_return(slices_of(rows, row));
+  co_await or_return(share_slices(rows.random(), home, slices, changes));
+  const VersionRow was = std::move(row);
+  row = was;
+  set_slices(row, std::move(slices));
+  row.header.etag = was.header.etag;
+  row.header.checksum_kind = was.header.checksum_kind;
+  row.header.checksum_composite = was.header.checksum_composite;
+  row.checksum = was.checksum;
+  row.parts = was.parts;
+  row.parts_count = was.parts_count;
+  co_return {};
 }
 
 Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target, const LiveFile& live,
@@ -143,8 +161,11 @@ Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target,
   co_return {};
 }
 
-void plan_orphan(const Uuid& bucket, const VersionRow& row, cluster::Plan& plan, FileOutcome& outcome) {
+Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target, const VersionRow& row,
+                               cluster::Plan& plan, FileOutcome& outcome) {
   VersionRow kept = row;
+  const bool takes_over = target.versioning == objects::Versioning::kUnversioned;
+  if (!takes_over) co_await or_return(share_row(rows, target.set, kept, plan.changes));
   if (!kept.attributes.posix) kept.attributes.posix = posix_of(row, false, {});
   kept.attributes.posix->inode = inode_of(row);
   kept.attributes.posix->nlink = 0;
@@ -153,8 +174,9 @@ void plan_orphan(const Uuid& bucket, const VersionRow& row, cluster::Plan& plan,
   outcome.orphan = objects::encode_version(kept);
   plan.changes.push_back(
       {Family::kVersions,
-       objects::version_key(orphans_of(bucket), kept.attributes.posix->inode.to_text(), kept.id),
+       objects::version_key(orphans_of(target.bucket), kept.attributes.posix->inode.to_text(), kept.id),
        outcome.orphan});
+  co_return takes_over;
 }
 
 Task<Result<std::vector<std::string>>> links_of(cluster::RowView& rows, const Uuid& bucket,

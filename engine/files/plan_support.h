@@ -36,22 +36,55 @@ Task<Result<std::vector<Slice>>> slices_of(cluster::RowView& rows, const objects
 void set_slices(objects::VersionRow& row, std::vector<Slice> slices);
 
 /// Gives each slice of data that stays in use elsewhere a referrer of its own, with its rows in
-/// Family::kRefs: the data then lives as long as either. Errors: kNotSupported for data of another set.
-Result<void> share_slices(Random& random, std::vector<Slice>& slices, std::vector<RowChange>& changes);
+/// Family::kRefs: the data then lives as long as either. `home` is the set whose rows are changed. Errors:
+/// kNotSupported for data of another set.
+Result<void> share_slices(Random& random, std::uint32_t home, std::vector<Slice>& slices,
+                          std::vector<RowChange>& changes);
+/// The same for all data of a row that becomes another version too; what S3 shows of its bytes stays.
+Task<Result<void>> share_row(cluster::RowView& rows, std::uint32_t home, objects::VersionRow& row,
+                             std::vector<RowChange>& changes);
 
 /// Adds to the plan what makes the name of a live file vanish: its row, or a delete marker before it in a
 /// versioned bucket. `keep_data` leaves its data to somebody else.
 Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target, const LiveFile& live,
                                bool keep_data, cluster::Plan& plan, FileOutcome& outcome);
-/// Adds the row of a file that lives on without a name.
-void plan_orphan(const Uuid& bucket, const objects::VersionRow& row, cluster::Plan& plan,
-                 FileOutcome& outcome);
+/// Adds the row of a file that lives on without a name. True when it takes the data over from the name, false
+/// when it has references of its own (the name's version stays in a bucket with versions).
+Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target,
+                               const objects::VersionRow& row, cluster::Plan& plan, FileOutcome& outcome);
 /// The names of an inode with several, from its row.
 Task<Result<std::vector<std::string>>> links_of(cluster::RowView& rows, const Uuid& bucket,
                                                 const InodeId& inode);
 /// Puts or removes the row of names; one name needs none.
 void set_links(const Uuid& bucket, const InodeId& inode, const std::vector<std::string>& names,
                cluster::Plan& plan);
+
+/// Renames `from` to `to` (or drops it) in the list of names of an inode that has several.
+Task<Result<void>> rename_in_links(cluster::RowView& rows, const Uuid& bucket, const objects::VersionRow& row,
+                                   const std::string& from, const std::optional<std::string>& to,
+                                   cluster::Plan& plan);
+
+/// What a rename asks of the name that it makes.
+struct RoomWanted {
+  const std::string& to_key;
+  RenameMode mode;
+  bool keep_orphan;
+};
+struct Room {
+  std::optional<objects::FoundVersion> there;  ///< For `place`.
+  bool keep_data = false;                      ///< What is replaced lives on as an orphan.
+};
+/// Checks that a file may be renamed to a name, and adds what happens to the file that it replaces. Errors:
+/// kExists, kIsDirectory, kNotPermitted.
+Task<Result<Room>> make_room(cluster::RowView& rows, const FileTarget& target, const RoomWanted& wanted,
+                             cluster::Plan& plan, FileOutcome& outcome);
+/// Adds the row of `live` as the newest of `key`, replacing `there` (whose data goes, unless it is kept).
+Task<Result<void>> place(cluster::RowView& rows, const FileTarget& target, const std::string& key,
+                         const LiveFile& live, const std::optional<objects::FoundVersion>& there,
+                         bool keep_replaced_data, std::vector<RowChange> beside, cluster::Plan& plan,
+                         FileOutcome& outcome);
+/// Errors: kConflict with kMoving while a rename to another set moves `key` away.
+Task<Result<void>> check_not_moving(cluster::RowView& rows, const Uuid& bucket, const std::string& key);
 
 [[nodiscard]] cluster::Plan answered(cluster::Plan plan, const FileOutcome& outcome);
 /// Puts a row at its place as it is.

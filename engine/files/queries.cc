@@ -101,8 +101,8 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
   co_return encode(co_await or_return(links_of(rows, in.bucket, in.inode)));
 }
 
-// What a crash left of this bucket: orphans (their keys) and renames of directories to go on with (their
-// payloads).
+// What a crash left of this bucket: orphans (their keys), renames of directories and moves to another set to
+// go on with (their payloads), and decisions about moves (rename, new name).
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload) {
   const auto in = co_await or_return(decode<FileTarget>(payload));
   std::vector<std::string> found;
@@ -115,15 +115,25 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
         return {};
       },
       [&] { found.clear(); }));
-  const std::size_t orphan_count = found.size();
-  const std::string renames = "rename/" + in.bucket.to_bytes();
-  co_await or_return(rows.scan(
-      Family::kIntents, renames, objects::after_prefix(renames),
-      [&](std::string_view, std::string_view value) -> cluster::ScanStep {
-        found.push_back("r" + std::string(value));
-        return {};
-      },
-      [&] { found.resize(orphan_count); }));
+  const auto gather = [&](std::string_view prefix, auto entry) -> Task<Result<void>> {
+    const std::size_t before = found.size();
+    const std::string from = std::string(prefix) + in.bucket.to_bytes();
+    co_return co_await rows.scan(
+        Family::kIntents, from, objects::after_prefix(from),
+        [&found, entry, skip = from.size()](std::string_view key, std::string_view value) {
+          found.push_back(entry(key.substr(skip), value));
+          return cluster::ScanStep{};
+        },
+        [&found, before] { found.resize(before); });
+  };
+  const auto whole = [](char kind) {
+    return [kind](std::string_view, std::string_view value) { return kind + std::string(value); };
+  };
+  co_await or_return(gather("rename/", whole('r')));
+  co_await or_return(gather(kMoveIntents, whole('v')));
+  co_await or_return(gather(kMoveDecisions, [](std::string_view move, std::string_view value) {
+    return 'm' + std::string(move) + std::string(value.substr(1));
+  }));
   co_return encode(found);
 }
 

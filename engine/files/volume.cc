@@ -10,6 +10,10 @@ using cluster::lock_name;
 using objects::key_prefix;
 using objects::StoreParts;
 
+namespace {
+constexpr std::size_t kUuidBytes = 16;
+}  // namespace
+
 Volume::Volume(objects::ObjectStore& store, std::string bucket, FileDefaults defaults, Runtime& runtime)
     : store_(store),
       bucket_name_(std::move(bucket)),
@@ -41,11 +45,12 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
   for (int tries = 0;; ++tries) {
     const objects::BucketRef bucket = co_await or_return(this->bucket());
     FileTarget target = change.target;
-    target.bucket = change.orphan ? orphans_of(bucket->id) : bucket->id;
-    target.epoch = bucket->epoch;
-    target.versioning = change.orphan ? objects::Versioning::kUnversioned : bucket->versioning;
     cluster::SetApi& set =
         change.set ? store_.cluster().set_at(*change.set) : store_.cluster().set_for(bucket->id, target.key);
+    target.bucket = change.orphan ? orphans_of(bucket->id) : bucket->id;
+    target.epoch = bucket->epoch;
+    target.set = set.info().index;
+    target.versioning = change.orphan ? objects::Versioning::kUnversioned : bucket->versioning;
     cluster::Command command;
     command.kind = static_cast<cluster::CommandKind>(change.kind);
     command.request_id = Uuid::make(runtime_.random());
@@ -59,6 +64,11 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     command.data = change.data;
     command.bytes = change.bytes;
     auto done = co_await set.execute(std::move(command));
+    if (!done && done.error().code() == ErrorCode::kConflict && done.error().message() == kMoving &&
+        change.kind != FileCommand::kMoveBegin && tries < kMaxStaleRetries) {
+      co_await or_return(settle_move(target.key));
+      continue;
+    }
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) {
       store_.invalidate_buckets();
       if (done.error().message() == kLinksChanged) co_return std::unexpected(done.error());
@@ -73,7 +83,7 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
 }
 
 Task<Result<Volume::Found>> Volume::find(std::string path) {
-  const PathKey place = co_await or_return(key_of_path(path));
+  const PathKey place = co_await or_return(key_of(std::move(path)));
   co_return co_await find_key(place.key, place.shadowed_file);
 }
 
@@ -170,6 +180,7 @@ Task<Result<void>> Volume::finish_leftovers() {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
+  std::vector<std::pair<std::uint32_t, std::string>> decisions;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
         static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
@@ -185,12 +196,27 @@ Task<Result<void>> Volume::finish_leftovers() {
         co_await or_return(run(std::move(change)));
         continue;
       }
+      if (each.front() == 'v') {
+        co_await or_return(finish_move(co_await or_return(decode<MovePayload>(rest))));
+        continue;
+      }
+      if (each.front() == 'm') {
+        decisions.emplace_back(index, rest);
+        continue;
+      }
       const auto rename = co_await or_return(decode<RenamePayload>(rest));
       Found from;
       from.key = rename.target.key;
       from.directory = true;
       co_await or_return(rename_directory(std::move(from), rename.to_key, rename.mode));
     }
+  }
+  // No rename is under way any more: what was decided need not be remembered.
+  for (const auto& [index, decision] : decisions) {
+    MovePayload move;
+    move.move = Uuid::from_bytes(std::string_view(decision).substr(0, kUuidBytes));
+    move.to_key = decision.substr(kUuidBytes);
+    co_await or_return(move_step(FileCommand::kMoveForget, move, move.to_key, {}));
   }
   co_return {};
 }

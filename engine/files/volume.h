@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -9,6 +10,7 @@
 #include "engine/files/file_rows.h"
 #include "engine/files/file_store.h"
 #include "engine/files/lock_space.h"
+#include "engine/files/names.h"
 #include "engine/files/open_inode.h"
 #include "engine/files/stripe_cache.h"
 #include "engine/objects/object_store.h"
@@ -97,6 +99,9 @@ class Volume final : public VolumeApi {
   };
   Task<Result<FileOutcome>> run(Change change);
   Task<Result<Found>> find(std::string path);
+  /// key_of_path, which also knows names that stand for ones over 255 bytes.
+  Task<Result<PathKey>> key_of(std::string path);
+  Task<Result<std::string>> find_long(std::string prefix, std::string name);
   Task<Result<Found>> find_key(std::string key, bool shadowed_file);
   /// The same, and it must be who the caller thinks it is.
   Task<Result<Found>> resolve(FileRef file);
@@ -106,14 +111,34 @@ class Volume final : public VolumeApi {
   Task<Result<std::vector<std::string>>> names_of(std::uint32_t set, InodeId inode);
   Task<Result<void>> finish_leftovers();
 
+  // volume_names.cc
+  Task<Result<void>> take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole);
+  Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode);
+  Task<Result<FileOutcome>> rename_in_set(const Found& from, std::string to_key, RenameMode mode,
+                                          bool keep_orphan, std::vector<std::string> links);
+  void follow_rename(const std::string& from_key, const std::string& to_key, RenameMode mode,
+                     const FileOutcome& done, const OpenInodeRef& moving, const OpenInodeRef& replaced);
+
+  // volume_move.cc
+  Task<Result<FileOutcome>> move_across(MovePayload move, std::vector<std::string> links);
+  Task<Result<FileOutcome>> move_now(MovePayload move, std::vector<std::string> links);
+  Task<Result<FileOutcome>> place_moved(const objects::Bucket& bucket, MovePayload& move, std::string row,
+                                        std::vector<std::string> links, std::vector<Slice>& shared);
+  Task<Result<FileOutcome>> move_step(FileCommand kind, const MovePayload& move, std::string key,
+                                      std::vector<std::string> links);
+  Task<Result<void>> settle_move(std::string key);
+  Task<Result<void>> settle_foreign_move(std::string key);
+  Task<Result<void>> finish_move(MovePayload move);
+
   // volume_directories.cc
+  Task<Result<bool>> has_entries_elsewhere(std::string prefix);
   Task<Result<DirectoryFacts>> own_row(std::string key);  ///< Gives an implied directory its row.
   void touch(const std::string& key);                     ///< The directory's times are now.
   Task<void> publish_times();
+  Task<Result<void>> publish_all_times();
   Task<Result<void>> publish_times_of(std::string key, WallTime time);
   void forget_directories(const std::string& prefix);
   Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
-  Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode);
 
   // volume_publish.cc
   Task<Result<void>> publish(OpenInodeRef inode);
@@ -142,7 +167,8 @@ class Volume final : public VolumeApi {
   std::unordered_map<std::string, DirectoryFacts> directories_;  ///< That have a row; bounded.
   std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
   bool publishing_times_ = false;
-  async::Semaphore names_turn_{1};  ///< Renames of directories against all else that changes names.
+  std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
+  async::Signal moved_;
   async::Gate gate_;
   InodeId root_;
 };

@@ -28,7 +28,7 @@ void sort_and_join(std::vector<DirectoryAnswer::Entry>& all) {
 
 Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::string cursor,
                                                    std::size_t limit) {
-  const PathKey place = co_await or_return(key_of_path(directory));
+  const PathKey place = co_await or_return(key_of(directory));
   const std::string prefix = directory_prefix(place.key);
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   DirectoryPage page;
@@ -84,6 +84,50 @@ Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::s
   co_return page;
 }
 
+Task<Result<PathKey>> Volume::key_of(std::string path) {
+  if (!has_long_name(path)) co_return key_of_path(path);
+  PathKey out;
+  bool first = true;
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::size_t slash = rest.find('/');
+    const std::string_view name = rest.substr(0, slash);
+    rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+    Component component;
+    if (is_long_name(name))
+      component.bytes = co_await or_return(find_long(directory_prefix(out.key), std::string(name)));
+    else
+      component = co_await or_return(component_of_name(name));
+    if (!std::exchange(first, false)) out.key.push_back('/');
+    out.key.append(component.bytes);
+    out.shadowed_file = component.shadowed_file;
+  }
+  if (out.key.size() > limits::kMaxKeyBytes)
+    co_return fail(ErrorCode::kNameTooLong, "the key would be over 1,024 bytes");
+  co_return out;
+}
+
+// Such names are rare, so the directory is read for each.
+Task<Result<std::string>> Volume::find_long(std::string prefix, std::string name) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    DirectoryPayload page{bucket->id, prefix, {}, kLongNamePage};
+    while (true) {
+      const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
+          static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), encode(page)));
+      const auto part = co_await or_return(decode<DirectoryAnswer>(bytes));
+      for (const auto& entry : part.entries) {
+        std::string component = entry.name;
+        if (component.ends_with('/')) component.pop_back();
+        if (name_of_component(component, true).size() > kMaxNameBytes && long_name(component) == name)
+          co_return component;
+      }
+      if (part.end || part.entries.empty()) break;
+      page.after = part.entries.back().name;
+    }
+  }
+  co_return fail(ErrorCode::kNotFound, "no key has this name");
+}
+
 Task<Result<Volume::DirectoryFacts>> Volume::own_row(std::string key) {
   if (const auto known = directories_.find(key); known != directories_.end()) co_return known->second;
   std::string name = key;
@@ -130,16 +174,24 @@ Task<void> Volume::publish_times() {
   const MonotonicTime due = runtime_.now() + kDirectoryTimesDelay;
   while (runtime_.now() < due && !gate_.closed()) co_await async::sleep_for(runtime_, Milliseconds(50));
   publishing_times_ = false;
-  const auto touched = std::exchange(touched_, {});
-  for (const auto& [key, time] : touched) static_cast<void>(co_await publish_times_of(key, time));
+  static_cast<void>(co_await publish_all_times());
+}
+
+// A time stays in `touched_` until it is committed, so that stat shows it without a gap.
+Task<Result<void>> Volume::publish_all_times() {
+  Result<void> all;
+  const auto touched = touched_;
+  for (const auto& [key, time] : touched) {
+    if (!touched_.contains(key)) continue;  // utimes set others meanwhile, or the directory is gone
+    if (auto done = co_await publish_times_of(key, time); !done && all) all = done;
+  }
+  co_return all;
 }
 
 Task<Result<void>> Volume::publish_times_of(std::string key, WallTime time) {
-  if (key.empty()) {  // the root's times are not kept: it has no row
-    co_return {};
-  }
+  if (key.empty()) co_return {};  // the root's times are not kept: it has no row
   Change change{.kind = FileCommand::kChangeAttributes};
-  change.target.key = std::move(key);
+  change.target.key = key;
   change.encode = [time](const FileTarget& to) {
     AttributesPayload payload;
     payload.target = to;
@@ -148,6 +200,8 @@ Task<Result<void>> Volume::publish_times_of(std::string key, WallTime time) {
   };
   auto done = co_await run(std::move(change));
   if (!done && done.error().code() != ErrorCode::kNoSuchKey) co_return std::unexpected(done.error());
+  if (const auto held = touched_.find(key); held != touched_.end() && held->second == time)
+    touched_.erase(held);
   co_return {};
 }
 
@@ -156,16 +210,29 @@ Task<Result<void>> Volume::sync_directory(FileRef directory) {
   const auto touched = touched_.find(found.key);
   if (touched == touched_.end()) co_return {};
   const WallTime time = touched->second;
-  touched_.erase(touched);
   co_return co_await publish_times_of(found.key, time);
 }
 
+// The set of a directory's row sees only the entries that lie there; with several sets all are asked.
+Task<Result<bool>> Volume::has_entries_elsewhere(std::string prefix) {
+  if (store_.cluster().set_count() == 1) co_return false;
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  const std::string question = encode(DirectoryPayload{bucket->id, std::move(prefix), {}, 1});
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
+        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
+    if (!(co_await or_return(decode<DirectoryAnswer>(bytes))).entries.empty()) co_return true;
+  }
+  co_return false;
+}
+
 Task<Result<void>> Volume::remove_directory(std::string directory, std::string name) {
-  const PathKey parent = co_await or_return(key_of_path(directory));
+  const PathKey parent = co_await or_return(key_of(directory));
   std::string path = directory.empty() ? name : directory + "/" + name;
   Found found = co_await or_return(find(std::move(path)));
   if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
-  if (found.implied) co_return fail(ErrorCode::kDirectoryNotEmpty);
+  if (found.implied || co_await or_return(has_entries_elsewhere(found.key)))
+    co_return fail(ErrorCode::kDirectoryNotEmpty);
   co_await or_return(own_row(directory_prefix(parent.key)));
   touched_.erase(found.key);
   Change change{.kind = FileCommand::kRemoveDirectory};
@@ -197,11 +264,16 @@ Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, Rena
   forget_directories(from.key);
   forget_directories(to_key);
   std::vector<std::pair<std::string, InodeId>> moved;
-  for (const auto& [key, inode] : open_keys_)
-    if (key.starts_with(from.key)) moved.emplace_back(key, inode);
-  for (const auto& [key, inode] : moved) {
-    open_keys_.erase(key);
-    const std::string now = to_key + key.substr(from.key.size());
+  for (const auto& [key, inode] : open_keys_) {
+    if (key.starts_with(from.key)) moved.emplace_back(to_key + key.substr(from.key.size()), inode);
+    if (mode == RenameMode::kExchange && key.starts_with(to_key))
+      moved.emplace_back(from.key + key.substr(to_key.size()), inode);
+  }
+  std::erase_if(open_keys_, [&](const auto& each) {
+    return each.first.starts_with(from.key) ||
+           (mode == RenameMode::kExchange && each.first.starts_with(to_key));
+  });
+  for (const auto& [now, inode] : moved) {
     open_keys_.insert_or_assign(now, inode);
     if (const OpenInodeRef open = open_inode(inode)) open->key = now;
   }

@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include "engine/files/names.h"
 #include "engine/files/open_file.h"
 #include "engine/files/plan_support.h"
 #include "engine/files/volume.h"
+#include "engine/objects/store_parts.h"
 
 namespace flashstor::files {
 namespace {
@@ -11,25 +14,27 @@ std::string join(const std::string& directory, const std::string& name) {
 }
 
 // The key for a name to be made: one that a shadowed or overlong name cannot give.
-Result<std::string> new_key(const std::string& directory, const std::string& name) {
-  if (name.size() > kMaxNameBytes) return fail(ErrorCode::kNameTooLong);
-  auto place = key_of_path(join(directory, name));
-  if (!place) {
-    if (place.error().code() == ErrorCode::kNotFound)
+Result<std::string> new_key(const PathKey& parent, const std::string& name) {
+  const auto component = component_of_name(name);
+  if (!component) {
+    if (component.error().code() == ErrorCode::kNotFound)
       return fail(ErrorCode::kInvalidArgument,
                   "names that begin with % belong to keys that POSIX cannot hold");
-    return std::unexpected(place.error());
+    return std::unexpected(component.error());
   }
-  if (place->shadowed_file)
+  if (component->shadowed_file)
     return fail(ErrorCode::kInvalidArgument, "names ending in %file are given by the mount");
-  return place->key;
+  std::string key = directory_prefix(parent.key) + component->bytes;
+  if (key.size() > limits::kMaxKeyBytes)
+    return fail(ErrorCode::kNameTooLong, "the key would be over 1,024 bytes");
+  return key;
 }
 
 }  // namespace
 
 Task<Result<Attributes>> Volume::make(std::string directory, std::string name, NewFile file) {
-  std::string key = co_await or_return(new_key(directory, name));
-  const PathKey parent = co_await or_return(key_of_path(directory));
+  const PathKey parent = co_await or_return(key_of(directory));
+  std::string key = co_await or_return(new_key(parent, name));
   const std::string parent_key = directory_prefix(parent.key);
   const DirectoryFacts facts = co_await or_return(own_row(parent_key));
   if (file.target.size() > kMaxTargetBytes) co_return fail(ErrorCode::kNameTooLong);
@@ -54,6 +59,8 @@ Task<Result<Attributes>> Volume::make(std::string directory, std::string name, N
   change.target.key = key;
   std::string plain = key;
   if (is_directory) plain.pop_back();
+  // The set of the name does not see what lies below it in others.
+  if (store_.cluster().set_count() > 1 && co_await find_key(plain, false)) co_return fail(ErrorCode::kExists);
   change.locked_keys.push_back(plain);
   change.locked_prefixes.push_back(plain + "/");
   change.encode = [posix](const FileTarget& to) {
@@ -110,7 +117,7 @@ Task<Result<std::string>> Volume::read_link(FileRef file) {
 }
 
 Task<Result<void>> Volume::remove(std::string directory, std::string name) {
-  const PathKey parent = co_await or_return(key_of_path(directory));
+  const PathKey parent = co_await or_return(key_of(directory));
   const std::string parent_key = directory_prefix(parent.key);
   Found found = co_await or_return(find(join(directory, name)));
   if (found.directory) co_return fail(ErrorCode::kIsDirectory);
@@ -163,26 +170,23 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
 
 Task<Result<void>> Volume::rename(std::string directory, std::string name, std::string to_directory,
                                   std::string to_name, RenameMode mode) {
-  const PathKey parent = co_await or_return(key_of_path(directory));
-  const PathKey to_parent = co_await or_return(key_of_path(to_directory));
-  const std::string to_key = co_await or_return(new_key(to_directory, to_name));
+  const PathKey parent = co_await or_return(key_of(directory));
+  const PathKey to_parent = co_await or_return(key_of(to_directory));
+  const std::string to_key = co_await or_return(new_key(to_parent, to_name));
   Found from = co_await or_return(find(join(directory, name)));
   co_await or_return(own_row(directory_prefix(parent.key)));
   co_await or_return(own_row(directory_prefix(to_parent.key)));
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  cluster::ClusterApi& sets = store_.cluster();
   if (from.directory) {
     const std::string to = to_key + "/";
     if (to == from.key) co_return {};
     if (to.starts_with(from.key)) co_return fail(ErrorCode::kInvalidArgument, "into itself");
-    if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kInvalidArgument, "exchange of directories");
-    if (sets.set_count() > 1) co_return fail(ErrorCode::kCrossDevice, "over several sets");
+    if (store_.cluster().set_count() > 1) co_return fail(ErrorCode::kCrossDevice, "over several sets");
+    if (mode == RenameMode::kExchange && from.key.starts_with(to))
+      co_return fail(ErrorCode::kInvalidArgument, "with a directory above it");
     co_await or_return(sync_all());
     co_await or_return(rename_directory(from, to, mode));
   } else {
     if (to_key == from.key) co_return {};
-    if (sets.set_for(bucket->id, from.key).info().index != sets.set_for(bucket->id, to_key).info().index)
-      co_return fail(ErrorCode::kCrossDevice, "over several sets");
     co_await or_return(rename_file(std::move(from), to_key, mode));
   }
   touch(directory_prefix(parent.key));
@@ -190,74 +194,121 @@ Task<Result<void>> Volume::rename(std::string directory, std::string name, std::
   co_return {};
 }
 
+// Holds off publishing while a file changes its name or loses it. In the order of inodes, so that two renames
+// do not wait for each other. `whole`: what streams is published first, since it goes to the old name's set.
+Task<Result<void>> Volume::take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole) {
+  std::ranges::sort(inodes, {}, [](const OpenInodeRef& each) { return each->inode; });
+  for (const OpenInodeRef& each : inodes) co_await each->publish_turn.acquire();
+  while (whole && whole->streaming) {
+    whole->publish_turn.release();
+    const auto published = co_await publish(whole);
+    co_await whole->publish_turn.acquire();
+    if (published) continue;
+    for (const OpenInodeRef& each : inodes) each->publish_turn.release();
+    co_return published;
+  }
+  co_return {};
+}
+
 Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMode mode) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  const std::uint32_t from_set = store_.cluster().set_for(bucket->id, from.key).info().index;
+  const std::uint32_t to_set = store_.cluster().set_for(bucket->id, to_key).info().index;
+  const bool across = from_set != to_set;
+  if (across && (mode == RenameMode::kExchange || from.attributes.links > 1))
+    co_return fail(ErrorCode::kCrossDevice, "exchange and names of one file: in one set only");
   const OpenInodeRef moving = open_inode(from.attributes.inode);
   OpenInodeRef replaced;
   std::vector<std::string> links;
-  if (const auto there = co_await find_key(to_key, false); there && !there->directory) {
+  if (const auto there = co_await find_key(to_key, false); there && there->directory) {
+    if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kInvalidArgument, "a file and a directory");
+    co_return fail(mode == RenameMode::kNoReplace ? ErrorCode::kExists : ErrorCode::kIsDirectory);
+  } else if (there) {
     replaced = open_inode(there->attributes.inode);
     if (there->attributes.links > 1) {
-      const std::uint32_t set =
-          store_.cluster().set_for((co_await or_return(bucket()))->id, to_key).info().index;
-      auto names = co_await or_return(names_of(set, there->attributes.inode));
+      auto names = co_await or_return(names_of(to_set, there->attributes.inode));
       links.insert(links.end(), names.begin(), names.end());
     }
   }
   if (from.attributes.links > 1) {
-    const std::uint32_t set =
-        store_.cluster().set_for((co_await or_return(bucket()))->id, from.key).info().index;
-    auto names = co_await or_return(names_of(set, from.attributes.inode));
+    auto names = co_await or_return(names_of(from_set, from.attributes.inode));
     links.insert(links.end(), names.begin(), names.end());
   }
   if (replaced == moving) replaced = nullptr;
   // What is written must not be published under a name that is just moving.
-  if (moving) co_await moving->publish_turn.acquire();
-  if (replaced) co_await replaced->publish_turn.acquire();
-  Change change{.kind = FileCommand::kRename};
-  change.target.key = from.key;
-  change.target.inode = from.attributes.inode;
-  change.locked_keys = links;
-  change.locked_keys.push_back(to_key);
-  change.locked_prefixes.push_back(to_key + "/");
-  const bool keep = replaced != nullptr;
-  change.encode = [to_key, mode, keep](const FileTarget& to) {
-    RenamePayload payload;
-    payload.target = to;
-    payload.to_key = to_key;
-    payload.mode = mode;
-    payload.keep_orphan = keep;
-    return encode(payload);
-  };
-  auto done = co_await run(std::move(change));
+  std::vector<OpenInodeRef> held;
+  for (const OpenInodeRef& each : {moving, replaced})
+    if (each) held.push_back(each);
+  co_await or_return(take_turns(held, across ? moving : nullptr));
+  Result<FileOutcome> done;
+  if (across) {
+    MovePayload move;
+    move.target.inode = from.attributes.inode;
+    move.from_key = from.key;
+    move.to_key = to_key;
+    move.mode = mode;
+    move.keep_orphan = replaced != nullptr;
+    done = co_await move_across(std::move(move), std::move(links));
+  } else {
+    done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links));
+  }
   if (done) {
-    if (replaced && mode != RenameMode::kExchange) {
-      replaced->orphan = !done->orphan.empty();
-      replaced->gone = done->orphan.empty();
-      if (replaced->orphan) replaced->key = replaced->inode.to_text();
-      open_keys_.erase(to_key);
-    }
-    if (replaced && mode == RenameMode::kExchange) {
-      replaced->key = from.key;
-      open_keys_.insert_or_assign(from.key, replaced->inode);
-    } else {
-      open_keys_.erase(from.key);
-    }
-    if (moving) {
-      moving->key = to_key;
-      open_keys_.insert_or_assign(to_key, moving->inode);
-      if (auto row = objects::decode_version(done->row); row && mode != RenameMode::kExchange)
-        moving->committed(std::move(*row));
+    follow_rename(from.key, to_key, mode, *done, moving, replaced);
+    if (moving) moving->set = to_set;
+    if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {
+      const auto whole = co_await objects::StoreParts{store_}.inflate(*bucket, to_key, *row);
+      if (whole) moving->committed(std::move(*row));
     }
   }
-  if (replaced) replaced->publish_turn.release();
-  if (moving) moving->publish_turn.release();
+  for (const OpenInodeRef& each : held) each->publish_turn.release();
   if (!done) co_return std::unexpected(done.error());
   co_return {};
 }
 
+Task<Result<FileOutcome>> Volume::rename_in_set(const Found& from, std::string to_key, RenameMode mode,
+                                                bool keep_orphan, std::vector<std::string> links) {
+  Change change{.kind = FileCommand::kRename};
+  change.target.key = from.key;
+  change.target.inode = from.attributes.inode;
+  change.locked_keys = std::move(links);
+  change.locked_keys.push_back(to_key);
+  change.locked_prefixes.push_back(to_key + "/");
+  change.encode = [to_key, mode, keep_orphan](const FileTarget& to) {
+    RenamePayload payload;
+    payload.target = to;
+    payload.to_key = to_key;
+    payload.mode = mode;
+    payload.keep_orphan = keep_orphan;
+    return encode(payload);
+  };
+  co_return co_await run(std::move(change));
+}
+
+// The open files know their new names.
+void Volume::follow_rename(const std::string& from_key, const std::string& to_key, RenameMode mode,
+                           const FileOutcome& done, const OpenInodeRef& moving,
+                           const OpenInodeRef& replaced) {
+  if (replaced && mode != RenameMode::kExchange) {
+    replaced->orphan = !done.orphan.empty();
+    replaced->gone = done.orphan.empty();
+    if (replaced->orphan) replaced->key = replaced->inode.to_text();
+    open_keys_.erase(to_key);
+  }
+  if (replaced && mode == RenameMode::kExchange) {
+    replaced->key = from_key;
+    open_keys_.insert_or_assign(from_key, replaced->inode);
+  } else {
+    open_keys_.erase(from_key);
+  }
+  if (moving) {
+    moving->key = to_key;
+    open_keys_.insert_or_assign(to_key, moving->inode);
+  }
+}
+
 Task<Result<Attributes>> Volume::link(FileRef file, std::string to_directory, std::string to_name) {
-  const std::string to_key = co_await or_return(new_key(to_directory, to_name));
-  const PathKey to_parent = co_await or_return(key_of_path(to_directory));
+  const PathKey to_parent = co_await or_return(key_of(to_directory));
+  const std::string to_key = co_await or_return(new_key(to_parent, to_name));
   co_await or_return(own_row(directory_prefix(to_parent.key)));
   Found found = co_await or_return(resolve(file));
   if (found.directory) co_return fail(ErrorCode::kNotPermitted);
@@ -289,6 +340,8 @@ Task<Result<Attributes>> Volume::link(FileRef file, std::string to_directory, st
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (!done && done.error().code() == ErrorCode::kNotSupported)
+      co_return fail(ErrorCode::kCrossDevice, "data of another set");
     if (!done) co_return std::unexpected(done.error());
     touch(directory_prefix(to_parent.key));
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));

@@ -243,9 +243,7 @@ Task<Result<void>> Volume::sync_all() {
   Result<void> all;
   for (const OpenInodeRef& inode : inodes)
     if (auto done = co_await publish(inode); !done && all && !inode->gone) all = done;
-  const auto touched = std::exchange(touched_, {});
-  for (const auto& [key, time] : touched)
-    if (auto done = co_await publish_times_of(key, time); !done && all) all = done;
+  if (auto done = co_await publish_all_times(); !done && all) all = done;
   co_return all;
 }
 

@@ -4,6 +4,8 @@ import errno
 import fcntl
 import mmap
 import os
+import select
+import signal
 import stat
 import subprocess
 import sys
@@ -179,6 +181,39 @@ def punch_hole(top):
     assert get(f"{top}/p") == data
 
 
+def zero_range(top):
+    """Zeros with and without a new size; what lies behind the end stays behind it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = os.urandom(300_000)
+    put(f"{top}/z", data)
+    with open(f"{top}/z", "r+b", buffering=0) as file:
+        for mode, offset, size in ((0x11, 1000, 5000), (0x11, 299_000, 9000), (0x10, 290_000, 20_000)):
+            done = libc.fallocate(file.fileno(), mode, ctypes.c_long(offset), ctypes.c_long(size))  # ZERO_RANGE, KEEP_SIZE
+            assert done == 0, os.strerror(ctypes.get_errno())
+            end = min(len(data), offset + size) if mode & 1 else offset + size
+            data = data[:offset] + b"\0" * (end - offset) + data[end:]
+            assert file.seek(0) == 0 and file.readall() == data, (mode, offset, size)
+    assert get(f"{top}/z") == data
+
+
+def exchange(top):
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def swap(one, other):
+        done = libc.renameat2(-100, f"{top}/{one}".encode(), -100, f"{top}/{other}".encode(), 2)  # RENAME_EXCHANGE
+        assert done == 0, os.strerror(ctypes.get_errno())
+
+    put(f"{top}/a", b"a")
+    put(f"{top}/b", b"b")
+    swap("a", "b")
+    assert get(f"{top}/a") == b"b" and get(f"{top}/b") == b"a"
+    os.makedirs(f"{top}/d/below")
+    put(f"{top}/d/below/f", b"of d")
+    os.mkdir(f"{top}/e")
+    swap("d", "e")
+    assert os.listdir(f"{top}/d") == [] and get(f"{top}/e/below/f") == b"of d"
+
+
 def xattrs(top):
     put(f"{top}/x", b"data")
     os.setxattr(f"{top}/x", "user.one", b"1")
@@ -223,6 +258,45 @@ def locks(kind, top):
     assert ask() == "got"  # close let it go
 
 
+WAITER = """
+import fcntl, sys
+with open(sys.argv[1], 'r+b') as file:
+    print('waits', flush=True)
+    fcntl.lockf(file, fcntl.LOCK_EX, 4, 4)
+    print('has', flush=True)
+    sys.stdin.readline()
+"""
+
+
+def waiting_locks(top):
+    """F_SETLKW sleeps until the range is free, whoever had it: unlocked, closed or killed; other ranges do not matter."""
+    put(f"{top}/lock", b"0123456789")
+    start = lambda: subprocess.Popen([sys.executable, "-c", WAITER, f"{top}/lock"], stdin=subprocess.PIPE,  # noqa: E731
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with open(f"{top}/lock", "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 2, 6)  # reaches into the range that the other wants
+        one = start()
+        assert one.stdout.readline() == "waits\n"
+        fcntl.lockf(file, fcntl.LOCK_EX, 4, 0)  # another range, taken while somebody waits
+        assert select.select([one.stdout], [], [], 0.3)[0] == [], "had the lock while it was taken"
+        fcntl.lockf(file, fcntl.LOCK_UN, 2, 6)
+        assert one.stdout.readline() == "has\n"
+        two = start()
+        assert two.stdout.readline() == "waits\n"
+        three = start()
+        assert three.stdout.readline() == "waits\n"
+        three.send_signal(signal.SIGINT)  # a wait can be broken off
+        assert three.wait(20) != 0
+        one.kill()
+        assert one.wait(20) == -signal.SIGKILL
+        assert two.stdout.readline() == "has\n"
+        two.stdin.close()
+        assert two.wait(20) == 0
+        for process in (one, two, three):
+            process.stdout.close()
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0)
+
+
 def attributes(top):
     put(f"{top}/f", b"1")
     for mode in (0o600, 0o755, 0o444, 0o4711):
@@ -261,8 +335,10 @@ TESTS = [
     ("60 saves by rename beside a reader", atomic_saves), ("mmap", mapped), ("O_APPEND", append),
     ("O_EXCL and error numbers", exclusive), ("hard links", hard_links), ("symlinks", symlinks),
     ("unlink while open", unlink_open), ("rename over an open file", rename_over_open), ("truncate", truncated),
-    ("sparse files", sparse), ("punch hole", punch_hole), ("xattrs", xattrs),
+    ("sparse files", sparse), ("punch hole", punch_hole),
+    ("zero range", zero_range), ("RENAME_EXCHANGE of files and of folders", exchange), ("xattrs", xattrs),
     ("flock between processes", lambda top: locks("flock", top)),
     ("fcntl locks between processes", lambda top: locks("fcntl", top)),
+    ("fcntl locks are waited for", waiting_locks),
     ("chmod, chown, utimes", attributes), ("2,000 names in a folder", many_names), ("statvfs", space),
 ]

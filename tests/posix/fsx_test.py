@@ -6,12 +6,11 @@ A failure prints its seed: `fsx_test.py SEED...` runs those alone.
 import ctypes
 import os
 import random
-import shutil
 import sys
-import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from node import Node  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
+import doors  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -115,19 +114,15 @@ class Fsx:
 
 def main():
     report = Report("posix fsx: ")
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report.skip("all", "no /dev/fuse")
+    if doors.why_not():
+        report.skip("all", doors.why_not())
         report.end()
-    mount = tempfile.mkdtemp(prefix="flashstor-mount-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
-    node = Node(mounts={"fsx": mount})
-    try:
-        node.start()
-        for seed in [int(text) for text in sys.argv[1:] if text.isdigit()] or SEEDS:
-            test = Fsx(seed, os.path.join(mount, f"file{seed}"), Client(node), f"/fsx/file{seed}")
-            report.run(f"{STEPS} random steps, seed {seed}", test.run)
-    finally:
-        node.remove()
-        shutil.rmtree(mount, ignore_errors=True)
+    chosen = [int(text) for text in sys.argv[1:] if text.isdigit()]
+    for number, kind in enumerate(doors.ALL):
+        with doors.Door(kind, "fsx") as door:
+            for seed in chosen or SEEDS[number::len(doors.ALL)]:
+                test = Fsx(seed, os.path.join(door.mount, f"file{seed}"), Client(door.node), f"/fsx/file{seed}")
+                report.run(f"{STEPS} random steps by {kind}, seed {seed}", test.run)
     report.end()
 
 

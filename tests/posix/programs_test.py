@@ -9,7 +9,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 import calls  # noqa: E402
-from node import Node  # noqa: E402
+import doors  # noqa: E402
 from tap import Report  # noqa: E402
 
 QUIET_GIT = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t",
@@ -136,29 +136,31 @@ PROGRAMS = [("cp -a", "cp", copy), ("rsync -a", "rsync", rsync), ("tar in and ou
             ("sqlite with a write-ahead log", "sqlite3", lambda *a: sqlite("wal", *a)), ("gcc", "gcc", gcc)]
 
 
+def through(door, report, local):
+    say = lambda name: name if door.kind == doors.NODE else f"{name}, by {door.kind}"  # noqa: E731
+    for name, program, test in PROGRAMS:
+        if shutil.which(program) is None:
+            report.skip(say(name), f"{program} is not installed")
+        else:
+            report.run(say(name), test, local, door.mount)
+    for number, (name, test) in enumerate(calls.TESTS):
+        folder = os.path.join(door.mount, f"call{number}")
+        os.mkdir(folder)
+        report.run(say(name), test, folder)
+
+
 def main():
     report = Report("posix: ")
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report.skip("all", "no /dev/fuse")
+    if doors.why_not():
+        report.skip("all", doors.why_not())
         report.end()
-    mount = tempfile.mkdtemp(prefix="flashstor-mount-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
     local = tempfile.mkdtemp(prefix="flashstor-local-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
-    node = Node(mounts={"posix": mount})
     try:
-        node.start()
         make_tree(local)
-        for name, program, test in PROGRAMS:
-            if shutil.which(program) is None:
-                report.skip(name, f"{program} is not installed")
-            else:
-                report.run(name, test, local, mount)
-        for number, (name, test) in enumerate(calls.TESTS):
-            folder = os.path.join(mount, f"call{number}")
-            os.mkdir(folder)
-            report.run(name, test, folder)
+        for kind in doors.ALL:
+            with doors.Door(kind, "posix") as door:
+                through(door, report, local)
     finally:
-        node.remove()
-        shutil.rmtree(mount, ignore_errors=True)
         shutil.rmtree(local, ignore_errors=True)
     report.end()
 

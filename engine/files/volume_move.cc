@@ -1,0 +1,120 @@
+#include "engine/files/plan_support.h"
+#include "engine/files/volume.h"
+#include "engine/objects/store_parts.h"
+
+namespace flashstor::files {
+
+using objects::StoreParts;
+
+namespace {
+
+bool is_moving(const Error& error) {
+  return error.code() == ErrorCode::kConflict && error.message() == kMoving;
+}
+
+}  // namespace
+
+Task<Result<FileOutcome>> Volume::move_step(FileCommand kind, const MovePayload& move, std::string key,
+                                            std::vector<std::string> links) {
+  Change change{.kind = kind};
+  change.target.key = std::move(key);
+  change.target.inode = move.target.inode;
+  change.locked_keys = std::move(links);
+  if (kind == FileCommand::kMovePlace) change.locked_prefixes.push_back(move.to_key + "/");
+  change.encode = [&move](const FileTarget& to) {
+    MovePayload payload = move;
+    payload.target = to;
+    return encode(payload);
+  };
+  co_return co_await run(std::move(change));
+}
+
+Task<Result<FileOutcome>> Volume::move_across(MovePayload move, std::vector<std::string> links) {
+  while (moving_keys_.contains(move.from_key)) co_await moved_.wait();
+  const std::string from_key = move.from_key;
+  moving_keys_.insert(from_key);
+  auto done = co_await move_now(std::move(move), std::move(links));
+  moving_keys_.erase(from_key);
+  moved_.notify_all();
+  co_return done;
+}
+
+Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::string> links) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  const StoreParts parts{store_};
+  move.move = Uuid::make(runtime_.random());
+  auto begun = co_await move_step(FileCommand::kMoveBegin, move, move.from_key, {});
+  for (int tries = 0; !begun && is_moving(begun.error()) && tries < kMaxStaleRetries; ++tries) {
+    co_await or_return(settle_foreign_move(move.from_key));
+    begun = co_await move_step(FileCommand::kMoveBegin, move, move.from_key, {});
+  }
+  if (!begun) co_return std::unexpected(begun.error());
+  std::vector<Slice> shared;
+  auto placed = co_await place_moved(*bucket, move, begun->row, std::move(links), shared);
+  bool is_placed = placed.has_value();
+  if (!placed) {
+    const auto settled = co_await or_return(move_step(FileCommand::kMoveSettle, move, move.to_key, {}));
+    is_placed = settled.more;
+  }
+  move.placed = is_placed;
+  move.row.clear();
+  move.slices_row.clear();
+  const auto ended = co_await move_step(FileCommand::kMoveEnd, move, move.from_key, {});
+  if (!is_placed) co_await parts.give_back(parts.set_of(*bucket, move.to_key), shared);
+  // An intent that could not be ended is ended by the next who meets it: the decision stays for them.
+  if (ended) static_cast<void>(co_await move_step(FileCommand::kMoveForget, move, move.to_key, {}));
+  if (placed && !ended) co_return std::unexpected(ended.error());
+  co_return placed;
+}
+
+// The new name with references of its own to the data, which stays where it is.
+Task<Result<FileOutcome>> Volume::place_moved(const objects::Bucket& bucket, MovePayload& move,
+                                              std::string row_bytes, std::vector<std::string> links,
+                                              std::vector<Slice>& shared) {
+  const StoreParts parts{store_};
+  objects::VersionRow row = co_await or_return(objects::decode_version(row_bytes));
+  move.version = row.id;
+  co_await or_return(parts.inflate(bucket, move.from_key, row));
+  if (row.header.layout == objects::Layout::kSlices) {
+    shared = co_await or_return(parts.add_references(bucket, move.from_key, row.id, row.slices));
+    std::vector<objects::PartInfo> part_list = std::move(row.parts);
+    row.slices.clear();
+    move.slices_row = objects::place_slices(row, shared, std::move(part_list), runtime_.random());
+  } else if (row.header.layout != objects::Layout::kEmpty) {
+    co_return fail(ErrorCode::kCrossDevice, "a layout that stays in its set");
+  }
+  move.row = objects::encode_version(row);
+  co_return co_await move_step(FileCommand::kMovePlace, move, move.to_key, std::move(links));
+}
+
+// Somebody began to move `key` and has not ended it: decides it, unless this volume is at it.
+Task<Result<void>> Volume::settle_move(std::string key) {
+  if (moving_keys_.contains(key)) {
+    co_await moved_.wait();
+    co_return {};
+  }
+  co_return co_await settle_foreign_move(std::move(key));
+}
+
+Task<Result<void>> Volume::settle_foreign_move(std::string key) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  target.key = key;
+  const std::string bytes =
+      co_await or_return(store_.cluster()
+                             .set_for(bucket->id, key)
+                             .query(static_cast<cluster::CommandKind>(FileCommand::kMove), encode(target)));
+  if (bytes.empty()) co_return {};
+  co_return co_await finish_move(co_await or_return(decode<MovePayload>(bytes)));
+}
+
+Task<Result<void>> Volume::finish_move(MovePayload move) {
+  const auto settled = co_await or_return(move_step(FileCommand::kMoveSettle, move, move.to_key, {}));
+  move.placed = settled.more;
+  co_await or_return(move_step(FileCommand::kMoveEnd, move, move.from_key, {}));
+  co_await or_return(move_step(FileCommand::kMoveForget, move, move.to_key, {}));
+  co_return {};
+}
+
+}  // namespace flashstor::files

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""More drives than a set has: names of one folder lie in several sets, and programs must not notice when they rename."""
+import os
+import shutil
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
+import calls  # noqa: E402
+import doors  # noqa: E402
+import programs_test as programs  # noqa: E402
+from signed import Client  # noqa: E402
+from tap import Report  # noqa: E402
+
+BUCKET = "sets"
+# Not these: folders are not renamed over sets (EXDEV), nor are files exchanged or linked.
+LEFT_OUT = {"hard links", "rename over an open file", "RENAME_EXCHANGE of files and of folders"}
+
+
+def renames(door, top):
+    s3 = Client(door.node)
+    for n in range(60):
+        data = os.urandom(1 + n * 3000)
+        calls.put(f"{top}/a{n}", data)
+        calls.put(f"{top}/c{n}", b"to be replaced")
+        before = os.stat(f"{top}/a{n}")
+        os.rename(f"{top}/a{n}", f"{top}/b{n}")
+        os.rename(f"{top}/b{n}", f"{top}/c{n}")
+        after = os.stat(f"{top}/c{n}")
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+        assert calls.get(f"{top}/c{n}") == data
+        key = os.path.relpath(f"{top}/c{n}", door.mount)
+        assert s3.request("GET", f"/{BUCKET}/{key}")[1] == data
+    assert sorted(os.listdir(top)) == sorted(f"c{n}" for n in range(60))
+
+
+def claims(_, top):
+    """Four threads claim each of 50 jobs by renaming it: one gets each."""
+    for n in range(50):
+        calls.put(f"{top}/job{n}", b"%d" % n)
+    won = [[] for _ in range(4)]
+
+    def worker(number):
+        for n in range(50):
+            try:
+                os.rename(f"{top}/job{n}", f"{top}/worker{number}-{n}")
+                won[number].append(n)
+            except FileNotFoundError:
+                pass
+
+    threads = [threading.Thread(target=worker, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(sum(won, [])) == list(range(50)), won
+    assert len(os.listdir(top)) == 50
+
+
+def written_while_renamed(_, top):
+    with open(f"{top}/n0", "wb", buffering=0) as file:
+        for n in range(30):
+            file.write(b"%05d" % n + b"x" * (n * 40_000))
+            os.rename(f"{top}/n{n}", f"{top}/n{n + 1}")
+    wanted = b"".join(b"%05d" % n + b"x" * (n * 40_000) for n in range(30))
+    assert calls.get(f"{top}/n30") == wanted and os.listdir(top) == ["n30"]
+
+
+def main():
+    report = Report("posix many sets: ")
+    if doors.why_not():
+        report.skip("all", doors.why_not())
+        report.end()
+    local = tempfile.mkdtemp(prefix="flashstor-local-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
+    try:
+        programs.make_tree(local)
+        os.unlink(os.path.join(local, "one/hard"))
+        with doors.Door(doors.NODE, BUCKET, drives=18) as door:
+            own = [("120 renames keep bytes, inode and times", renames), ("a rename claims a file once", claims),
+                   ("a file is written while it is renamed", written_while_renamed)]
+            for name, test in own:
+                folder = os.path.join(door.mount, name.replace(" ", "-"))
+                os.mkdir(folder)
+                report.run(name, test, door, folder)
+            for name, program, test in programs.PROGRAMS:
+                if program == "rsync":
+                    continue  # with -H it checks hard links
+                if shutil.which(program) is None:
+                    report.skip(name, f"{program} is not installed")
+                else:
+                    report.run(name, test, local, door.mount)
+            for number, (name, test) in enumerate(calls.TESTS):
+                if name in LEFT_OUT:
+                    continue
+                folder = os.path.join(door.mount, f"call{number}")
+                os.mkdir(folder)
+                report.run(name, test, folder)
+    finally:
+        shutil.rmtree(local, ignore_errors=True)
+    report.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <set>
+
+#include "engine/files/limits.h"
+#include "tests/unit/files/volume_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// Three sets: most names of one directory lie in different ones.
+class ManySetsTest : public VolumeTest {
+ protected:
+  [[nodiscard]] std::uint32_t sets() const override { return 3; }
+  std::uint32_t set_of(const std::string& key) {
+    return cluster_->set_for(get(store_->head_bucket("bucket"))->id, key).info().index;
+  }
+  /// A name in another set than `key`, or in the same.
+  std::string name_for(const std::string& key, bool other) {
+    for (int n = 0;; ++n) {
+      std::string name = "name" + std::to_string(n);
+      if ((set_of(name) != set_of(key)) == other && name != key) return name;
+    }
+  }
+  void fail_next(FileCommand kind, std::uint32_t set) {
+    cluster_->fake(set).fail_next(static_cast<cluster::CommandKind>(kind), ErrorCode::kUnknownOutcome);
+  }
+  std::size_t intents() {
+    std::size_t count = 0;
+    for (std::uint32_t index = 0; index < sets(); ++index)
+      for (const auto& [key, value] : cluster_->fake(index).rows().rows(Family::kIntents))
+        count += key.starts_with(kMoveIntents) || key.starts_with(kMoveDecisions);
+    return count;
+  }
+  /// Data that nobody refers to any more is due to be freed.
+  std::size_t due() {
+    std::size_t count = 0;
+    for (std::uint32_t index = 0; index < sets(); ++index)
+      count += cluster_->fake(index).rows().rows(Family::kDue).size();
+    return count;
+  }
+  Result<void> rename(const std::string& from, const std::string& to,
+                      RenameMode mode = RenameMode::kReplace) {
+    return runtime_.run_until(volume_->rename("", from, "", to, mode));
+  }
+  /// As after a crash: a new volume finishes what the rows say is unfinished.
+  void reopen() {
+    run(volume_->close());
+    open();
+  }
+};
+
+TEST_F(ManySetsTest, ARenameIntoAnotherSetKeepsBytesInodeAndAttributes) {
+  const std::string to = name_for("from", true);
+  put_object("from", std::string(300'000, 'x') + "end");
+  const InodeId inode = stat("", "from").inode;
+  mv("from", to);
+  EXPECT_EQ(error(volume_->lookup("", "from")), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(stat("", to).inode, inode);
+  EXPECT_EQ(object(to), std::string(300'000, 'x') + "end");
+  EXPECT_EQ(intents(), 0U);
+  EXPECT_EQ(due(), 0U);  // no bytes moved and none went
+  mv(to, "from");        // and back
+  EXPECT_EQ(object("from"), std::string(300'000, 'x') + "end");
+  get(volume_->remove("", "from"));
+  EXPECT_EQ(due(), 1U);
+}
+
+TEST_F(ManySetsTest, ARenameReplacesWhatLiesInTheOtherSet) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "new");
+  put_file("", to, "old");
+  const auto reader = get(volume_->open({to, {}}, {}));
+  EXPECT_EQ(rename("from", to, RenameMode::kNoReplace).error().code(), ErrorCode::kExists);
+  EXPECT_EQ(object("from"), "new");
+  EXPECT_EQ(intents(), 0U);
+  mv("from", to);
+  EXPECT_EQ(object(to), "new");
+  EXPECT_EQ(read(*reader), "old");  // lives until its last close
+  get(reader->release());
+  EXPECT_EQ(names(""), (std::vector<std::string>{to}));
+}
+
+TEST_F(ManySetsTest, AFileThatIsWrittenGoesOnUnderItsNewName) {
+  const std::string to = name_for("from", true);
+  const auto file = create("", "from");
+  const std::string streamed(3 << 20, 's');
+  write(*file, 0, streamed);  // on its way to the drives of the old name's set
+  mv("from", to);
+  write(*file, streamed.size(), "more");
+  get(file->sync(false));
+  EXPECT_EQ(object(to), streamed + "more");
+  mv(to, "from");
+  write(*file, 0, "S");
+  get(file->release());
+  EXPECT_EQ(object("from"), "S" + streamed.substr(1) + "more");
+}
+
+TEST_F(ManySetsTest, EveryWayOverSetsAndBackAndForth) {
+  std::set<std::string> wanted;
+  for (int n = 0; n < 20; ++n) {
+    const std::string text = "text" + std::to_string(n);
+    put_file("", "a" + std::to_string(n), text);
+    for (const std::string step : {"b", "c", "d"})
+      mv((step == "b" ? "a" : step == "c" ? "b" : "c") + std::to_string(n), step + std::to_string(n));
+    EXPECT_EQ(object("d" + std::to_string(n)), text);
+    wanted.insert("d" + std::to_string(n));
+  }
+  const auto found = names("");
+  EXPECT_EQ(std::set<std::string>(found.begin(), found.end()), wanted);
+  EXPECT_EQ(intents(), 0U);
+}
+
+TEST_F(ManySetsTest, ACrashAtAnyStepEndsInOneName) {
+  struct Step {
+    FileCommand kind;
+    bool at_source;
+    bool moved;  ///< Which name it is after the crash.
+  };
+  int number = 0;
+  for (const Step step : {Step{FileCommand::kMovePlace, false, false},
+                          {FileCommand::kMoveEnd, true, true},
+                          {FileCommand::kMoveForget, false, true}}) {
+    const std::string from = "from" + std::to_string(number++);
+    const std::string to = name_for(from, true);
+    put_file("", from, "bytes of " + from);
+    put_file("", to, "old");
+    const std::uint32_t set = set_of(step.at_source ? from : to);
+    fail_next(step.kind, set);
+    // Nor can the rename that is answered with an error clean up behind itself.
+    if (!step.moved) fail_next(FileCommand::kMoveSettle, set);
+    static_cast<void>(rename(from, to));
+    reopen();
+    EXPECT_EQ(intents(), 0U) << number;
+    const auto found = names("");
+    EXPECT_EQ(std::ranges::count(found, from), step.moved ? 0 : 1) << number;
+    EXPECT_EQ(object(step.moved ? to : from), "bytes of " + from) << number;
+    if (!step.moved) EXPECT_EQ(object(to), "old");
+    get(volume_->remove("", to));
+  }
+}
+
+TEST_F(ManySetsTest, WhoeverMeetsAnUnfinishedRenameSettlesIt) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "bytes");
+  fail_next(FileCommand::kMoveEnd, set_of("from"));
+  EXPECT_FALSE(rename("from", to));  // placed, not ended: both names show the file
+  EXPECT_EQ(object(to), "bytes");
+  EXPECT_EQ(error(volume_->remove("", "from")), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(intents(), 0U);
+  EXPECT_EQ(names(""), (std::vector<std::string>{to}));
+}
+
+TEST_F(ManySetsTest, OneOfTwoRenamesOfAFileWins) {
+  const std::string one = name_for("from", true);
+  put_file("", "from", "bytes");
+  std::vector<Result<void>> results;
+  const auto both = [](Volume* volume, std::string first, std::string second,
+                       std::vector<Result<void>>* out) -> Task<Result<void>> {
+    async::Gate gate;
+    const auto go = [](Volume* volume, std::string to, std::vector<Result<void>>* seen) -> Task<void> {
+      seen->push_back(co_await volume->rename("", "from", "", to, RenameMode::kReplace));
+    };
+    gate.spawn(go(volume, std::move(first), out));
+    gate.spawn(go(volume, std::move(second), out));
+    co_await gate.close();
+    co_return {};
+  };
+  run(both(volume_.get(), one, "else", &results));
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_NE(results[0].has_value(), results[1].has_value());
+  EXPECT_EQ(names("").size(), 1U);
+}
+
+TEST_F(ManySetsTest, ADirectoryWithEntriesInAnySetIsNotEmpty) {
+  mkdir("", "d");
+  for (int n = 0; n < 6; ++n) {
+    put_file("d", "f" + std::to_string(n), "x");
+    EXPECT_EQ(error(volume_->remove_directory("", "d")), ErrorCode::kDirectoryNotEmpty) << n;
+    get(volume_->remove("d", "f" + std::to_string(n)));
+  }
+  get(volume_->remove_directory("", "d"));
+  put_object("e/below", "x");  // implied, wherever its keys lie
+  EXPECT_EQ(error(volume_->make("", "e", {.kind = Kind::kFile})), ErrorCode::kExists);
+  put_file("", "f", "x");
+  EXPECT_EQ(rename("f", "e").error().code(), ErrorCode::kIsDirectory);
+}
+
+TEST_F(ManySetsTest, HardLinksAndExchangeStayInOneSet) {
+  const std::string to = name_for("from", true);
+  const std::string near = name_for("from", false);
+  put_file("", "from", "x");
+  put_file("", to, "y");
+  EXPECT_EQ(rename("from", to, RenameMode::kExchange).error().code(), ErrorCode::kCrossDevice);
+  EXPECT_EQ(error(volume_->link({"from", {}}, "", name_for(to, true))), ErrorCode::kCrossDevice);
+  get(volume_->link({"from", stat("", "from").inode}, "", near));
+  EXPECT_EQ(rename("from", to).error().code(), ErrorCode::kCrossDevice);
+  EXPECT_EQ(object(to), "y");
+}
+
+/// A bucket that keeps versions.
+class VersionedVolumeTest : public VolumeTest {
+ protected:
+  void SetUp() override {
+    VolumeTest::SetUp();
+    run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
+  }
+  std::size_t versions_of(const std::string& key) {
+    return get(store_->list_versions({.bucket = "bucket", .prefix = key})).versions.size();
+  }
+};
+
+TEST_F(VersionedVolumeTest, HardLinksShareBytesAndKeepTheHistoryOfEach) {
+  put_file("", "one", "first");
+  get(volume_->link({"one", stat("", "one").inode}, "", "two"));
+  const auto file = get(volume_->open({"two", {}}, {.read = true, .write = true}));
+  write(*file, 0, "SECOND");
+  get(file->release());
+  EXPECT_EQ(object("one"), "SECOND");
+  EXPECT_EQ(object("two"), "SECOND");
+  EXPECT_GE(versions_of("one"), 2U);
+  get(volume_->remove("", "one"));
+  EXPECT_EQ(stat("", "two").links, 1U);
+  EXPECT_EQ(read_file("two"), "SECOND");
+}
+
+TEST_F(VersionedVolumeTest, ADirectoryMovesAndItsHistoryStays) {
+  put_object("d/a", "old");
+  put_object("d/a", "new");
+  put_object("d/sub/b", "below");
+  mv("d", "e");
+  EXPECT_EQ(object("e/a"), "new");
+  EXPECT_EQ(object("e/sub/b"), "below");
+  EXPECT_EQ(names(""), (std::vector<std::string>{"e"}));
+  EXPECT_GE(versions_of("d/a"), 2U);
+  put_object("d/a", "again");
+  EXPECT_EQ(object("d/a"), "again");
+}
+
+TEST_F(VersionedVolumeTest, ADirectoryOverTheLimitOfOneEntryMovesWhole) {
+  for (std::size_t n = 0; n < kMaxMovedVersions + 5; ++n) put_object("d/" + std::to_string(n), "x");
+  mv("d", "e");
+  EXPECT_EQ(names("e").size(), kMaxMovedVersions + 5);
+  EXPECT_EQ(names(""), (std::vector<std::string>{"e"}));
+}
+
+TEST_F(VersionedVolumeTest, AnUnlinkedFileIsWrittenUntilItsLastRelease) {
+  const auto file = create("", "f");
+  write(*file, 0, "still here");
+  get(file->sync(false));
+  get(volume_->remove("", "f"));
+  write(*file, 6, "HERE");
+  get(file->sync(false));
+  EXPECT_EQ(read(*file), "still HERE");
+  get(file->release());
+  EXPECT_TRUE(names("").empty());
+}
+
+}  // namespace
+}  // namespace flashstor::files
