@@ -7,7 +7,7 @@
 /// crash; the one at the new name's set, written in one entry with the new name, decides: once it says
 /// "placed" the old name goes, whoever does it, and once it says "refused" the new name is never made.
 /// Between the two both names show the file, as rename(2) allows; no reader of either name pays for it.
-/// Source: docs/decisions/0004-rename-over-sets.md.
+/// Source: docs/decisions/0007-rename-over-sets.md.
 namespace flashstor::files {
 namespace {
 

@@ -25,6 +25,12 @@ Scope scope_of(std::string_view resource) {
   return {resource.substr(0, slash + 1), true};
 }
 
+/// What no policy takes from root: otherwise one statement could close a bucket for good.
+bool manages_bucket_policy(std::string_view action) {
+  return action == "s3:GetBucketPolicy" || action == "s3:PutBucketPolicy" ||
+         action == "s3:DeleteBucketPolicy";
+}
+
 /// What is left of the policies once identity, action and bucket are known.
 struct Residue {
   struct Open {
@@ -122,6 +128,7 @@ struct Authorizer::Cache {
     entry.prefix = scope.prefix;
     entry.residue.clear();
     const Principal principal = identity->principal();
+    if (principal.kind == Principal::Kind::kRoot) entry.residue.allows = Reason::kRoot;
     for (const PolicyRef& policy : identity->policies)
       entry.residue.add(*policy, Reason::kIdentityPolicy, principal, action, scope);
     if (bucket.policy != nullptr)
@@ -175,8 +182,9 @@ Authorizer::~Authorizer() = default;
 Decision Authorizer::decide(const IdentityRef& identity, const BucketAccess& bucket,
                             const RequestContext& request) {
   const Principal principal = identity->principal();
-  const bool is_owner = !bucket.owner.empty() && bucket.owner == principal.canonical_id;
-  if (principal.kind == Principal::Kind::kRoot || is_owner) return {true, Reason::kRoot};
+  const bool is_root = principal.kind == Principal::Kind::kRoot;
+  if (is_root && (bucket.policy == nullptr || manages_bucket_policy(request.action)))
+    return {true, Reason::kRoot};
   if (const std::uint64_t epoch = view_.current().epoch; epoch != epoch_) [[unlikely]] {
     cache_->clear();
     epoch_ = epoch;
@@ -203,7 +211,6 @@ Decision Authorizer::decide(const IdentityRef& identity, const BucketAccess& buc
 }
 
 bool Authorizer::needs_object_tags(const IdentityRef& identity, const BucketAccess& bucket) const {
-  if (identity->kind == Principal::Kind::kRoot) return false;
   const auto uses_tags = [](const PolicyRef& policy) { return policy->uses_object_tags(); };
   return (bucket.policy != nullptr && uses_tags(bucket.policy)) ||
          std::ranges::any_of(identity->policies, uses_tags);

@@ -11,14 +11,12 @@ namespace flashstor::iam {
 
 /// What a bucket itself says about who may do what. Views and references are borrowed for the call.
 struct BucketAccess {
-  /// Canonical id of the owner; empty means the account, that is root. The owner may do everything.
-  std::string_view owner;
   PolicyRef policy;  ///< nullptr: no bucket policy.
   CannedAcl acl = CannedAcl::kPrivate;
 };
 
 enum class Reason : std::uint8_t {
-  kRoot,            ///< Allowed: root, or the bucket's owner.
+  kRoot,            ///< Allowed: root.
   kIdentityPolicy,  ///< Allowed by a policy attached to the user.
   kBucketPolicy,    ///< Allowed by the bucket's policy.
   kAcl,             ///< Allowed by the canned ACL of the bucket or object.
@@ -40,8 +38,10 @@ struct Decision {
 [[nodiscard]] Decision with_object_acl(const Decision& decision, CannedAcl object_acl,
                                        std::string_view action, bool is_anonymous);
 
-/// One loop's decisions, with its cache. Explicit deny wins; then any Allow of identity policies, bucket
-/// policy or ACL. Root and the bucket's owner are always allowed: a bucket policy cannot lock them out.
+/// One loop's decisions, with its cache. Explicit deny wins; then root, or any Allow of identity policies,
+/// bucket policy or ACL. Root is the account that owns every bucket: a bucket policy may deny it what it asks
+/// for, but never the bucket policy itself (s3:GetBucketPolicy, s3:PutBucketPolicy, s3:DeleteBucketPolicy),
+/// so that no bucket is ever lost. Whoever made a bucket has no right to it but what policies give.
 ///
 /// The cache is keyed by identity, action, bucket, the bucket's policy and ACL, and is valid for one epoch.
 /// What it keeps is the part of the policies that these do not settle: often nothing, and the answer is

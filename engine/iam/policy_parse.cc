@@ -112,6 +112,10 @@ class PolicyParser {
     if (who == nullptr && not_who == nullptr) return malformed("Missing required field Principal");
     if (who != nullptr && not_who != nullptr)
       return malformed("Invalid policy syntax: both Principal and NotPrincipal");
+    // Everybody but a few, and nobody signed in among them, is never what its writer meant; AWS refuses it
+    // too.
+    if (not_who != nullptr && statement.effect == Effect::kAllow)
+      return malformed("Invalid policy syntax: Allow with NotPrincipal is not supported");
     Result<PrincipalSet> set = parse_principals(who != nullptr ? *who : *not_who);
     if (!set) return std::unexpected(std::move(set).error());
     statement.principals = std::move(*set);

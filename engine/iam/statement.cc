@@ -17,7 +17,9 @@ bool Statement::concerns(const Principal& principal, std::string_view action) co
   const bool listed = std::ranges::any_of(
       actions, [&](const Pattern& pattern) { return wildcard_match_folded(pattern.text(), action); });
   if (listed == not_action) return false;
-  return !principals || principals->holds(principal, effect) != not_principal;
+  if (!principals) return true;
+  // As on AWS, the account in NotPrincipal spares root alone: its users are denied unless they are named too.
+  return not_principal ? !principals->holds(principal, Effect::kAllow) : principals->holds(principal, effect);
 }
 
 Coverage Statement::covers(std::string_view prefix, bool whole) const {

@@ -34,7 +34,8 @@ struct CreateBucketRequest {
   std::string owner;
   std::string region;
   std::uint8_t acl = 0;
-  bool object_lock = false;  ///< Turns versioning on too.
+  bool object_lock = false;                                      ///< Turns versioning on too.
+  std::map<std::string, std::string, std::less<>> configs = {};  ///< Documents that it has from the start.
 };
 struct ListBucketsRequest {
   std::string prefix;

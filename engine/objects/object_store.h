@@ -74,6 +74,9 @@ class ObjectStore {
   Task<Result<void>> set_bucket_acl(std::string name, std::uint8_t acl);
   /// Stores the document of one kind. Errors: kNoSuchBucket, kEntityTooLarge.
   Task<Result<void>> set_bucket_config(std::string name, std::string kind, std::string bytes);
+  /// Turns object lock on, for good, and stores its document. Every writer knows of it before its next write.
+  /// Errors: kNoSuchBucket, kInvalidBucketState (a bucket without versioning).
+  Task<Result<void>> set_object_lock(std::string name, std::string kind, std::string bytes);
   /// Errors: kNoSuchBucket, kNoSuchConfiguration.
   Task<Result<std::string>> get_bucket_config(std::string name, std::string kind);
   /// Nothing there is success. Errors: kNoSuchBucket.

@@ -66,14 +66,13 @@ PlanTask plan_delete_newest(cluster::RowView& rows, const DeleteVersionPayload& 
   co_return answered(std::move(plan), outcome);
 }
 
-// AWS, "Retention modes": compliance is never shortened or weakened, governance only with the bypass.
+// AWS, "Retention modes": compliance is never shortened or weakened; governance is shortened or made another
+// mode only with the bypass.
 Result<void> check_retention_change(const Retention& old, const Retention& wanted, bool bypass,
                                     WallTime now) {
   if (old.mode == RetentionMode::kNone || old.until_ns <= base::to_nanoseconds(now)) return {};
-  const bool weaker = wanted.mode == RetentionMode::kNone || wanted.until_ns < old.until_ns ||
-                      (old.mode == RetentionMode::kCompliance && wanted.mode != old.mode);
-  if (!weaker || (old.mode == RetentionMode::kGovernance && bypass)) return {};
-  // From governance to compliance is stronger as long as it is not shorter.
+  const bool overrides = wanted.mode != old.mode || wanted.until_ns < old.until_ns;
+  if (!overrides || (old.mode == RetentionMode::kGovernance && bypass)) return {};
   return fail(ErrorCode::kObjectLocked, "Access Denied because object protected by object lock.");
 }
 

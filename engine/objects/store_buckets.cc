@@ -106,6 +106,7 @@ Task<Result<BucketRef>> ObjectStore::create_bucket(CreateBucketRequest request) 
   bucket.created = Runtime::current()->wall_now();
   bucket.object_lock = request.object_lock;
   if (request.object_lock) bucket.versioning = Versioning::kEnabled;
+  bucket.configs = std::move(request.configs);
   for (std::size_t attempt = 0; attempt < kMaxRaces; ++attempt) {
     const auto there = co_await or_return(documents.read(bucket_path(request.name)));
     if (there) {
@@ -212,6 +213,19 @@ Task<Result<void>> ObjectStore::set_bucket_config(std::string name, std::string 
     return {};
   };
   co_await or_return(StoreParts{*this}.change_bucket(std::move(name), mutate, false));
+  co_return {};
+}
+
+Task<Result<void>> ObjectStore::set_object_lock(std::string name, std::string kind, std::string bytes) {
+  const auto mutate = [&kind, &bytes](Bucket& bucket) -> Result<void> {
+    if (bucket.versioning != Versioning::kEnabled)
+      return fail(ErrorCode::kInvalidBucketState,
+                  "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration");
+    bucket.object_lock = true;
+    bucket.configs[kind] = bytes;
+    return {};
+  };
+  co_await or_return(StoreParts{*this}.change_bucket(std::move(name), mutate, true));
   co_return {};
 }
 

@@ -131,6 +131,7 @@ Task<Verdict> SignatureVerifier::verify(const Request& request, WallTime now) {
   identity.payload = cover->kind;
   identity.payload_hash = cover->hash;
   identity.amz_date = fields.amz_date;
+  identity.signed_at = fields.signed_at;
   identity.scope = fields.scope;
   identity.signature = fields.signature;
   co_return identity;

@@ -79,6 +79,7 @@ struct Identity {
   // For the signatures of chunks.
   std::shared_ptr<const SigningKey> signing_key;
   std::string_view amz_date;   ///< 20130524T000000Z
+  WallTime signed_at{};        ///< The same as a time.
   std::string_view scope;      ///< 20130524/us-east-1/s3/aws4_request
   std::string_view signature;  ///< Of the request: the seed of the first chunk's.
 };

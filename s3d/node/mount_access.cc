@@ -52,7 +52,6 @@ Result<void> MountAccess::decide(std::string_view action, std::string_view path)
   if (bucket_ == nullptr) return fail(ErrorCode::kAccessDenied, "the bucket is gone");
   const auto who = services_.authorizer.identities().find(access_key_);
   if (!who) return fail(ErrorCode::kAccessDenied, "the mount's user is gone or disabled");
-  if ((*who)->kind == iam::Principal::Kind::kRoot) return {};
   const BucketPolicies::Access known = services_.policies.access(bucket_);
   const bool of_bucket = action == "s3:ListBucket";
   const std::string resource = iam::resource_arn(bucket_->name, of_bucket ? std::string_view() : path);
@@ -62,7 +61,7 @@ Result<void> MountAccess::decide(std::string_view action, std::string_view path)
                                                               .resource = resource,
                                                               .now = services_.runtime.wall_now(),
                                                               .conditions = &conditions});
-  // A policy that does not parse lets nobody but the owner in, as over S3.
+  // A policy that does not parse lets nobody but root in, as over S3.
   if (decision.allowed && (known.valid || decision.reason == iam::Reason::kRoot)) return {};
   return fail(ErrorCode::kAccessDenied, fmt::format("{} may not {}", access_key_, action));
 }
@@ -72,8 +71,7 @@ Result<void> MountAccess::check_mount() {
   const auto who = services_.authorizer.identities().find(access_key_);
   if (!who) return fail(ErrorCode::kAccessDenied, "no such user, or disabled");
   const BucketPolicies::Access known = services_.policies.access(bucket_);
-  if ((*who)->kind != iam::Principal::Kind::kRoot &&
-      services_.authorizer.needs_object_tags(*who, known.access))
+  if (services_.authorizer.needs_object_tags(*who, known.access))
     return fail(ErrorCode::kNotSupported,
                 "policies that look at the tags of objects cannot hold for a mount");
   if (decide("s3:ListBucket", "")) return {};

@@ -1,6 +1,7 @@
 #include "s3d/ops/bucket_policies.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/public_access.h"
 #include "s3d/ops/xml_reader.h"
 #include "s3d/ops/xml_writer.h"
 
@@ -88,10 +89,14 @@ Task<Result<iam::CannedAcl>> asked_acl(Call& call, Person owner) {
     if (!body.empty())
       co_return call.refuse(S3Code::kInvalidRequest,
                             "Specifying both Canned ACLs and Header Grants is not allowed");
+    co_await or_return(check_acl_may_be_set(call, *from_header, *call.header("x-amz-acl")));
     co_return *from_header;
   }
   if (body.empty()) co_return call.refuse(S3Code::kMissingSecurityHeader);
-  co_return canned_from_grants(call, body.view(), owner);
+  const iam::CannedAcl acl = co_await or_return(canned_from_grants(call, body.view(), owner));
+  co_await or_return(
+      check_acl_may_be_set(call, acl, acl == iam::CannedAcl::kPrivate ? "private" : std::string_view()));
+  co_return acl;
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ Task<Result<void>> put_bucket_policy(Call& call) {
   if (body.empty()) co_return call.refuse(S3Code::kMissingRequestBodyError);
   const auto policy = iam::Policy::parse(body.view(), iam::PolicyKind::kBucket, call.target().bucket);
   if (!policy) co_return call.refuse(S3Code::kMalformedPolicy, std::string(policy.error().message()));
+  if (call.services().policies.access(call.bucket).block.block_public_policy && (*policy)->is_public())
+    co_return fail(ErrorCode::kAccessDenied);
   co_await or_return(call.store().set_bucket_config(call.bucket_name(), kPolicy, std::string(body.view())));
   co_return co_await call.send_status(204);
 }

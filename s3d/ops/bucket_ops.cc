@@ -1,6 +1,7 @@
 #include "engine/objects/bucket_types.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/public_access.h"
 #include "s3d/ops/xml_reader.h"
 #include "s3d/ops/xml_writer.h"
 
@@ -24,18 +25,40 @@ Result<std::string> location_constraint(Call& call, std::string_view body) {
   return std::string(document->root().child("LocationConstraint").trimmed());
 }
 
-Result<void> check_ownership(Call& call) {
-  const auto ownership = call.header("x-amz-object-ownership");
-  if (!ownership || *ownership == "BucketOwnerPreferred" || *ownership == "ObjectWriter") return {};
-  if (*ownership == "BucketOwnerEnforced")
-    return call.refuse(S3Code::kNotImplemented, {}, {{"Header", "x-amz-object-ownership"}});
-  return call.refuse(S3Code::kInvalidArgument, {}, {{"ArgumentName", "x-amz-object-ownership"}});
+/// x-amz-object-ownership and x-amz-bucket-object-lock-enabled of a new bucket.
+Result<void> take_settings(Call& call, objects::CreateBucketRequest& request) {
+  if (const auto ownership = call.header("x-amz-object-ownership")) {
+    if (!is_object_ownership(*ownership))
+      return call.refuse(S3Code::kInvalidArgument, {}, {{"ArgumentName", "x-amz-object-ownership"}});
+    if (*ownership == kOwnerEnforced && request.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate))
+      return call.refuse(S3Code::kInvalidBucketAclWithObjectOwnership);
+    request.configs.emplace(kOwnership, *ownership);
+  }
+  if (const auto lock = call.header("x-amz-bucket-object-lock-enabled")) {
+    request.object_lock = equal_ignoring_case(*lock, "true");
+    if (!request.object_lock && !equal_ignoring_case(*lock, "false"))
+      return call.refuse(S3Code::kInvalidArgument, {},
+                         {{"ArgumentName", "x-amz-bucket-object-lock-enabled"}});
+  }
+  return {};
 }
 
-/// Does ListBuckets show this bucket to the caller? His own, and those that his own policies let him list:
-/// what somebody else opened to everybody is not his.
+/// The further permissions that these settings need.
+Task<Result<void>> authorise_settings(Call& call, const objects::CreateBucketRequest& request) {
+  if (request.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate))
+    co_await or_return(call.authorise("s3:PutBucketAcl", {}, {}));
+  if (!request.configs.empty()) co_await or_return(call.authorise("s3:PutBucketOwnershipControls", {}, {}));
+  if (request.object_lock) {
+    co_await or_return(call.authorise("s3:PutBucketObjectLockConfiguration", {}, {}));
+    co_await or_return(call.authorise("s3:PutBucketVersioning", {}, {}));
+  }
+  co_return Result<void>();
+}
+
+/// Does ListBuckets show this bucket to the caller? Those that his own policies let him list: what somebody
+/// else opened to everybody is not his.
 bool may_see(Call& call, const objects::BucketRef& bucket) {
-  const iam::BucketAccess known{.owner = bucket->owner};
+  const iam::BucketAccess known;
   const std::string resource = iam::resource_arn(bucket->name);
   for (const std::string_view action : {"s3:ListBucket", "s3:GetBucketLocation"}) {
     const iam::RequestContext context{
@@ -85,19 +108,23 @@ Task<Result<void>> list_buckets(Call& call) {
 
 Task<Result<void>> create_bucket(Call& call) {
   if (call.is_anonymous()) co_return fail(ErrorCode::kAccessDenied);
-  co_await or_return(check_ownership(call));
   const Buffer body = co_await or_return(call.small_body(limits::kMaxXmlBytes));
   const std::string asked = co_await or_return(location_constraint(call, body.view()));
   const std::string& here = call.services().facts.region;
   if (!asked.empty() && asked != here && !call.services().facts.any_region)
     co_return call.refuse(S3Code::kInvalidLocationConstraint, {}, {{"LocationConstraint", asked}});
   const auto acl = co_await or_return(canned_acl_header(call));
+  call.body_conditions.emplace_back("s3:locationconstraint", asked.empty() ? here : asked);
+  co_await or_return(call.authorise("s3:CreateBucket", {}, {}));
+  objects::CreateBucketRequest request{
+      .name = call.bucket_name(),
+      .owner = call.who->canonical_id,
+      .region = asked.empty() ? here : asked,
+      .acl = static_cast<std::uint8_t>(acl.value_or(iam::CannedAcl::kPrivate))};
+  co_await or_return(take_settings(call, request));
+  co_await or_return(authorise_settings(call, request));
   if (is_reserved(call.target().bucket)) co_return call.refuse(S3Code::kInvalidBucketName);
-  const auto made = co_await call.store().create_bucket(
-      {.name = call.bucket_name(),
-       .owner = call.who->canonical_id,
-       .region = asked.empty() ? here : asked,
-       .acl = static_cast<std::uint8_t>(acl.value_or(iam::CannedAcl::kPrivate))});
+  const auto made = co_await call.store().create_bucket(std::move(request));
   // In us-east-1 making one's own bucket again is success.
   if (!made && !(made.error().code() == ErrorCode::kBucketOwnedByCaller && here == "us-east-1"))
     co_return std::unexpected(made.error());

@@ -14,6 +14,10 @@ BucketPolicies::Access BucketPolicies::access(const objects::BucketRef& bucket) 
       return access(bucket);
     }
     entry = Entry{.bucket = bucket};
+    if (const auto found = bucket->configs.find(kPublicAccessBlock); found != bucket->configs.end())
+      entry.block = parse_public_access_block(found->second);
+    if (const auto found = bucket->configs.find(kOwnership); found != bucket->configs.end())
+      entry.acls_disabled = found->second == kOwnerEnforced;
     if (const auto found = bucket->configs.find("policy"); found != bucket->configs.end()) {
       auto parsed = iam::Policy::parse(found->second, iam::PolicyKind::kBucket, bucket->name);
       entry.valid = parsed.has_value();
@@ -24,10 +28,12 @@ BucketPolicies::Access BucketPolicies::access(const objects::BucketRef& bucket) 
       }
     }
   }
-  return {.access = {.owner = bucket->owner,
-                     .policy = entry.policy,
-                     .acl = static_cast<iam::CannedAcl>(bucket->acl)},
-          .valid = entry.valid};
+  Access out{.access = {.policy = entry.policy, .acl = static_cast<iam::CannedAcl>(bucket->acl)},
+             .valid = entry.valid,
+             .block = entry.block,
+             .acls_disabled = entry.acls_disabled};
+  if (out.ignores_acls()) out.access.acl = iam::CannedAcl::kPrivate;
+  return out;
 }
 
 std::string_view OwnerNames::display_name(iam::IamView& identities, std::string_view canonical_id) {

@@ -6,6 +6,7 @@
 
 #include "engine/iam/authorizer.h"
 #include "engine/objects/bucket_types.h"
+#include "s3d/ops/public_access.h"
 
 namespace flashstor::s3d {
 
@@ -13,10 +14,14 @@ namespace flashstor::s3d {
 class BucketPolicies {
  public:
   /// What the bucket says about access; views into `bucket`. A stored policy that no longer parses gives
-  /// access to nobody but the owner: the answer of `valid` is then false.
+  /// access to nobody but root: the answer of `valid` is then false.
   struct Access {
     iam::BucketAccess access;
     bool valid = true;
+    PublicAccessBlock block;
+    bool acls_disabled = false;  ///< The bucket's owner owns every object, and ACLs give nothing.
+    /// Neither the bucket's ACL (which `access` then does not have) nor an object's gives anything.
+    [[nodiscard]] bool ignores_acls() const { return acls_disabled || block.ignore_public_acls; }
   };
   [[nodiscard]] Access access(const objects::BucketRef& bucket);
 
@@ -25,6 +30,8 @@ class BucketPolicies {
     objects::BucketRef bucket;
     iam::PolicyRef policy;
     bool valid = true;
+    PublicAccessBlock block;
+    bool acls_disabled = false;
   };
   std::unordered_map<std::string, Entry> entries_;
 };

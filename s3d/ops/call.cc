@@ -113,23 +113,20 @@ Task<Result<void>> Call::authorise(std::string_view action, std::string_view key
 
 Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view action, std::string_view key,
                                       std::string_view version_id) {
-  if (who->kind == iam::Principal::Kind::kRoot) co_return Result<void>();
   const BucketPolicies::Access known =
       other == nullptr ? BucketPolicies::Access{} : services_.policies.access(other);
+  if (who->kind == iam::Principal::Kind::kRoot && known.access.policy == nullptr) co_return Result<void>();
   iam::Authorizer& authorizer = services_.authorizer;
-  objects::Tags tags;
-  std::optional<objects::ObjectInfo> info;
-  const auto load = [](Call& call, const objects::BucketRef& in, std::string_view name,
-                       std::string_view version) -> Task<std::optional<objects::ObjectInfo>> {
-    auto found = co_await call.store().head_object(
-        {.bucket = in->name, .key = std::string(name), .version_id = std::string(version)});
-    if (!found) co_return std::nullopt;
-    co_return std::move(found->info);
+  std::optional<Result<objects::GetResult>> found;
+  const auto load = [&]() -> Task<void> {
+    if (!found)
+      found = co_await store().head_object(
+          {.bucket = other->name, .key = std::string(key), .version_id = std::string(version_id)});
   };
-  const bool with_tags = !key.empty() && other != nullptr && authorizer.needs_object_tags(who, known.access);
-  if (with_tags) info = co_await load(*this, other, key, version_id);
-  if (info) tags = info->attributes.tags;
-  const RequestConditions conditions(*this, request_, info ? &tags : nullptr);
+  const bool of_object = !key.empty() && other != nullptr;
+  if (of_object && authorizer.needs_object_tags(who, known.access)) co_await load();
+  const bool with_tags = found && found->has_value();
+  const RequestConditions conditions(*this, request_, with_tags ? &(*found)->info.attributes.tags : nullptr);
   const std::string resource =
       other == nullptr ? iam::resource_arn(target_.bucket, key) : iam::resource_arn(other->name, key);
   iam::Decision decision = authorizer.decide(who, known.access,
@@ -138,14 +135,20 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
                                               .now = services_.runtime.wall_now(),
                                               .conditions = &conditions});
   if (!known.valid && decision.reason != iam::Reason::kRoot) decision = {};
-  if (!decision.allowed && decision.object_acl_may_allow && !key.empty() && other != nullptr && known.valid) {
-    if (!info) info = co_await load(*this, other, key, version_id);
-    if (info)
-      decision = iam::with_object_acl(decision, static_cast<iam::CannedAcl>(info->attributes.acl), action,
-                                      is_anonymous());
-    // Who may list may know that nothing is there: the operation says so itself.
-    if (!info && (co_await authorise_in(other, "s3:ListBucket", {}, {})).has_value())
-      co_return Result<void>();
+  if (known.block.restrict_public_buckets && is_anonymous() &&
+      decision.reason == iam::Reason::kBucketPolicy && known.access.policy->is_public())
+    decision = {};
+  if (!decision.allowed && decision.object_acl_may_allow && of_object && known.valid) {
+    co_await load();
+    if (found->has_value()) {
+      const auto acl = known.ignores_acls() ? iam::CannedAcl::kPrivate
+                                            : static_cast<iam::CannedAcl>((*found)->info.attributes.acl);
+      decision = iam::with_object_acl(decision, acl, action, is_anonymous());
+    } else if ((co_await authorise_in(other, "s3:ListBucket", {}, {})).has_value()) {
+      // Who may list may know that nothing is there. Answered here: an object that comes in the next moment
+      // is not his to read.
+      co_return std::unexpected(found->error());
+    }
   }
   if (decision.allowed) co_return Result<void>();
   services_.stats.count_denied(is_anonymous());

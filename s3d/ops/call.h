@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/objects/object_types.h"
 #include "s3d/auth/payload.h"
@@ -32,6 +34,8 @@ class Call {
   [[nodiscard]] const Target& target() const { return target_; }
   [[nodiscard]] std::string bucket_name() const { return std::string(target_.bucket); }
   [[nodiscard]] std::string key() const { return std::string(target_.key); }
+  [[nodiscard]] const NodeFacts& facts() const { return services_.facts; }
+  [[nodiscard]] WallTime now() const { return services_.runtime.wall_now(); }
   [[nodiscard]] bool is_anonymous() const { return who->kind == iam::Principal::Kind::kAnonymous; }
 
   /// A header; for a presigned request also one that the signer moved into the query.
@@ -77,6 +81,9 @@ class Call {
   Identity signature;    ///< How it was signed.
   iam::IdentityRef who;  ///< Who signed it.
   objects::BucketRef bucket;
+  /// Condition keys that only the body tells ("s3:locationconstraint", "s3:requestobjecttag/Team"), set by
+  /// handlers before they authorise.
+  std::vector<std::pair<std::string, std::string>> body_conditions;
 
  private:
   Services& services_;

@@ -24,6 +24,13 @@ int digit_of(char byte) {
 }  // namespace
 
 bool RequestConditions::find(std::string_view key, iam::ConditionValues& values) const {
+  bool from_body = false;
+  for (const auto& [name, value] : call_.body_conditions) {
+    if (name != key) continue;
+    values.push_back(value);
+    from_body = true;
+  }
+  if (from_body) return true;
   if (key.starts_with("s3:")) return find_s3(key.substr(3), values);
   if (key.starts_with("aws:")) return find_aws(key.substr(4), values);
   return false;
@@ -52,12 +59,30 @@ bool RequestConditions::find_aws(std::string_view key, iam::ConditionValues& val
     values.emplace_back(request_.tls() ? "true" : "false");
     return true;
   }
+  if (key == "requestedregion") {
+    values.push_back(call_.facts().region);
+    return true;
+  }
+  if (key == "principalisawsservice" || key == "viaawsservice") {
+    values.emplace_back("false");
+    return true;
+  }
   if (key == "useragent") return add_header("user-agent", values);
   if (key == "referer") return add_header("referer", values);
   return false;
 }
 
 bool RequestConditions::find_s3(std::string_view key, iam::ConditionValues& values) const {
+  if (key == "x-amz-copy-source") {
+    // Without the '/' in front, the escapes and the version: a source has one name here, so that no other
+    // way of writing it gets past a statement.
+    const auto source = call_.header(key);
+    if (!source) return false;
+    std::string name = url_decode(source->substr(0, source->find("?versionId=")), false);
+    if (name.starts_with('/')) name.erase(0, 1);
+    values.push_back(std::move(name));
+    return true;
+  }
   if (key.starts_with("x-amz-")) return add_header(key, values);
   if (key == "prefix" || key == "delimiter" || key == "max-keys") return add_query(key, values);
   if (key == "versionid") return add_query("versionId", values);
@@ -72,19 +97,31 @@ bool RequestConditions::find_s3(std::string_view key, iam::ConditionValues& valu
     values.emplace_back("AWS4-HMAC-SHA256");
     return true;
   }
-  if (key.starts_with("existingobjecttag/"))
-    return object_tags_ != nullptr && add_tag(*object_tags_, key.substr(18), values);
-  if (key.starts_with("requestobjecttag")) {
-    const auto header = call_.header("x-amz-tagging");
-    if (!header) return false;
-    const auto tags = parse_tagging_header(*header);
-    if (!tags) return false;
-    if (key.starts_with("requestobjecttag/")) return add_tag(*tags, key.substr(17), values);
-    if (key != "requestobjecttagkeys") return false;
-    for (const auto& [name, value] : *tags) values.push_back(name);
+  if (key == "signatureage") {
+    if (call_.signature.anonymous) return false;
+    const auto age = std::chrono::floor<std::chrono::milliseconds>(call_.now() - call_.signature.signed_at);
+    values.push_back(std::to_string(std::max<std::int64_t>(age.count(), 0)));
     return true;
   }
-  return false;
+  if (key == "tlsversion") {
+    if (!request_.tls()) return false;
+    values.emplace_back("1.2");  // The least that is taken; never more than what the connection has.
+    return true;
+  }
+  if (key.starts_with("existingobjecttag/"))
+    return object_tags_ != nullptr && add_tag(*object_tags_, key.substr(18), values);
+  return key.starts_with("requestobjecttag") && find_request_tag(key, values);
+}
+
+bool RequestConditions::find_request_tag(std::string_view key, iam::ConditionValues& values) const {
+  const auto header = call_.header("x-amz-tagging");
+  if (!header) return false;
+  const auto tags = parse_tagging_header(*header);
+  if (!tags) return false;
+  if (key.starts_with("requestobjecttag/")) return add_tag(*tags, key.substr(17), values);
+  if (key != "requestobjecttagkeys") return false;
+  for (const auto& [name, value] : *tags) values.push_back(name);
+  return true;
 }
 
 Result<objects::Tags> parse_tagging_header(std::string_view text) {

@@ -19,6 +19,7 @@ class RequestConditions final : public iam::ConditionKeysApi {
  private:
   bool find_aws(std::string_view key, iam::ConditionValues& values) const;
   bool find_s3(std::string_view key, iam::ConditionValues& values) const;
+  bool find_request_tag(std::string_view key, iam::ConditionValues& values) const;
   bool add_header(std::string_view name, iam::ConditionValues& values) const;
   bool add_query(std::string_view name, iam::ConditionValues& values) const;
   const Call& call_;

@@ -3,6 +3,7 @@
 #include "s3d/ops/copy_source.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/object_lock.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -51,6 +52,21 @@ Task<Result<objects::BucketRef>> authorise_copy_source(Call& call, const CopySou
   co_return bucket;
 }
 
+namespace {
+
+/// Tags that come along with a copy are read there and written here, which needs the permission for both.
+Task<Result<void>> authorise_copied_tags(Call& call, objects::BucketRef bucket, const CopySource& source) {
+  const auto found = co_await call.store().head_object(
+      {.bucket = source.bucket, .key = source.key, .version_id = source.version_id});
+  if (!found || found->info.attributes.tags.empty()) co_return Result<void>();
+  co_await or_return(call.authorise_in(
+      std::move(bucket), source.version_id.empty() ? "s3:GetObjectTagging" : "s3:GetObjectVersionTagging",
+      source.key, source.version_id));
+  co_return co_await call.authorise("s3:PutObjectTagging", call.target().key, {});
+}
+
+}  // namespace
+
 Task<Result<void>> copy_object(Call& call) {
   const CopySource source = co_await or_return(parse_copy_source(call));
   objects::CopyRequest request{.source_bucket = source.bucket,
@@ -71,9 +87,11 @@ Task<Result<void>> copy_object(Call& call) {
                             "valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
     request.checksum_kind = *kind;
   }
-  (void)co_await or_return(authorise_copy_source(call, source));
-  if (!request.attributes.tags.empty())
-    co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
+  objects::BucketRef source_bucket = co_await or_return(authorise_copy_source(call, source));
+  if (request.tagging == objects::Directive::kCopy)
+    co_await or_return(authorise_copied_tags(call, std::move(source_bucket), source));
+  co_await or_return(authorise_attributes(call, request.attributes));
+  co_await or_return(apply_object_lock(call, request.attributes));
   auto copied = co_await call.store().copy_object(std::move(request));
   // A copy onto itself that changes nothing; whatever else makes no sense is S3's InvalidRequest here too.
   if (!copied && copied.error().code() == ErrorCode::kInvalidArgument)

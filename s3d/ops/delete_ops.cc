@@ -2,6 +2,7 @@
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/object_lock.h"
 #include "s3d/ops/xml_reader.h"
 #include "s3d/ops/xml_writer.h"
 
@@ -66,13 +67,6 @@ Result<DeleteOrder> parse_order(Call& call, std::string_view text) {
   return order;
 }
 
-/// x-amz-bypass-governance-retention, for those who may.
-Task<bool> may_bypass(Call& call, std::string_view key) {
-  const auto header = call.header("x-amz-bypass-governance-retention");
-  if (!header || !equal_ignoring_case(*header, "true")) co_return false;
-  co_return (co_await call.authorise("s3:BypassGovernanceRetention", key, {})).has_value();
-}
-
 /// The items that the caller may delete; the others get their answer here, in their place.
 struct Sorted {
   std::vector<objects::DeleteManyItem> allowed;
@@ -98,7 +92,20 @@ bool is_hopeless(Call& call) {
   return known.access.policy == nullptr && known.access.acl != iam::CannedAcl::kPublicReadWrite;
 }
 
+/// The bypass for a list of objects: when the caller has it for each of them.
+Task<bool> may_bypass_all(Call& call, const std::vector<objects::DeleteManyItem>& items) {
+  for (const objects::DeleteManyItem& item : items)
+    if (!co_await may_bypass_governance(call, item.key)) co_return false;
+  co_return true;
+}
+
 }  // namespace
+
+Task<bool> may_bypass_governance(Call& call, std::string_view key) {
+  const auto header = call.header("x-amz-bypass-governance-retention");
+  if (!header || !equal_ignoring_case(*header, "true")) co_return false;
+  co_return (co_await call.authorise("s3:BypassGovernanceRetention", key, {})).has_value();
+}
 
 Task<Result<void>> delete_object(Call& call) {
   objects::DeleteRequest request{
@@ -111,7 +118,7 @@ Task<Result<void>> delete_object(Call& call) {
   }
   if (const auto time = call.header("x-amz-if-match-last-modified-time"))
     request.conditions.if_match_modified = parse_http_time(*time);
-  request.bypass_governance = co_await may_bypass(call, call.target().key);
+  request.bypass_governance = co_await may_bypass_governance(call, call.target().key);
   const auto deleted = co_await or_return(call.store().delete_object(std::move(request)));
   if (deleted.is_delete_marker) call.response().add_header("x-amz-delete-marker", "true");
   add_version_header(call, deleted.version_id);
@@ -129,7 +136,7 @@ Task<Result<void>> delete_objects(Call& call) {
   const Buffer body = co_await or_return(call.small_body(limits::kMaxXmlBytes));
   DeleteOrder order = co_await or_return(parse_order(call, body.view()));
   Sorted sorted = co_await or_return(sort_by_permission(call, order.items));
-  const bool bypass = co_await may_bypass(call, {});
+  const bool bypass = co_await may_bypass_all(call, sorted.allowed);
   std::vector<objects::DeleteManyResult> results;
   if (!sorted.allowed.empty())
     results = co_await or_return(

@@ -3,6 +3,7 @@
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/object_lock.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -112,6 +113,7 @@ Task<Result<void>> get_object(Call& call) {
   if (found->length > 0) bytes = co_await or_return(found->reader->next());
   add_read_headers(call, request, *found);
   co_await or_return(add_read_checksum(call, request, *found));
+  co_await add_object_lock_headers(call, found->info);
   ResponseWriter& response = call.response();
   if (bytes.size() == found->length) co_return co_await response.send(bytes);
   response.start(found->length);
@@ -133,6 +135,7 @@ Task<Result<void>> head_object(Call& call) {
   if (!found) co_return co_await explain(call, request, found.error());
   add_read_headers(call, request, *found);
   co_await or_return(add_read_checksum(call, request, *found));
+  co_await add_object_lock_headers(call, found->info);
   co_return co_await call.response().send_head(found->length);
 }
 

@@ -5,6 +5,7 @@
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/listing.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/object_lock.h"
 #include "s3d/ops/xml_reader.h"
 
 namespace flashstor::s3d {
@@ -111,8 +112,8 @@ Task<Result<void>> create_multipart_upload(Call& call) {
   objects::CreateUploadRequest request{.bucket = call.bucket_name(), .key = call.key()};
   request.attributes = co_await or_return(attributes_from_headers(call));
   co_await or_return(checksum_of_upload(call, request));
-  if (!request.attributes.tags.empty())
-    co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
+  co_await or_return(authorise_attributes(call, request.attributes));
+  co_await or_return(apply_object_lock(call, request.attributes));
   const auto upload = co_await or_return(call.store().create_upload(std::move(request)));
   if (upload.checksum_kind != objects::ChecksumKind::kNone) {
     call.response().add_header("x-amz-checksum-algorithm", checksum_name(upload.checksum_kind));
@@ -141,7 +142,9 @@ Task<Result<void>> complete_multipart_upload(Call& call) {
   const Buffer body = co_await or_return(call.whole_body(limits::kMaxXmlBytes));
   request.parts = co_await or_return(parse_parts(call, body.view()));
   const auto parts = static_cast<std::uint32_t>(request.parts.size());
+  const bool by_default = co_await has_default_retention(call);
   const objects::PutResult made = co_await or_return(call.store().complete_upload(std::move(request)));
+  if (by_default) co_await extend_default_retention(call, made.version_id);
   add_new_version_header(call, made.version_id);
   XmlWriter xml;
   xml.open_root("CompleteMultipartUploadResult");

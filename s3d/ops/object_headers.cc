@@ -7,6 +7,7 @@
 
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/conditions.h"
+#include "s3d/ops/public_access.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -114,6 +115,9 @@ Result<objects::ObjectAttributes> attributes_from_headers(Call& call) {
   const auto acl = canned_acl_header(call);
   if (!acl) return std::unexpected(acl.error());
   attributes.acl = static_cast<std::uint8_t>(acl->value_or(iam::CannedAcl::kPrivate));
+  if (*acl)
+    if (const auto good = check_acl_may_be_set(call, **acl, *call.header("x-amz-acl")); !good)
+      return std::unexpected(good.error());
   if (const auto tagging = call.header("x-amz-tagging"); tagging && !tagging->empty()) {
     auto tags = parse_tagging_header(*tagging);
     if (!tags) return call.refuse(S3Code::kInvalidArgument, std::string(tags.error().message()));

@@ -17,6 +17,10 @@ namespace flashstor::s3d {
 /// InvalidArgument, MetadataTooLarge.
 [[nodiscard]] Result<objects::ObjectAttributes> attributes_from_headers(Call& call);
 
+/// The further permissions that a write with these attributes needs: s3:PutObjectTagging for tags,
+/// s3:PutObjectAcl for an ACL other than private. Errors: kAccessDenied.
+Task<Result<void>> authorise_attributes(Call& call, const objects::ObjectAttributes& attributes);
+
 /// If-Match and If-None-Match of a write. Errors: NotImplemented for other conditions.
 [[nodiscard]] Result<objects::Conditions> write_conditions(Call& call);
 /// All four If-* of a read; dates that do not parse are ignored, as HTTP has it.

@@ -1,19 +1,11 @@
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
+#include "s3d/ops/object_lock.h"
 #include "s3d/ops/payload_source.h"
 
 namespace flashstor::s3d {
 namespace {
-
-/// The further permissions that headers of a write ask for.
-Task<Result<void>> authorise_extras(Call& call, const objects::ObjectAttributes& attributes) {
-  if (!attributes.tags.empty())
-    co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
-  if (attributes.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate))
-    co_await or_return(call.authorise("s3:PutObjectAcl", call.target().key, {}));
-  co_return Result<void>();
-}
 
 /// S3 wants the size beforehand, or at least a body that says where it ends.
 Result<void> check_length(Call& call, const Payload& payload) {
@@ -29,11 +21,20 @@ Result<void> check_length(Call& call, const Payload& payload) {
 
 }  // namespace
 
+Task<Result<void>> authorise_attributes(Call& call, const objects::ObjectAttributes& attributes) {
+  if (!attributes.tags.empty())
+    co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
+  if (attributes.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate))
+    co_await or_return(call.authorise("s3:PutObjectAcl", call.target().key, {}));
+  co_return Result<void>();
+}
+
 Task<Result<void>> put_object(Call& call) {
   objects::PutRequest request{.bucket = call.bucket_name(), .key = call.key()};
   request.attributes = co_await or_return(attributes_from_headers(call));
   request.conditions = co_await or_return(write_conditions(call));
-  co_await or_return(authorise_extras(call, request.attributes));
+  co_await or_return(authorise_attributes(call, request.attributes));
+  co_await or_return(apply_object_lock(call, request.attributes));
   Payload* payload = co_await or_return(call.payload());
   co_await or_return(check_length(call, *payload));
   BodyChecks checks = co_await or_return(body_checks(call));

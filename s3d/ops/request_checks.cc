@@ -6,13 +6,9 @@ namespace flashstor::s3d {
 namespace {
 
 /// Headers that ask for what is not built. A trailing '*' stands for anything.
-/// (x-amz-bypass-governance-retention is not among them: nothing can be put under retention, so there is
-/// nothing that it would bypass.)
-constexpr std::array<std::string_view, 12> kUnsupported = {
+constexpr std::array<std::string_view, 10> kUnsupported = {
     "x-amz-server-side-encryption*",
     "x-amz-copy-source-server-side-encryption*",
-    "x-amz-object-lock-*",
-    "x-amz-bucket-object-lock-*",
     "x-amz-grant-*",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
@@ -29,15 +25,10 @@ bool matches(std::string_view pattern, std::string_view name) {
   return name.size() >= pattern.size() && equal_ignoring_case(name.substr(0, pattern.size()), pattern);
 }
 
-/// A header that asks for something and is given a value that asks for nothing.
-bool asks_nothing(std::string_view name, std::string_view value) {
-  return equal_ignoring_case(name, "x-amz-bucket-object-lock-enabled") && equal_ignoring_case(value, "false");
-}
-
-bool unsupported(std::string_view name, std::string_view value) {
+bool unsupported(std::string_view name) {
   if (name.size() < 9 || !equal_ignoring_case(name.substr(0, 6), "x-amz-")) return false;
   for (const std::string_view pattern : kUnsupported)
-    if (matches(pattern, name)) return !asks_nothing(name, value);
+    if (matches(pattern, name)) return true;
   return false;
 }
 
@@ -52,13 +43,13 @@ S3Error malformed_auth(const AuthError& error, const Request& request) {
 
 Result<void> refuse_unsupported_headers(Call& call) {
   for (const HeaderField& field : call.request().headers())
-    if (unsupported(field.name, field.value))
+    if (unsupported(field.name))
       return call.refuse(S3Code::kNotImplemented,
                          "A header you provided implies functionality that is not implemented",
                          {{"Header", std::string(field.name)}});
   if (call.signature.presigned)
     for (const QueryParam& param : call.request().query())
-      if (unsupported(param.name, param.value))
+      if (unsupported(param.name))
         return call.refuse(S3Code::kNotImplemented, {}, {{"Header", std::string(param.name)}});
   return {};
 }

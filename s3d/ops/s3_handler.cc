@@ -6,6 +6,7 @@
 
 #include "engine/base/log.h"
 #include "engine/objects/version_id.h"
+#include "s3d/ops/cors.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
@@ -79,6 +80,11 @@ Task<Result<void>> S3Handler::run_internal(Call& call, Phases& phases) {
 }
 
 Task<Result<void>> S3Handler::authenticate(Call& call) {
+  // A preflight is never signed; what a presigned URL in it signs is the request that may follow.
+  if (call.request().method() == "OPTIONS") {
+    call.who = services_.authorizer.identities().anonymous();
+    co_return Result<void>();
+  }
   if (FreshnessApi* freshness = services_.freshness;
       freshness != nullptr && !freshness->is_fresh(services_.runtime.now())) {
     call.who = services_.authorizer.identities().anonymous();
@@ -106,7 +112,10 @@ Task<Result<void>> S3Handler::authorise(Call& call) {
     if (const auto key = objects::check_object_key(call.target().key); !key)
       co_return call.refuse(key.error().code() == ErrorCode::kKeyTooLong ? S3Code::kKeyTooLongError
                                                                          : S3Code::kInvalidURI);
-  if (needs_bucket(row)) call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
+  if (needs_bucket(row)) {
+    call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
+    add_cors_headers(call);  // also for a refusal: a script may read why
+  }
   if (const auto owner = call.header("x-amz-expected-bucket-owner");
       owner && call.bucket != nullptr && *owner != call.bucket->owner)
     co_return fail(ErrorCode::kAccessDenied);

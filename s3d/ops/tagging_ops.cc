@@ -50,6 +50,13 @@ Task<Result<void>> get_object_tagging(Call& call) {
 Task<Result<void>> put_object_tagging(Call& call) {
   const Buffer body = co_await or_return(call.small_body(limits::kMaxXmlBytes));
   objects::Tags tags = co_await or_return(parse_tagging(call, body.view()));
+  for (const auto& [name, value] : tags) {
+    call.body_conditions.emplace_back("s3:requestobjecttagkeys", name);
+    call.body_conditions.emplace_back("s3:requestobjecttag/" + name, value);
+  }
+  const std::string_view version_id = call.query("versionId");
+  co_await or_return(call.authorise(version_id.empty() ? "s3:PutObjectTagging" : "s3:PutObjectVersionTagging",
+                                    call.target().key, version_id));
   co_return co_await set_tags(call, std::move(tags), 200);
 }
 

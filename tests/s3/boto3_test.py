@@ -401,7 +401,7 @@ def refused(s3):
     fails("KeyTooLongError", 400, s3.put_object, Bucket=b, Key="k" * 1025, Body=b"")
     fails("InvalidDigest", 400, s3.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5="bad")
     fails("BadDigest", 400, s3.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5=base64.b64encode(bytes(16)).decode())
-    fails("NotImplemented", 501, s3.put_bucket_cors, Bucket=b, CORSConfiguration={"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]})
+    fails("NotImplemented", 501, s3.put_bucket_accelerate_configuration, Bucket=b, AccelerateConfiguration={"Status": "Enabled"})
 
 
 def wrong_key(s3, node):

@@ -77,14 +77,43 @@ TEST_F(AuthorizerTest, NobodyMayAnythingUnlessAllowed) {
   EXPECT_FALSE(decide(authorizer_.identities().anonymous(), {}, kGet).allowed);
 }
 
-TEST_F(AuthorizerTest, RootAndOwnerAreNeverLockedOut) {
+// A bucket policy that denied its maker, and root, did not hold for them: they were let through before it was
+// looked at.
+TEST_F(AuthorizerTest, AnExplicitDenyHoldsForRootAndForWhoeverMadeTheBucket) {
+  const PolicyRef deny = on_bucket(
+      R"({"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]})");
+  const IdentityRef root = authorizer_.identities().root();
+  EXPECT_EQ(decide(root, {.policy = deny}, kGet).reason, Reason::kExplicitDeny);
+  EXPECT_EQ(decide(root, {.policy = deny}, kList).reason, Reason::kExplicitDeny);
+  EXPECT_EQ(decide(user("alice", {on_user(kAllowAll)}), {.policy = deny}, kGet).reason,
+            Reason::kExplicitDeny);
+  EXPECT_EQ(decide(root, {}, kGet).reason, Reason::kRoot);
+  EXPECT_EQ(decide(root, {.policy = on_bucket(kPublicGet)}, kPut).reason, Reason::kRoot);
+}
+
+TEST_F(AuthorizerTest, RootCanAlwaysChangeTheBucketPolicyAndNobodyElseCan) {
   const PolicyRef deny =
-      on_bucket(R"({"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*"})");
-  EXPECT_EQ(decide(authorizer_.identities().root(), {.policy = deny}, kGet).reason, Reason::kRoot);
+      on_bucket(R"({"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b"})");
   const IdentityRef alice = user("alice", {on_user(kAllowAll)});
-  EXPECT_EQ(decide(alice, {.policy = deny}, kGet).reason, Reason::kExplicitDeny);
-  EXPECT_EQ(decide(alice, {.owner = alice->canonical_id, .policy = deny}, kGet).reason, Reason::kRoot);
-  EXPECT_FALSE(decide(authorizer_.identities().anonymous(), {.owner = ""}, kGet).allowed);
+  for (const std::string_view action :
+       {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}) {
+    const RequestContext request{.action = action, .resource = "arn:aws:s3:::b"};
+    EXPECT_EQ(decide(authorizer_.identities().root(), {.policy = deny}, request).reason, Reason::kRoot);
+    EXPECT_EQ(decide(alice, {.policy = deny}, request).reason, Reason::kExplicitDeny) << action;
+  }
+}
+
+TEST_F(AuthorizerTest, ADenyWithATagConditionIsAskedOfRootToo) {
+  const PolicyRef tagged = on_bucket(
+      R"({"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/a":"b"}}})");
+  const IdentityRef root = authorizer_.identities().root();
+  EXPECT_TRUE(authorizer_.needs_object_tags(root, {.policy = tagged}));
+  ConditionMap tags;
+  tags.set("s3:ExistingObjectTag/a", "b");
+  RequestContext request = kGet;
+  EXPECT_TRUE(decide(root, {.policy = tagged}, request).allowed);
+  request.conditions = &tags;
+  EXPECT_FALSE(decide(root, {.policy = tagged}, request).allowed);
 }
 
 TEST_F(AuthorizerTest, IdentityAndBucketPoliciesTogether) {
@@ -211,7 +240,7 @@ TEST_F(AuthorizerTest, ObjectTagsAreAskedForOnlyWhenAPolicyUsesThem) {
   const IdentityRef nobody = authorizer_.identities().anonymous();
   EXPECT_TRUE(authorizer_.needs_object_tags(nobody, {.policy = tagged}));
   EXPECT_FALSE(authorizer_.needs_object_tags(nobody, {.policy = on_bucket(kPublicGet)}));
-  EXPECT_FALSE(authorizer_.needs_object_tags(authorizer_.identities().root(), {.policy = tagged}));
+  EXPECT_FALSE(authorizer_.needs_object_tags(authorizer_.identities().root(), {}));
 }
 
 // The cached answer against the plain one, over thousands of policies put together at random.
@@ -225,15 +254,19 @@ TEST_F(AuthorizerTest, TheCacheAgreesWithPlainEvaluation) {
   constexpr std::array<std::string_view, 4> kConditions = {
       "", "", R"(,"Condition":{"StringEquals":{"s3:prefix":"x"}})",
       R"(,"Condition":{"StringNotEquals":{"s3:prefix":"x"}})"};
-  constexpr std::array<std::string_view, 4> kWho = {R"("Principal":"*",)", R"("Principal":{"AWS":"alice"},)",
-                                                    R"("NotPrincipal":{"AWS":"alice"},)",
-                                                    R"("Principal":{"AWS":"bob"},)"};
+  constexpr std::array<std::string_view, 3> kAllowed = {
+      R"("Principal":"*",)", R"("Principal":{"AWS":"alice"},)", R"("Principal":{"AWS":"bob"},)"};
+  constexpr std::array<std::string_view, 4> kDenied = {
+      R"("Principal":"*",)", R"("Principal":{"AWS":"alice"},)", R"("NotPrincipal":{"AWS":"alice"},)",
+      R"("NotPrincipal":{"AWS":"bob"},)"};
   constexpr std::array<std::string_view, 5> kAsked = {"b", "b/a", "b/alice", "b/xyz", "c/a"};
   const auto statement = [&](bool with_principal) {
-    return std::string(R"({"Effect":")") + (random.below(4) == 0 ? "Deny" : "Allow") + "\"," +
-           (with_principal ? pick(kWho) : "") + (random.below(8) == 0 ? "\"Not" : "\"") + "Action\":\"" +
-           pick(kActions) + "\"," + (random.below(8) == 0 ? "\"Not" : "\"") +
-           "Resource\":\"arn:aws:s3:::" + pick(kResources) + "\"" + pick(kConditions) + "}";
+    const bool denies = random.below(4) == 0;
+    const std::string who = denies ? pick(kDenied) : pick(kAllowed);
+    return std::string(R"({"Effect":")") + (denies ? "Deny" : "Allow") + "\"," + (with_principal ? who : "") +
+           (random.below(8) == 0 ? "\"Not" : "\"") + "Action\":\"" + pick(kActions) + "\"," +
+           (random.below(8) == 0 ? "\"Not" : "\"") + "Resource\":\"arn:aws:s3:::" + pick(kResources) + "\"" +
+           pick(kConditions) + "}";
   };
   ConditionMap map;
   map.set("s3:prefix", "x");

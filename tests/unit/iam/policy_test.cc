@@ -213,8 +213,6 @@ TEST(PolicyEvaluate, Principals) {
   EXPECT_FALSE(allowed(R"("Principal":{"AWS":"arn:aws:iam::123456789012:root"})", kAlice));
   EXPECT_TRUE(allowed(R"("Principal":{"AWS":"arn:aws:iam::123456789012:root"})", kRoot));
   EXPECT_FALSE(allowed(R"("Principal":{"Service":"logging.s3.amazonaws.com"})", kAlice));
-  EXPECT_FALSE(allowed(R"("NotPrincipal":{"AWS":"alice"})", kAlice));
-  EXPECT_TRUE(allowed(R"("NotPrincipal":{"AWS":"bob"})", kAlice));
   const std::string id(64, 'a');
   const Principal with_id{Principal::Kind::kUser, "carol", id};
   EXPECT_TRUE(allowed("\"Principal\":{\"CanonicalUser\":\"" + std::string(64, 'A') + "\"}", with_id));
@@ -226,6 +224,29 @@ TEST(PolicyEvaluate, DenyingTheAccountDeniesItsUsers) {
       R"({"Statement":{"Effect":"Deny","Principal":{"AWS":"123456789012"},"Action":"s3:*","Resource":"arn:aws:s3:::b/*"}})");
   EXPECT_EQ(ask(policy, kAlice, "s3:GetObject", "arn:aws:s3:::b/k"), Verdict::kDeny);
   EXPECT_EQ(ask(policy, kAnonymous, "s3:GetObject", "arn:aws:s3:::b/k"), Verdict::kNoMatch);
+}
+
+// Such a policy was taken, and opened the bucket to everybody else in the world.
+TEST(PolicyParse, AllowWithNotPrincipalIsRefused) {
+  EXPECT_EQ(
+      refusal(
+          R"({"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"alice"},"Action":"s3:*","Resource":"arn:aws:s3:::b/*"}})"),
+      "Invalid policy syntax: Allow with NotPrincipal is not supported");
+}
+
+// The account among those spared by a Deny spared every user of it.
+TEST(PolicyEvaluate, NotPrincipalSparesThoseNamedAndOfTheAccountRootAlone) {
+  const auto denied = [](const std::string& spared, const Principal& who) {
+    const PolicyRef policy = parsed(R"({"Statement":{"Effect":"Deny","NotPrincipal":)" + spared +
+                                    R"(,"Action":"s3:*","Resource":"arn:aws:s3:::b/*"}})");
+    return ask(policy, who, "s3:GetObject", "arn:aws:s3:::b/k") == Verdict::kDeny;
+  };
+  EXPECT_FALSE(denied(R"({"AWS":"alice"})", kAlice));
+  EXPECT_TRUE(denied(R"({"AWS":"bob"})", kAlice));
+  EXPECT_TRUE(denied(R"({"AWS":"alice"})", kAnonymous));
+  EXPECT_TRUE(denied(R"({"AWS":"arn:aws:iam::123456789012:root"})", kAlice));
+  EXPECT_FALSE(denied(R"({"AWS":"arn:aws:iam::123456789012:root"})", kRoot));
+  EXPECT_FALSE(denied(R"({"AWS":["arn:aws:iam::123456789012:root","alice"]})", kAlice));
 }
 
 TEST(PolicyEvaluate, VariablesInResourcesNeedTheNewVersion) {
@@ -283,7 +304,6 @@ TEST(PolicyPublic, AsAwsDefines) {
   EXPECT_TRUE(is_public(R"("Principal":"*")"));
   EXPECT_TRUE(is_public(R"("Principal":{"AWS":["alice","*"]})"));
   EXPECT_TRUE(is_public(R"("Principal":{"AWS":"al*"})"));
-  EXPECT_TRUE(is_public(R"("NotPrincipal":{"AWS":"alice"})"));
   EXPECT_FALSE(is_public(R"("Principal":{"AWS":["alice","arn:aws:iam::123456789012:root"]})"));
   EXPECT_FALSE(when(R"({"IpAddress":{"aws:SourceIp":["10.0.0.0/8","2001:db8::/32"]}})"));
   EXPECT_TRUE(when(R"({"IpAddress":{"aws:SourceIp":"128.0.0.0/7"}})"));

@@ -63,6 +63,19 @@ TEST_F(BucketTest, ListsByPagesAndPrefix) {
   EXPECT_EQ(run(store_->list_buckets({}))->buckets.size(), 25U);
 }
 
+TEST_F(BucketTest, ObjectLockIsTurnedOnWhereVersionsAreKept) {
+  make_bucket("bucket");
+  EXPECT_EQ(code_of(run(store_->set_object_lock("bucket", "object-lock", "<x/>"))),
+            ErrorCode::kInvalidBucketState);
+  EXPECT_FALSE(run(store_->head_bucket("bucket"))->get()->object_lock);
+  ASSERT_TRUE(run(store_->set_versioning("bucket", Versioning::kEnabled)).has_value());
+  ASSERT_TRUE(run(store_->set_object_lock("bucket", "object-lock", "<x/>")).has_value());
+  EXPECT_TRUE(run(store_->head_bucket("bucket"))->get()->object_lock);
+  EXPECT_EQ(*run(store_->get_bucket_config("bucket", "object-lock")), "<x/>");
+  EXPECT_EQ(code_of(run(store_->set_versioning("bucket", Versioning::kSuspended))),
+            ErrorCode::kInvalidBucketState);
+}
+
 TEST_F(BucketTest, ConfigurationDocuments) {
   make_bucket("bucket");
   EXPECT_EQ(code_of(run(store_->get_bucket_config("bucket", "policy"))), ErrorCode::kNoSuchConfiguration);

@@ -213,7 +213,8 @@ TEST_F(VersionsTest, ObjectLockForbidsWhatItShould) {
   EXPECT_EQ(code_of(try_remove(false)), ErrorCode::kObjectLocked);
   EXPECT_EQ(code_of(retain(RetentionMode::kGovernance, later - 1, false)), ErrorCode::kObjectLocked);
   ASSERT_TRUE(retain(RetentionMode::kGovernance, later - 1, true).has_value());
-  ASSERT_TRUE(retain(RetentionMode::kCompliance, later, false).has_value());
+  EXPECT_EQ(code_of(retain(RetentionMode::kCompliance, later, false)), ErrorCode::kObjectLocked);
+  ASSERT_TRUE(retain(RetentionMode::kCompliance, later, true).has_value());
   EXPECT_EQ(code_of(retain(RetentionMode::kNone, 0, true)), ErrorCode::kObjectLocked);
   EXPECT_EQ(code_of(retain(RetentionMode::kCompliance, later - 1, true)), ErrorCode::kObjectLocked);
   EXPECT_EQ(code_of(try_remove(true)), ErrorCode::kObjectLocked);
