@@ -13,6 +13,7 @@ pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
+find_library(MIMALLOC_LIBRARY mimalloc REQUIRED)
 
 # Debian's RapidJSON 1.1 assigns a const member in GenericStringRef::operator=, which clang 19 refuses, and adds an offset to a
 # null pointer in its stack, which UBSan refuses: the headers are copied into the build tree and these bodies mended.

@@ -3,6 +3,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#ifdef FLASHSTOR_MIMALLOC
+#include <mimalloc.h>
+#endif
+
 #include "engine/base/log.h"
 #include "s3d/node/admin_service.h"
 #include "s3d/node/mount_service.h"
@@ -34,6 +38,10 @@ int give_up(const Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef FLASHSTOR_MIMALLOC
+  mi_option_set(mi_option_decommit_delay,
+                0);  // memory of a peak goes back at once, not when the next is needed
+#endif
   auto parsed =
       s3d::parse_options(std::span<const char* const>(argv, static_cast<std::size_t>(argc)), environment);
   if (!parsed) return give_up(parsed.error());

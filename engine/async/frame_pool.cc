@@ -17,8 +17,8 @@ constexpr bool kRecycle = true;
 #endif
 
 constexpr std::size_t kStep = 64;
-constexpr std::size_t kClasses = 64;  // frames up to 4 KiB
-constexpr std::size_t kKeptPerClass = 1024;
+constexpr std::size_t kClasses = 128;                     // frames up to 8 KiB
+constexpr std::size_t kKeptBytes = std::size_t{4} << 20;  // by each thread
 
 class FramePool {
  public:
@@ -32,14 +32,18 @@ class FramePool {
   }
   void* take(std::size_t index) {
     List& list = lists_[index];
-    return list.head == nullptr ? ::operator new((index + 1) * kStep) : pop(list);
+    const std::size_t bytes = (index + 1) * kStep;
+    if (list.head == nullptr) return ::operator new(bytes);
+    kept_bytes_ -= bytes;
+    return pop(list);
   }
   void give(std::size_t index, void* frame) {
     List& list = lists_[index];
-    if (list.count == kKeptPerClass) return ::operator delete(frame);
+    const std::size_t bytes = (index + 1) * kStep;
+    if (kept_bytes_ + bytes > kKeptBytes) return ::operator delete(frame);
     list.head =
         new (frame) Free{list.head};  // NOLINT(cppcoreguidelines-owning-memory): placement, owns nothing
-    ++list.count;
+    kept_bytes_ += bytes;
   }
 
  private:
@@ -48,14 +52,13 @@ class FramePool {
   };
   struct List {
     Free* head = nullptr;
-    std::size_t count = 0;
   };
   static void* pop(List& list) {
     Free* frame = list.head;
     list.head = frame->next;
-    --list.count;
     return frame;
   }
+  std::size_t kept_bytes_ = 0;
   std::array<List, kClasses> lists_;
 };
 

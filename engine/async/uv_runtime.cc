@@ -10,6 +10,8 @@ UvRuntime::UvRuntime() {
   wake_.data = this;
   timer_.data = this;
   prepare_.data = this;
+  check_.data = this;
+  FLASHSTOR_CHECK(uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME) == 0);
   FLASHSTOR_CHECK(uv_async_init(&loop_, &wake_, [](uv_async_t* handle) {
                     static_cast<UvRuntime*>(handle->data)->drain();
                   }) == 0);
@@ -19,6 +21,8 @@ UvRuntime::UvRuntime() {
   FLASHSTOR_CHECK(uv_prepare_init(&loop_, &prepare_) == 0);
   uv_prepare_start(&prepare_,
                    [](uv_prepare_t* handle) { static_cast<UvRuntime*>(handle->data)->schedule(); });
+  FLASHSTOR_CHECK(uv_check_init(&loop_, &check_) == 0);
+  uv_check_start(&check_, [](uv_check_t* handle) { static_cast<UvRuntime*>(handle->data)->end_turn(); });
 }
 
 UvRuntime::~UvRuntime() {
@@ -83,6 +87,17 @@ void UvRuntime::schedule() {
   const auto milliseconds = wait.count() <= 0 ? 0 : (wait.count() + 999'999) / 1'000'000;
   uv_update_time(&loop_);
   uv_timer_start(&timer_, fire, static_cast<std::uint64_t>(milliseconds), 0);
+}
+
+// libuv asks here right after it has run what the poller found.
+void UvRuntime::end_turn() {
+  const std::uint64_t now = uv_hrtime();
+  const std::uint64_t idle = uv_metrics_idle_time(&loop_);
+  const std::uint64_t passed = now - turn_began_;
+  const std::uint64_t waited = idle - idle_before_;
+  if (turn_began_ != 0 && passed > waited) turns_.add(Nanoseconds(passed - waited));
+  turn_began_ = now;
+  idle_before_ = idle;
 }
 
 void UvRuntime::run() {

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "engine/async/runtime.h"
+#include "engine/async/turn_times.h"
 
 namespace flashstor::async {
 
@@ -31,15 +32,21 @@ class UvRuntime final : public Runtime {
   template <class T>
   T run_until(Task<T> task);
   [[nodiscard]] uv_loop_t* loop() { return &loop_; }
+  [[nodiscard]] const TurnTimes& turns() const { return turns_; }
 
  private:
   void drain();
   void schedule();
+  void end_turn();
 
   uv_loop_t loop_{};
   uv_async_t wake_{};
   uv_timer_t timer_{};
   uv_prepare_t prepare_{};
+  uv_check_t check_{};
+  std::uint64_t turn_began_ = 0;  // uv_hrtime
+  std::uint64_t idle_before_ = 0;
+  TurnTimes turns_;
   std::atomic<Work*> posted_{nullptr};
   TimerSet timers_;
   base::SystemRandom random_;

@@ -9,10 +9,10 @@
 
 namespace flashstor::base {
 
-/// A counted, 4096-aligned block of payload bytes, or a slice of one. Copying a Buffer copies a reference,
-/// not bytes; the block goes back to a per-thread cache when its last slice is gone. Aligned for O_DIRECT and
-/// for ISA-L. Threads: slices of one block may be held, read and dropped on several threads; writing needs
-/// the only reference.
+/// A counted block of payload bytes, or a slice of one. Copying a Buffer copies a reference, not bytes; the
+/// block goes back to a pool (block_pool.h) when its last slice is gone. Blocks of 4096 bytes and more are
+/// aligned to 4096, for O_DIRECT; smaller ones to 64, for ISA-L. Threads: slices of one block may be held,
+/// read and dropped on several threads; writing needs the only reference.
 class Buffer {
  public:
   Buffer() = default;

@@ -22,12 +22,14 @@ inline constexpr std::size_t kMinBucketNameBytes = 3;
 inline constexpr std::size_t kMaxListBuckets = 10'000;
 inline constexpr std::size_t kMaxTagKeyChars = 128;
 inline constexpr std::size_t kMaxTagValueChars = 256;
-inline constexpr std::size_t kReadWindowBytes = 2 * kMiB;  ///< What one step of a GET asks a set for.
+inline constexpr std::size_t kReadWindowBytes = 1 * kMiB;  ///< What one step of a GET asks a set for.
 // Windows that the readers of one loop hold: whole ones with one read ahead up to the first, none ahead above
 // it, small ones above half of the last, where new readers are sent away.
 inline constexpr std::size_t kRoomyReadBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxHeldReadBytes = 256 * kMiB;
 inline constexpr std::size_t kTightWindowBytes = 256 * kKiB;
+inline constexpr std::size_t kHashAsideBytes =
+    128 * kKiB;                                         ///< Larger pieces of a body are hashed off the loop.
 inline constexpr std::size_t kWriteWindowBytes = kMiB;  ///< What one step of a large PUT hands to `stage`.
 inline constexpr std::size_t kMaxCachedBuckets = 4096;  ///< Per loop.
 inline constexpr std::size_t kMaxStaleRetries = 4;      ///< Retries after kStale (bucket epoch moved).

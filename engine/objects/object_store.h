@@ -32,12 +32,15 @@ class BucketEpoch {
   std::atomic<std::uint64_t> value_{1};
 };
 
-/// Sizes that tests make small.
+class DigestPool;
+
+/// Sizes that tests make small, and what the stores of a process share.
 struct StoreOptions {
   std::size_t inline_bytes = limits::kMaxInlineObjectBytes;  ///< Up to here bytes ride with the command.
   std::size_t read_window_bytes = limits::kReadWindowBytes;
   std::size_t write_window_bytes = limits::kWriteWindowBytes;
   std::uint64_t min_part_bytes = limits::kMinPartBytes;
+  DigestPool* digests = nullptr;  ///< For large bodies; without it they are hashed on the loop.
 };
 
 /// The engine of every door: buckets, objects, versions, uploads, with S3's meaning, over the sets of a

@@ -1,6 +1,8 @@
 #include "engine/base/hex.h"
 #include "engine/codec/checksum.h"
 #include "engine/objects/checksums.h"
+#include "engine/objects/digest_pool.h"
+#include "engine/objects/limits.h"
 #include "engine/objects/store_parts.h"
 
 namespace flashstor::objects {
@@ -10,24 +12,59 @@ namespace {
 class Digests {
  public:
   Digests(bool with_sha256, ChecksumKind kind)
-      : md5_(codec::make_hasher(codec::ChecksumKind::kMd5)),
-        sha256_(with_sha256 ? codec::make_hasher(codec::ChecksumKind::kSha256) : nullptr),
+      : sha256_(with_sha256 ? codec::make_hasher(codec::ChecksumKind::kSha256) : nullptr),
         checksum_(kind != ChecksumKind::kNone ? codec::make_hasher(codec_kind(kind)) : nullptr) {}
   void update(const Buffer& bytes) {
-    md5_->update(bytes.span());
+    md5_.update(bytes.span());
     if (sha256_) sha256_->update(bytes.span());
     if (checksum_) checksum_->update(bytes.span());
   }
-  std::unique_ptr<codec::Hasher> md5_;
+  [[nodiscard]] DigestPool::Streams streams() {
+    return {.md5 = &md5_, .others = {sha256_.get(), checksum_.get()}};
+  }
+  codec::Md5 md5_;
   std::unique_ptr<codec::Hasher> sha256_;
   std::unique_ptr<codec::Hasher> checksum_;
+};
+
+// Large pieces are hashed on the pool, each while the next one comes in.
+class HashAhead {
+ public:
+  HashAhead(DigestPool* pool, Digests& digests) : pool_(pool), digests_(digests) {}
+  HashAhead(const HashAhead&) = delete;
+  HashAhead& operator=(const HashAhead&) = delete;
+
+  Task<void> add(Buffer piece) {
+    co_await settle();
+    if (pool_ == nullptr || piece.size() < limits::kHashAsideBytes) {
+      digests_.update(piece);
+      co_return;
+    }
+    running_ = true;
+    async::start_detached(run(std::move(piece)));
+  }
+  /// Until nothing is being hashed: before the digests are looked at, and before this is destroyed.
+  Task<void> settle() {
+    while (running_) co_await done_.wait();
+  }
+
+ private:
+  Task<void> run(Buffer piece) {
+    co_await pool_->update(digests_.streams(), piece.span());
+    running_ = false;
+    done_.notify_all();
+  }
+  DigestPool* pool_;
+  Digests& digests_;
+  bool running_ = false;
+  async::Signal done_;
 };
 
 std::unexpected<Error> bad_digest(const char* words) { return fail(ErrorCode::kBadDigest, words); }
 
 // Compares what came with what was said, and fills in what the row will keep.
 Result<void> verify(Digests& digests, BodyWork& work, TakenBody& taken) {
-  const std::string md5 = digests.md5_->finish();
+  const std::string md5 = digests.md5_.finish();
   if (!work.expected_md5.empty() && work.expected_md5 != md5)
     return bad_digest("The Content-MD5 you specified did not match what we received.");
   if (digests.sha256_ && digests.sha256_->finish() != work.expected_sha256)
@@ -99,14 +136,14 @@ class Intake {
   std::uint64_t size_ = 0;
 };
 
-Task<Result<void>> pull(BodyWork& work, Digests& digests, Intake& intake) {
+Task<Result<void>> pull(BodyWork& work, HashAhead& hashing, Intake& intake) {
   const auto length = work.body->length();
   if (length && *length > work.max_bytes)
     co_return fail(ErrorCode::kEntityTooLarge, "Your proposed upload exceeds the maximum allowed size");
   for (;;) {
     auto piece = co_await or_return(work.body->next());
     if (!piece) break;
-    digests.update(*piece);
+    co_await hashing.add(*piece);
     co_await or_return(intake.add(std::move(*piece), length));
     if (intake.size() > work.max_bytes)
       co_return fail(ErrorCode::kEntityTooLarge, "Your proposed upload exceeds the maximum allowed size");
@@ -123,10 +160,12 @@ Task<Result<TakenBody>> StoreParts::take_body(cluster::SetApi& set, BodyWork wor
   if (!work.checksum.value.empty() && work.checksum.value.size() != checksum_bytes(work.checksum.kind))
     co_return fail(ErrorCode::kInvalidDigest, "A checksum of the wrong length.");
   Digests digests(!work.expected_sha256.empty(), work.checksum.kind);
+  HashAhead hashing(options().digests, digests);
   Intake intake(set, options(), work.storage_class, Uuid::make(random()));
   TakenBody taken;
   Result<void> result{};
-  if (work.body != nullptr) result = co_await pull(work, digests, intake);
+  if (work.body != nullptr) result = co_await pull(work, hashing, intake);
+  co_await hashing.settle();
   if (result) result = verify(digests, work, taken);
   if (result) result = co_await intake.finish(taken);
   if (!result) {

@@ -15,8 +15,10 @@ class DataCache {
   explicit DataCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
   void put(const DataId& id, Buffer shard) {
-    const std::lock_guard lock(mutex_);
     if (shard.empty() || shard.size() > max_bytes_ / 4) return;
+    // A small shard must not keep the larger block alive that it was cut from.
+    if (shard.size() <= kCopiedBytes) shard = Buffer::copy_of(shard.view());
+    const std::lock_guard lock(mutex_);
     remove(id);
     bytes_ += cost(shard);
     items_.emplace_front(id, std::move(shard));
@@ -42,8 +44,9 @@ class DataCache {
 
  private:
   using Items = std::list<std::pair<DataId, Buffer>>;
-  // A block of payload memory is at least a page, and the maps cost something too.
-  static std::size_t cost(const Buffer& shard) { return std::max<std::size_t>(shard.size(), 4096) + 256; }
+  static constexpr std::size_t kCopiedBytes = std::size_t{64} << 10;
+  // Blocks are rounded up; their header, the list and the map cost something too.
+  static std::size_t cost(const Buffer& shard) { return shard.size() + shard.size() / 4 + 256; }
   void remove(const DataId& id) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) return;

@@ -30,8 +30,8 @@ inline constexpr std::uint64_t kReplayKeepBytes = 16 * kMiB;     ///< … within
 inline constexpr std::size_t kMaxRefusals = 65'536;              ///< The oldest are forgotten after that.
 
 // Shards.
-inline constexpr std::size_t kStageBytesInMemory = 8 * kMiB;  ///< Waiting per staged shard.
-inline constexpr std::size_t kDataCacheBytes = 16 * kMiB;     ///< Hot shards of data records per drive.
+inline constexpr std::size_t kStageBytesInMemory = 1 * kMiB;  ///< Waiting per staged shard.
+inline constexpr std::size_t kDataCacheBytes = 8 * kMiB;      ///< Hot shards of data records per drive.
 inline constexpr std::size_t kFooterCacheBytes = 4 * kMiB;
 inline constexpr std::size_t kMaxOpenShards = 256;       ///< Shard files kept open per drive.
 inline constexpr std::size_t kMaxShardBlocks = 1 << 20;  ///< Blocks of one shard file.

@@ -51,6 +51,12 @@ rocksdb::ColumnFamilyOptions family_options(const RowStoreResources::State& shar
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
   rocksdb::ColumnFamilyOptions options;
+  if (family == Family::kInline) {
+    // Where data lies is only ever looked up by its id, and mostly is not in the newest part of the index.
+    table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+    options.memtable_whole_key_filtering = true;
+    options.memtable_prefix_bloom_size_ratio = 0.02;
+  }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.write_buffer_size = shared.options.memtable_bytes;
   options.arena_block_size = 64 << 10;  // an idle family costs one of these, and there are eleven a drive
@@ -62,7 +68,6 @@ rocksdb::ColumnFamilyOptions family_options(const RowStoreResources::State& shar
   // Overwrites and deletes leave tombstones that scans must step over: files full of them go first.
   options.table_properties_collector_factories = {
       rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024, 0.5)};
-  (void)family;
   return options;
 }
 

@@ -49,7 +49,9 @@ XlStorage::XlStorage(XlStorageOptions options, DriveFormat format, std::unique_p
       io_pool_(options_.io_pool != nullptr ? options_.io_pool : own_io_.get()),
       log_(segments_, index_, *writer_pool_) {
   log_.on_durable([this](const LogRequest& request) {
-    for (const DataRecord& record : request.batch.data) cache_.put(record.id, record.bytes);
+    // Parity is read only when data is missing: it would take half the cache for nothing.
+    for (const DataRecord& record : request.batch.data)
+      if (record.shard < record.ref.geometry.data_shards) cache_.put(record.id, record.bytes);
     for (const DataId& id : request.batch.refusals) cache_.drop(id);
   });
 }
@@ -210,6 +212,7 @@ Task<Result<std::vector<DataId>>> XlStorage::staged() {
 }
 
 Task<Result<void>> XlStorage::close() {
+  closing_ = true;
   auto result = co_await async::offload(io_pool(), [this] { return close_now(); });
   own_io_.reset();
   own_writer_.reset();

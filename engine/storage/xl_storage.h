@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -105,6 +106,9 @@ class XlStorage final : public StorageApi {
   void start_refill();
   Result<void> relocate_segments();
   Result<void> relocate_segment(std::uint32_t number);
+  Result<bool> worth_relocating(std::uint32_t number);
+  Result<std::optional<DataPosition>> live_record(std::uint32_t number, std::uint64_t offset,
+                                                  const RecordView& record);
 
   Result<void> drive_failed(Result<void> result);
   [[nodiscard]] async::WorkPool& io_pool() { return *io_pool_; }
@@ -128,6 +132,7 @@ class XlStorage final : public StorageApi {
   std::unique_ptr<Applier> applier_;
   std::atomic<bool> applying_ = false;
   std::atomic<bool> recovered_ = false;
+  std::atomic<bool> closing_ = false;  ///< Nothing is moved any more.
 
   // Of checkpoints: `captured_` and what goes with it are the applier's; the rest is under flush_mutex_.
   std::uint64_t checkpoint_bytes_ = 0;
@@ -136,6 +141,8 @@ class XlStorage final : public StorageApi {
   std::uint64_t checkpoint_index_ = 0;
   std::mutex flush_mutex_;  ///< Held during a flush.
   std::mutex condemned_mutex_;
+  std::map<std::uint32_t, std::int64_t>
+      dense_;                             ///< Looked at and found full of small records: live bytes then.
   std::vector<std::uint32_t> condemned_;  ///< Segments that the last captured checkpoint does without.
   std::atomic<bool> flushing_ = false;
   struct FlushWork : async::Work {

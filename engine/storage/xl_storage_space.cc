@@ -10,7 +10,9 @@
 namespace flashstor::storage {
 namespace {
 constexpr std::size_t kRelocationGroupBytes = 4 * limits::kMiB;
-constexpr std::size_t kSegmentsPerPass = 2;  // rewritten after one checkpoint
+constexpr std::size_t kRelocationGroupRecords = 256;  // entries wait for the index while their rows are moved
+constexpr std::size_t kSegmentsPerPass = 2;           // rewritten after one checkpoint
+constexpr std::size_t kRecordOverhead = kRecordHeaderBytes + 72;  // of a data record, about
 }  // namespace
 
 bool XlStorage::checkpoint_due() {
@@ -106,15 +108,60 @@ Result<void> XlStorage::flush_locked() {
 Result<void> XlStorage::relocate_segments() {
   const std::uint32_t active = log_.published_end().segment;
   std::vector<std::pair<std::int64_t, std::uint32_t>> sparse;
-  for (const auto& [number, bytes] : applier_->live())
+  const auto live = applier_->live();
+  std::erase_if(dense_, [&live](const auto& known) { return !live.contains(known.first); });
+  for (const auto& [number, bytes] : live) {
+    const auto known = dense_.find(number);
+    if (known != dense_.end() && bytes * 4 > known->second * 3) continue;
     if (number < active && bytes * 2 < static_cast<std::int64_t>(options_.segment_bytes) &&
         !index_.has_unsettled_in(number))
       sparse.emplace_back(bytes, number);
+  }
   std::ranges::sort(sparse);
   if (sparse.size() > kSegmentsPerPass) sparse.resize(kSegmentsPerPass);
-  for (const auto& [bytes, number] : sparse)
+  for (const auto& [bytes, number] : sparse) {
+    auto worth = worth_relocating(number);
+    if (!worth) return std::unexpected(worth.error());
+    if (closing_) return {};
+    if (!*worth) {
+      dense_[number] = bytes;
+      continue;
+    }
     if (auto done = relocate_segment(number); !done) return done;
+  }
   return {};
+}
+
+// The data record that lies at `offset` of segment `number`, if the index still names it there.
+Result<std::optional<DataPosition>> XlStorage::live_record(std::uint32_t number, std::uint64_t offset,
+                                                           const RecordView& record) {
+  if (record.kind != RecordKind::kData && record.kind != RecordKind::kRelocation) return std::nullopt;
+  auto now = find_inline(record.id, ReadTier::kAny);
+  if (!now) return std::unexpected(now.error());
+  if (!*now || (*now)->at.segment != number || (*now)->at.offset != offset) return std::nullopt;
+  return now;
+}
+
+// Small records are mostly frame: a segment full of them has few live payload bytes, and had it been written
+// anew because of that it would look just the same, and be written anew for ever.
+Result<bool> XlStorage::worth_relocating(std::uint32_t number) {
+  auto segment = segments_.find(number);
+  if (!segment) return std::unexpected(segment.error());
+  std::size_t live = 0;
+  const auto visit = [&](const BatchPosition& at, std::string_view body) -> Result<void> {
+    if (live * 2 >= options_.segment_bytes || closing_) return {};
+    RecordReader reader(body);
+    while (!reader.at_end()) {
+      auto record = reader.next();
+      if (!record) return std::unexpected(record.error());
+      auto found = live_record(number, at.offset + kBatchHeaderBytes + record->payload_offset, *record);
+      if (!found) return std::unexpected(found.error());
+      if (*found) live += record->payload.size() + kRecordOverhead;
+    }
+    return {};
+  };
+  if (auto scanned = scan_segment(**segment, visit); !scanned) return std::unexpected(scanned.error());
+  return live * 2 < options_.segment_bytes;
 }
 
 Result<void> XlStorage::relocate_segment(std::uint32_t number) {
@@ -135,20 +182,19 @@ Result<void> XlStorage::relocate_segment(std::uint32_t number) {
     return applier_->relocate(moves);
   };
   const auto visit = [&](const BatchPosition& at, std::string_view body) -> Result<void> {
+    if (closing_) return {};  // what is left stays where it is
     RecordReader reader(body);
     while (!reader.at_end()) {
       auto record = reader.next();
       if (!record) return std::unexpected(record.error());
-      if (record->kind != RecordKind::kData && record->kind != RecordKind::kRelocation) continue;
-      auto now = find_inline(record->id, ReadTier::kAny);
+      auto now = live_record(number, at.offset + kBatchHeaderBytes + record->payload_offset, *record);
       if (!now) return std::unexpected(now.error());
-      const std::uint64_t offset = at.offset + kBatchHeaderBytes + record->payload_offset;
-      if (!*now || (*now)->at.segment != number || (*now)->at.offset != offset) continue;
+      if (!*now) continue;
       request.relocations.push_back(
           {record->id, record->data.ref, record->data.shard, Buffer::copy_of(record->payload)});
       from.push_back(std::move(**now));
       bytes += record->payload.size();
-      if (bytes >= kRelocationGroupBytes)
+      if (bytes >= kRelocationGroupBytes || from.size() >= kRelocationGroupRecords)
         if (auto moved = move_group(); !moved) return moved;
     }
     return {};

@@ -70,6 +70,12 @@ void write_cluster_metrics(base::MetricsPage& page, cluster::ClusterApi& cluster
   }
 }
 
+void write_loop_metrics(base::MetricsPage& page, std::size_t loop, const async::TurnTimes& turns) {
+  const auto counts = turns.counts();
+  page.histogram("flashstor_loop_turn_seconds", "Time that an event loop was busy in one turn.",
+                 {{"loop", std::to_string(loop)}}, async::TurnTimes::kBounds, counts, turns.seconds());
+}
+
 void write_process_metrics(base::MetricsPage& page) {
   rusage usage{};
   if (getrusage(RUSAGE_SELF, &usage) == 0) {

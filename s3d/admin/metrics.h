@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/async/turn_times.h"
 #include "engine/base/metrics.h"
 #include "s3d/admin/pages.h"
 
@@ -21,7 +22,9 @@ inline constexpr std::string_view kMetricsPath = "/flashstor/metrics";
 
 /// Adds what drives and sets say of themselves to a page.
 void write_cluster_metrics(base::MetricsPage& page, cluster::ClusterApi& cluster);
-/// Adds resident memory, CPU time and open descriptors of the process.
+/// Adds how long a loop was busy in its turns: what came meanwhile had to wait so long at most.
+void write_loop_metrics(base::MetricsPage& page, std::size_t loop, const async::TurnTimes& turns);
+/// Adds resident memory and CPU time of the process.
 void write_process_metrics(base::MetricsPage& page);
 
 }  // namespace flashstor::s3d

@@ -14,7 +14,8 @@ using limits::kKiB;
 using limits::kMiB;
 
 inline constexpr std::size_t kFirstHeaderBytes =
-    16 * kKiB;  ///< Receive area of a request; grows to kMaxHeaderBytes.
+    8 * kKiB;  ///< Receive area of a request; grows to kMaxHeaderBytes.
+inline constexpr std::size_t kChunkWindowBytes = 16 * kKiB;  ///< Chunked framing and payload, as received.
 inline constexpr std::size_t kMaxHeaderFields = 256;
 inline constexpr std::size_t kMaxQueryParams = 1024;
 inline constexpr std::size_t kMaxTargetBytes =
@@ -32,6 +33,6 @@ inline constexpr std::size_t kMaxChunkLineBytes =
     4 * kKiB;                                        ///< One line of chunked framing, and its trailer block.
 inline constexpr std::size_t kMaxWriteSlices = 256;  ///< Slices of one writev by ResponseWriter.
 
-static_assert(kFirstHeaderBytes < limits::kMaxHeaderBytes);
+static_assert(kFirstHeaderBytes < limits::kMaxHeaderBytes && kChunkWindowBytes > kMaxChunkLineBytes);
 
 }  // namespace flashstor::s3d::http_limits

@@ -91,7 +91,8 @@ Task<Result<std::size_t>> WireBody::read_chunked(std::span<std::byte> into) {
       co_return std::size_t{0};
     }
     if (window_.empty()) {
-      constexpr std::size_t kWindow = http_limits::kFirstHeaderBytes;
+      constexpr std::size_t kWindow =
+          std::max(http_limits::kChunkWindowBytes, http_limits::kFirstHeaderBytes);
       window_ = {static_cast<std::byte*>(arena_.keep(kWindow)), kWindow};
     }
     FLASHSTOR_CHECK(received_.size() < window_.size());

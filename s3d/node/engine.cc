@@ -5,9 +5,27 @@
 #include "engine/storage/xl_storage.h"
 
 namespace flashstor::s3d {
+namespace {
+
+/// How what the operator gives is shared out: to blocks of the indexes, their write buffers, hot shards.
+struct MemoryShares {
+  storage::RowStoreResources::Options rows;
+  std::size_t data_cache_bytes = 0;  ///< Per drive.
+};
+
+MemoryShares shares_of(std::size_t memory_mib, std::size_t drives) {
+  const std::size_t eighth = (memory_mib << 20) / 8;
+  return {.rows = {.block_cache_bytes = 3 * eighth, .write_buffer_bytes = 3 * eighth},
+          .data_cache_bytes = 2 * eighth / std::max<std::size_t>(drives, 1)};
+}
+
+}  // namespace
 
 Engine::Engine(const NodeOptions& options, WorkPool& pool)
-    : options_(options), pool_(pool), io_(storage::make_posix_file_io()), resources_({}) {
+    : options_(options),
+      pool_(pool),
+      io_(storage::make_posix_file_io()),
+      resources_(shares_of(options.memory_mib, options.drives.size()).rows) {
   objects::register_object_commands(registry_);
   files::register_file_commands(registry_);
 }
@@ -20,7 +38,11 @@ cluster::ClusterOptions Engine::cluster_options(std::vector<Runtime*> loops) {
       [this, open_rows](const std::string& path) -> Result<std::unique_ptr<storage::StorageApi>> {
     base::SystemRandom random;
     storage::XlStorageOptions drive{
-        .path = path, .io = io_.get(), .open_rows = open_rows, .salt_seed = random.next()};
+        .path = path,
+        .io = io_.get(),
+        .open_rows = open_rows,
+        .salt_seed = random.next(),
+        .data_cache_bytes = shares_of(options_.memory_mib, options_.drives.size()).data_cache_bytes};
     auto opened = storage::XlStorage::open(std::move(drive));
     if (!opened) return std::unexpected(opened.error());
     return std::move(*opened);

@@ -8,6 +8,8 @@ namespace flashstor::s3d::node_limits {
 
 inline constexpr std::size_t kMaxDefaultLoops = 8;
 inline constexpr std::size_t kMaxLoops = 256;
+inline constexpr std::size_t kMinMemoryMib = 16;
+inline constexpr std::size_t kMaxMemoryMib = std::size_t{1} << 20;
 inline constexpr std::size_t kMinPasswordBytes = 8;
 inline constexpr std::size_t kMinUserBytes = 3;
 inline constexpr std::size_t kMinClusterSecretBytes = 16;

@@ -6,7 +6,7 @@ namespace flashstor::s3d {
 
 Loop::Loop(async::UvRuntime& runtime, const Shared& shared, RequestStats& stats)
     : runtime_(runtime),
-      store_(shared.cluster, shared.epoch, runtime.random()),
+      store_(shared.cluster, shared.epoch, runtime.random(), {.digests = &shared.digests}),
       authorizer_(shared.iam),
       credentials_(authorizer_.identities()),
       verifier_(credentials_, SignatureOptions{.region = shared.signed_region}),

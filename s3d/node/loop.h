@@ -18,6 +18,7 @@ struct Shared {
   cluster::ClusterApi& cluster;
   objects::BucketEpoch& epoch;
   iam::Iam& iam;
+  objects::DigestPool& digests;
   TraceHub& trace;
   Pages& pages;
   std::string signed_region;  ///< Empty: any.

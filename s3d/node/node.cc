@@ -12,6 +12,7 @@
 #include "engine/async/uv_signal.h"
 #include "engine/async/uv_stream.h"
 #include "engine/base/log.h"
+#include "engine/objects/digest_pool.h"
 #include "s3d/admin/health.h"
 #include "s3d/admin/metrics.h"
 #include "s3d/node/background.h"
@@ -65,6 +66,7 @@ class Node {
         threads_(options_.loops > 0 ? options_.loops : std::min(cores(), node_limits::kMaxDefaultLoops)),
         pool_(std::max<std::size_t>(4, cores()), "work"),
         log_pool_(1, "log"),
+        digests_(pool_),
         engine_(options_, pool_),
         iam_(options_.root_user, options_.root_password),
         box_(options_.root_user, options_.root_password) {}
@@ -168,6 +170,7 @@ class Node {
                            .cluster = engine_.cluster(),
                            .epoch = epoch_,
                            .iam = iam_,
+                           .digests = digests_,
                            .trace = trace_,
                            .pages = pages_,
                            .signed_region = options_.region,
@@ -190,6 +193,9 @@ class Node {
     pages_.add(std::string(kMetricsPath), *scrape_);
     metrics_.add([this](base::MetricsPage& page) { RequestStats::write(page, stats_); });
     metrics_.add([this](base::MetricsPage& page) { write_cluster_metrics(page, engine_.cluster()); });
+    metrics_.add([this](base::MetricsPage& page) {
+      for (std::size_t i = 0; i < threads_.size(); ++i) write_loop_metrics(page, i, threads_.at(i).turns());
+    });
     metrics_.add(write_process_metrics);
   }
 
@@ -299,6 +305,7 @@ class Node {
   LoopThreads threads_;
   async::ThreadPool pool_;
   async::ThreadPool log_pool_;
+  objects::DigestPool digests_;
   std::unique_ptr<Peering> peering_;  ///< Of a node of several.
   Engine engine_;
   bool engine_open_ = false;

@@ -36,6 +36,8 @@ const Row kRows[] = {
      &NodeOptions::region},
     {"loops", "N", "Event loops (default: one a core, at most 8)", &NodeOptions::loops},
     {"parity", "N", "Parity shards of STANDARD (default: by the drives of a set)", &NodeOptions::parity},
+    {"memory", "MIB", "Memory for caches and write buffers, all drives together (default 128)",
+     &NodeOptions::memory_mib},
     {"socket", "PATH", "Unix socket for mounts and local tools", &NodeOptions::socket},
     {"log-file", "FILE", "The log instead of standard error", &NodeOptions::log_file},
     {"log-level", "LEVEL", "debug, info, warning or error (default info)", &NodeOptions::log_level},
@@ -268,6 +270,10 @@ Result<void> check_values(NodeOptions& options) {
   options.drives = std::move(*drives);
   if (auto secret = take_secret(options); !secret) return secret;
   if (options.loops > node_limits::kMaxLoops) return fail(ErrorCode::kInvalidArgument, "too many loops");
+  if (options.memory_mib < node_limits::kMinMemoryMib || options.memory_mib > node_limits::kMaxMemoryMib)
+    return fail(ErrorCode::kInvalidArgument, "--memory takes " + std::to_string(node_limits::kMinMemoryMib) +
+                                                 " to " + std::to_string(node_limits::kMaxMemoryMib) +
+                                                 " MiB");
   for (const std::string& mount : options.mounts)
     if (mount.find('=') == std::string::npos || mount.starts_with('=') || mount.ends_with('='))
       return fail(ErrorCode::kInvalidArgument, "--mount \"" + mount + "\" is not BUCKET=DIR");

@@ -31,6 +31,7 @@ struct NodeOptions {
   std::string config_file;
   std::size_t loops = 0;                ///< 0: one a core, at most kMaxDefaultLoops.
   std::size_t parity = kDefaultParity;  ///< Parity shards of STANDARD.
+  std::size_t memory_mib = 128;         ///< Caches and write buffers of all drives together.
   bool public_metrics = false;          ///< /flashstor/metrics without a signature.
   bool several_nodes = false;           ///< `drives` are http://HOST:PORT/PATH, not expanded.
   std::string cluster_secret;           ///< What nodes of one store know each other by.

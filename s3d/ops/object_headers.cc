@@ -203,7 +203,11 @@ void add_new_version_header(Call& call, std::string_view version_id) {
   if (version_id != objects::kNullVersionId) add_version_header(call, version_id);
 }
 
-std::string quoted_etag(std::string_view etag) { return std::string("\"").append(etag).append("\""); }
+std::string quoted_etag(std::string_view etag) {
+  std::string quoted;
+  quoted.reserve(etag.size() + 2);
+  return quoted.append(1, '"').append(etag).append(1, '"');
+}
 
 std::string bare_etag(std::string_view etag) {
   while (etag.starts_with(' ')) etag.remove_prefix(1);

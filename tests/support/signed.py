@@ -17,12 +17,11 @@ class Client:
         self.timeout = timeout
         self.connection = None
 
-    def request(self, method, path, body=b"", query=None, headers=None):
-        """Status, body and headers. A broken connection raises and is opened anew the next time."""
+    def sign(self, method, path, query=None, headers=None, digest="UNSIGNED-PAYLOAD"):
+        """Path with query, and the headers of a signed request whose body has that SHA-256 (or is not signed)."""
         now = datetime.datetime.now(datetime.timezone.utc)
         stamp, date = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
         scope = f"{date}/us-east-1/s3/aws4_request"
-        digest = hashlib.sha256(body).hexdigest()
         signed = {"host": f"{self.host}:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": stamp}
         signed.update({k.lower(): v for k, v in (headers or {}).items()})
         quote = lambda text: urllib.parse.quote(text, safe="-_.~")  # noqa: E731
@@ -34,10 +33,15 @@ class Client:
         key = _sign(_sign(_sign(_sign(("AWS4" + self.secret).encode(), date), "us-east-1"), "s3"), "aws4_request")
         signed["Authorization"] = (f"AWS4-HMAC-SHA256 Credential={self.access}/{scope}, SignedHeaders={names}, "
                                    f"Signature={hmac.new(key, text.encode(), hashlib.sha256).hexdigest()}")
+        return target + ("?" + canonical_query if canonical_query else ""), signed
+
+    def request(self, method, path, body=b"", query=None, headers=None):
+        """Status, body and headers. A broken connection raises and is opened anew the next time."""
+        target, signed = self.sign(method, path, query, headers, hashlib.sha256(body).hexdigest())
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
-            self.connection.request(method, target + ("?" + canonical_query if canonical_query else ""), body=body, headers=signed)
+            self.connection.request(method, target, body=body, headers=signed)
             answer = self.connection.getresponse()
             data = answer.read()
             return answer.status, data, answer.headers

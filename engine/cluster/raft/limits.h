@@ -12,7 +12,7 @@ inline constexpr std::size_t kMaxStandbys = flashstor::limits::kMaxDrivesPerSet;
 inline constexpr std::size_t kMaxEntriesInMemory = flashstor::limits::kMaxEntriesInMemory;
 inline constexpr std::size_t kMaxEntryBytes = flashstor::limits::kMaxEntryBytes;
 /// Payload bytes of applied entries kept for members that lag.
-inline constexpr std::size_t kMaxBytesInMemory = 64 * flashstor::limits::kMiB;
+inline constexpr std::size_t kMaxBytesInMemory = 16 * flashstor::limits::kMiB;
 /// Entries appended and not yet applied: above this a leader takes no proposal and a follower no entry.
 inline constexpr std::size_t kMaxUnapplied = 2 * kMaxEntriesInMemory;
 inline constexpr std::size_t kMaxUnappliedBytes = 128 * flashstor::limits::kMiB;

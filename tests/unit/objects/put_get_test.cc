@@ -1,7 +1,10 @@
 #include <algorithm>
 
+#include "engine/async/gather.h"
+#include "engine/async/work_pool.h"
 #include "engine/base/hex.h"
 #include "engine/codec/checksum.h"
+#include "engine/objects/digest_pool.h"
 #include "tests/unit/objects/store_fixture.h"
 
 namespace flashstor::objects {
@@ -25,6 +28,38 @@ TEST_F(StoreTest, GivesBackWhatWasPutWhateverItsSize) {
     EXPECT_EQ(*get("bucket", "key"), bytes) << size;
   }
   EXPECT_EQ(cluster_->fake(0).staged(), 0U);
+}
+
+// Pieces of many bodies at once, on the pool: none gets the bytes or the digest of another.
+TEST_F(StoreTest, LargeBodiesSideBySideKeepTheirOwnDigests) {
+  async::ThreadPool threads(3, "digests");
+  DigestPool digests(threads);
+  run(store_->close());
+  store_ = std::make_unique<ObjectStore>(*cluster_, epoch_, random_, StoreOptions{.digests = &digests});
+  make_bucket("bucket");
+  constexpr std::size_t kBodies = 12;
+  std::vector<std::string> bodies;
+  for (std::size_t i = 0; i < kBodies; ++i) bodies.push_back(text_of(i + 1) + text_of(300'000 + 70'001 * i));
+  std::vector<Task<Result<PutResult>>> puts;
+  const auto put_one = [this](std::size_t number, const std::string& bytes) -> Task<Result<PutResult>> {
+    BufferSource body(Buffer::copy_of(bytes), 140'000);
+    PutRequest request;
+    request.bucket = "bucket";
+    request.key = std::to_string(number);
+    request.checksum.kind = ChecksumKind::kSha256;
+    request.body = &body;
+    co_return co_await store_->put_object(std::move(request));
+  };
+  for (std::size_t i = 0; i < kBodies; ++i) puts.push_back(put_one(i, bodies[i]));
+  const auto results = run(async::gather(std::move(puts)));
+  for (std::size_t i = 0; i < kBodies; ++i) {
+    ASSERT_TRUE(results[i].has_value()) << results[i].error().describe();
+    EXPECT_EQ(results[i]->etag, base::to_hex(codec::digest_of(codec::ChecksumKind::kMd5, bodies[i])));
+    EXPECT_EQ(results[i]->checksum.value, codec::digest_of(codec::ChecksumKind::kSha256, bodies[i]));
+    EXPECT_EQ(*get("bucket", std::to_string(i)), bodies[i]);
+  }
+  run(store_->close());
+  reopen();  // the pool goes before the fixture does
 }
 
 TEST_F(StoreTest, WorksAsWellWhenTheLeaderIsElsewhere) {

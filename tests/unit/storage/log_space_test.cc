@@ -62,6 +62,42 @@ TEST_F(LogSpaceTest, SegmentsWithoutLifeAreFreedAndReused) {
   EXPECT_LE(drive_->info().log_bytes, before + 6 * (1 << 20));
 }
 
+// Small records are mostly frame: once written together they stay where they are. They were written anew
+// after each checkpoint for ever, all of a segment in one go, and the index took no entry for half a minute.
+TEST_F(LogSpaceTest, SegmentsOfSmallRecordsAreRewrittenOnceAndInSmallSteps) {
+  options_.data_cache_bytes = 0;
+  start();
+  constexpr std::uint64_t kBatch = 24;
+  constexpr std::uint64_t kRecords = 500 * kBatch;
+  for (std::uint64_t first = 1; first <= kRecords; first += kBatch) {
+    AppendBatch batch;
+    for (std::uint64_t i = first; i < first + kBatch; ++i) {
+      EntryBody body = put("k" + std::to_string(i), std::string(300, 'v'));
+      batch.data.push_back(record_of({9, i}, 128));
+      body.data = batch.data.back().ref;
+      if (last_ > 0) body.confirms = {last_};
+      last_ = ++index_;
+      batch.entries.push_back(entry_of(index_, 1, body));
+    }
+    ASSERT_TRUE(append(batch));
+    ASSERT_TRUE(apply(batch.entries));
+  }
+  settle();
+  const std::uint64_t batches = drive_->log_batches();
+  for (int round = 0; round < 12; ++round) checkpoint();
+  const std::uint64_t moved_in = drive_->log_batches() - batches;
+  const std::uint64_t settled = drive_->log_bytes_written();
+  for (int round = 0; round < 6; ++round) checkpoint();
+  EXPECT_EQ(drive_->log_bytes_written(), settled) << "records are moved again and again";
+  EXPECT_GE(moved_in, 20U) << "records are moved many at a time";
+  for (std::uint64_t id = 1; id <= kRecords; id += 997) {
+    const DataRecord record = record_of({9, id}, 128);
+    auto read = run(drive_->read_shard(record.ref, 0, 1));
+    ASSERT_TRUE(read) << id << read.error().describe();
+    EXPECT_EQ(read->view(), record.bytes.view());
+  }
+}
+
 TEST_F(LogSpaceTest, SparseSegmentsAreRewrittenAndNothingIsLost) {
   options_.data_cache_bytes = 0;
   start();
