@@ -5,6 +5,7 @@ boto3_test.py [--full]     starts flashstor-s3d of FLASHSTOR_BUILD (build/releas
 """
 import base64
 import binascii
+import datetime
 import hashlib
 import io
 import os
@@ -320,6 +321,52 @@ def tagging(s3):
     same(s3.get_bucket_tagging(Bucket=b)["TagSet"], [{"Key": "team", "Value": "1"}], "bucket tags")
 
 
+def object_lock(s3):
+    b = "object-lock"
+    s3.create_bucket(Bucket=b, ObjectLockEnabledForBucket=True)
+    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    s3.put_object_lock_configuration(Bucket=b, ObjectLockConfiguration=rule)
+    same(s3.get_object_lock_configuration(Bucket=b)["ObjectLockConfiguration"], rule, "configuration")
+    version = s3.put_object(Bucket=b, Key="k", Body=b"kept")["VersionId"]
+    fails("AccessDenied", 403, s3.delete_object, Bucket=b, Key="k", VersionId=version)
+    until = datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)
+    s3.put_object_retention(Bucket=b, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    same(s3.get_object_retention(Bucket=b, Key="k")["Retention"], {"Mode": "GOVERNANCE", "RetainUntilDate": until}, "retention")
+    s3.put_object_legal_hold(Bucket=b, Key="k", LegalHold={"Status": "ON"})
+    same(s3.get_object_legal_hold(Bucket=b, Key="k")["LegalHold"]["Status"], "ON", "hold")
+    fails("AccessDenied", 403, s3.delete_object, Bucket=b, Key="k", VersionId=version, BypassGovernanceRetention=True)
+    s3.put_object_legal_hold(Bucket=b, Key="k", LegalHold={"Status": "OFF"})
+    same(body(s3.get_object(Bucket=b, Key="k", VersionId=version)), b"kept", "bytes")
+    s3.delete_object(Bucket=b, Key="k", VersionId=version, BypassGovernanceRetention=True)
+
+
+def bucket_settings(s3):
+    b = fresh(s3, "settings")
+    s3.put_object(Bucket=b, Key="k", Body=b"1")
+    rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://*.example"], "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 9}]
+    s3.put_bucket_cors(Bucket=b, CORSConfiguration={"CORSRules": rules})
+    same(s3.get_bucket_cors(Bucket=b)["CORSRules"], rules, "CORS")
+    ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    with urllib.request.urlopen(urllib.request.Request(f"{s3.meta.endpoint_url}/{b}/k", method="OPTIONS", headers=ask)) as answer:
+        same(answer.headers["Access-Control-Allow-Origin"], "https://a.example", "preflight")
+    s3.delete_bucket_cors(Bucket=b)
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": True, "RestrictPublicBuckets": False}
+    s3.put_public_access_block(Bucket=b, PublicAccessBlockConfiguration=block)
+    same(s3.get_public_access_block(Bucket=b)["PublicAccessBlockConfiguration"], block, "block")
+    fails("AccessDenied", 403, s3.put_object_acl, Bucket=b, Key="k", ACL="public-read")
+    s3.delete_public_access_block(Bucket=b)
+    s3.put_bucket_ownership_controls(Bucket=b, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
+    same(s3.get_bucket_ownership_controls(Bucket=b)["OwnershipControls"]["Rules"], [{"ObjectOwnership": "BucketOwnerEnforced"}], "ownership")
+    fails("AccessControlListNotSupported", 400, s3.put_object_acl, Bucket=b, Key="k", ACL="public-read")
+    s3.delete_bucket_ownership_controls(Bucket=b)
+    s3.put_bucket_acl(Bucket=b, ACL="public-read")
+    same(len(s3.get_bucket_acl(Bucket=b)["Grants"]), 2, "grants")
+    s3.put_bucket_policy(Bucket=b, Policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",'
+                                          f'"Resource":"arn:aws:s3:::{b}/*"}}]}}')
+    same(s3.get_bucket_policy_status(Bucket=b)["PolicyStatus"]["IsPublic"], True, "policy status")
+    same(body(s3.get_object(Bucket=b, Key="k")), b"1", "bytes")
+
+
 def attributes(s3):
     b = fresh(s3, "attributes")
     etag = s3.put_object(Bucket=b, Key="k", Body=b"12345")["ETag"]
@@ -423,7 +470,7 @@ def main():
         fresh(s3, "keys")
         for key in KEYS:
             report.run(f"key {ascii(key)[:40]}", key_round_trip, s3, key)
-        for test in (listed_keys, delete_keys, listing, copies, multipart, conditions, versions, tagging, attributes, presigned, refused):
+        for test in (listed_keys, delete_keys, listing, copies, multipart, conditions, versions, tagging, object_lock, bucket_settings, attributes, presigned, refused):
             report.run(test.__name__, test, s3)
         for test in (anonymous, canned_acl, wrong_key):
             report.run(test.__name__, test, s3, node)
