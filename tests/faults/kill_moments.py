@@ -1,8 +1,10 @@
 """When to kill, and what a kill hit: read from the node's own log (level debug), which tells when each piece of work begins
 and ends. A piece that began and did not end before the kill was hit."""
 import json
+import os
 import re
-import time
+import subprocess
+import sys
 
 # name -> (the line that begins it, the line that ends it), each with a group that says whose it is
 WORK = {
@@ -27,8 +29,7 @@ class Moments:
         self.running = {name: {} for name in WORK}
 
     def read(self):
-        """Takes the new lines; gives the names of the works that began in them."""
-        began = []
+        """Takes the new lines."""
         with open(self.path, "rb") as log:
             log.seek(self.offset)
             data = log.read()
@@ -43,19 +44,17 @@ class Moments:
             for name, (begin, end) in WORK.items():
                 if (found := re.search(begin, text)):
                     self.running[name][found[1]] = at
-                    began.append(name)
                 elif (found := re.search(end, text)) and found[1] in self.running[name]:
                     self.took[name].append((at - self.running[name].pop(found[1])) % 60)
                     self.usual[name] = sorted(self.took[name])[len(self.took[name]) // 2]
             if (found := REPLAYED.search(text)):
                 self.replayed = max(self.replayed, int(found[1]))
-        return began
 
-    def wait_for(self, name, timeout):
-        """Returns soon after such work has begun, or when the time is over."""
-        end = time.monotonic() + timeout
-        while name not in self.read() and time.monotonic() < end:
-            time.sleep(0.0005)
+    def kill_within(self, name, process, moment, timeout):
+        """Kills the process when such work has begun and `moment` of its usual time (0 to 1) has gone."""
+        helper = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kill_when.py")
+        subprocess.run([sys.executable, helper, self.path, str(process.pid), f"{moment * self.usual[name]:.4f}", str(timeout),
+                        WORK[name][0]], check=True)
 
     def hit(self):
         """What had begun and not ended, after the kill."""

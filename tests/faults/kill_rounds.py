@@ -59,8 +59,8 @@ class Rounds:
         """Load, a SIGKILL at a random moment or within the work that `aim` names, a restart, a look."""
         self.begin(least, heavy=aim in WORK)
         if aim in WORK:
-            self.moments.wait_for(aim, EVENT_TIMEOUT_S)
-            time.sleep(self.random.uniform(0, self.moments.usual[aim]))
+            self.moments.read()
+            self.moments.kill_within(aim, self.node.process, self.random.random(), EVENT_TIMEOUT_S)
         killed = time.monotonic()
         self.node.kill()
         self.kills += 1

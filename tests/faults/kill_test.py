@@ -18,7 +18,7 @@ from tap import Report  # noqa: E402
 FULL = "--full" in sys.argv
 KILLS = int(os.environ.get("FLASHSTOR_KILLS", 300 if FULL else 20))
 # What each kill aims at. The random ones are the test; the others see to it that the rare moments are hit at all.
-AIMS = ["random", "random", "checkpoint", "random", "segment change", "random", "random", "index flush", "start", "random"]
+AIMS = ["random"] * 5 + ["checkpoint"] + ["random"] * 4 + ["segment change"] + ["random"] * 4 + ["index flush"] + ["random", "start"]
 
 
 def tell(rounds):
