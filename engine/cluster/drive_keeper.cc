@@ -222,7 +222,11 @@ Task<void> DriveKeeper::take_back(Slot& slot, bool filling) {
   }
   if (done) co_return;
   if (done.error().code() == ErrorCode::kCorrupt) slot.damaged = true;
-  say(slot, filling ? DriveInfo::State::kFilling : DriveInfo::State::kFailed,
+  const bool full = done.error().code() == ErrorCode::kNoSpace;
+  say(slot,
+      filling ? DriveInfo::State::kFilling
+      : full  ? DriveInfo::State::kFull
+              : DriveInfo::State::kFailed,
       std::string(done.error().message()));
   wait_longer(slot);
 }

@@ -7,6 +7,17 @@
 
 namespace flashstor::cluster {
 
+namespace {
+
+// What made it fail in the first place.
+ErrorCode root_of(const Error& error) {
+  const Error* root = &error;
+  while (root->cause() != nullptr) root = root->cause();
+  return root->code();
+}
+
+}  // namespace
+
 Group::Group(Runtime& home, GroupListener& listener, std::vector<storage::StorageApi*> drives,
              const std::vector<raft::MemberId>& ids)
     : home_(home), listener_(listener) {
@@ -202,7 +213,7 @@ Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::u
   member.append_starts.pop_front();
   if (!result && member.open()) {
     member.failure = result.error().describe();
-    member.failure_code = result.error().code();
+    member.failure_code = root_of(result.error());
     changed_ = true;
   }
   if (result && !entries.empty())

@@ -95,7 +95,7 @@ inline constexpr std::size_t kScanPage = 512;
 /// How often the keeper looks at drives, how rarely at those that do not come back, and how long it waits for
 /// them at a stop.
 inline constexpr std::chrono::seconds kKeeperPace{1};
-inline constexpr std::chrono::seconds kKeeperRetry{15};
+inline constexpr std::chrono::seconds kKeeperRetry{5};
 inline constexpr std::chrono::seconds kKeeperStop{3};
 /// A start waits so long to learn what stands at the paths that it was given.
 inline constexpr std::chrono::seconds kInspectDeadline{10};

@@ -327,7 +327,7 @@ Task<Result<std::vector<DataRef>>> GuardedStorage::inventory(DataId after, std::
   co_return held;
 }
 Task<Result<void>> GuardedStorage::close() {
-  return guard<void>(Kind::kSlow, [](StorageApi& drive) { return drive.close(); });
+  return guard<void>(Kind::kApply, [](StorageApi& drive) { return drive.close(); });
 }
 
 }  // namespace flashstor::storage

@@ -15,9 +15,9 @@ namespace flashstor::storage {
 /// How long a call may take before the drive counts as hung.
 struct GuardOptions {
   Nanoseconds append_deadline = std::chrono::seconds(10);
-  Nanoseconds apply_deadline = std::chrono::seconds(20);  ///< May wait for a compaction.
+  Nanoseconds apply_deadline = std::chrono::seconds(20);  ///< May wait for a compaction; closing too.
   Nanoseconds read_deadline = std::chrono::seconds(5);
-  Nanoseconds slow_deadline = std::chrono::seconds(60);     ///< Starting, closing, verifying, restoring.
+  Nanoseconds slow_deadline = std::chrono::seconds(60);     ///< Starting, verifying, restoring.
   Nanoseconds long_deadline = std::chrono::minutes(60);     ///< Reading a whole index.
   Nanoseconds slow_after = std::chrono::milliseconds(500);  ///< A p99 above it makes a drive slow.
   int failed_reads = 3;  ///< Reads in a row past their deadline that take a drive out.

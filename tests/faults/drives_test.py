@@ -73,12 +73,14 @@ class Store:
     def call(self, method, path, body=b"", **more):
         return self.client.request(method, path, body, **more)
 
-    def put(self, count=len(SIZES)):
+    def put(self, count=len(SIZES), unsure=False):
         for _ in range(count):
             self.serial += 1
             key = f"k{self.serial}"
             body = body_of(key, SIZES[self.serial % len(SIZES)])
             status, answer, _ = self.call("PUT", f"/data/{key}", body)
+            if status == 503 and unsure:  # the leader's drive failed under it: done or not, the next try settles it
+                status, answer, _ = self.call("PUT", f"/data/{key}", body)
             assert status == 200, f"PUT {key}: {status} {answer[:300]}"
             self.objects[key] = hashlib.md5(body).hexdigest()
         if len(self.objects) > 20:
@@ -178,12 +180,16 @@ def replaced(store):
     store.put()
     store.wait_whole()
     store.check_from(4, 1)
-    # The one that was replaced may not come back in its place, nor is it touched.
+    # The one that was replaced may not come back in its place, nor is it touched. Nobody can unmount a drive in use: first it fails.
+    store.faults.set({path: "eio"})
+    store.wait_out(4, "error")
+    time.sleep(2)  # what was open in it is closed by then
     before = tree(path + ".old")
     os.rename(path, path + ".new")
     os.rename(path + ".old", path)
+    store.faults.clear()
     store.wait_out(4, "does not know")
-    assert tree(path) == before, "a drive that does not belong there was written to"
+    unchanged(path, before)
     os.rename(path, path + ".old")
     os.rename(path + ".new", path)
     store.wait_whole()
@@ -200,6 +206,11 @@ def tree(path):
     return sorted(out)
 
 
+def unchanged(path, before):
+    after = tree(path)
+    assert after == before, f"what does not belong there was written to: {sorted(set(after) ^ set(before))}"
+
+
 def swapped(store):
     store.node.stop()
     one, other = store.node.drives[0], store.node.drives[1]
@@ -213,7 +224,8 @@ def swapped(store):
     store.check()  # two of four still hold everything
     assert store.call("PUT", "/data/no", b"x")[0] == 503
     store.node.stop()
-    assert (tree(one), tree(other)) == before, "a drive in the wrong place was written to"
+    unchanged(one, before[0])
+    unchanged(other, before[1])
     os.rename(one, one + ".x")
     os.rename(other, one)
     os.rename(one + ".x", other)
@@ -235,7 +247,7 @@ def foreign(store):
             store.wait_out(2, "deployment")
             store.put()
             store.check()
-            assert tree(path) == before, "a drive of another deployment was written to"
+            unchanged(path, before)
             os.rename(path, stranger)
             os.mkdir(path)
             with open(os.path.join(path, "holiday.jpg"), "w") as picture:
@@ -252,7 +264,7 @@ def faulty(what, word):
     def test(store):
         number = {"eio": 2, "eio-write": 3, "full": 4, "read-only": 1}[what]
         store.faults.set({store.node.drives[number - 1]: what})
-        store.put()
+        store.put(unsure=True)
         store.wait_out(number, word)
         store.put()
         store.check()
@@ -315,8 +327,11 @@ def too_few(store):
     store.wait("no writes", lambda: not store.admin("info")["sets"][0]["can_write"])
     status, answer, _ = store.call("PUT", "/data/refused", b"x")
     assert status == 503, f"{status} {answer}"
-    status, answer, _ = store.call("PUT", "/data/refused", body_of("refused", 12_000_000))
-    assert status == 503, f"{status} {answer}"
+    try:
+        status, answer, _ = store.call("PUT", "/data/refused", body_of("refused", 12_000_000))
+        assert status == 503, f"{status} {answer}"
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # answered and closed before the body was sent: this client does not look
     assert store.call("DELETE", f"/data/{next(iter(store.objects))}")[0] == 503
     store.check()
     if store.mount:
@@ -389,22 +404,23 @@ def rotten(kind):
     return test
 
 
+ROT = ("shard", "footer", "log", "segment header", "SST", "MANIFEST", "CURRENT", "format")
+# Name, what it does, and whether it is in the default run, which is to stay within three minutes.
 CASES = [
-    ("a drive that is removed is done without, and catches up when it is back", removed),
-    ("a drive that is emptied becomes a new member and is filled", emptied),
-    ("a replaced drive is filled under load; the old one may not come back", replaced),
-    ("two drives swapped with one another are named and left alone; reads go on", swapped),
-    ("a drive of another deployment, and a directory with files, are left alone", foreign),
-    ("a drive that answers EIO is taken out and taken back", faulty("eio", "error")),
-    ("a drive that cannot be written to is taken out and taken back", faulty("eio-write", "error")),
-    ("a full drive is done without", faulty("full", "")),
-    ("a drive that becomes read-only is done without", faulty("read-only", "read-only")),
-    ("full drives refuse writes, answer reads and recover", all_full),
-    ("a drive that hangs is waited for to a deadline only", hanging),
-    ("a drive that hangs holds up neither a stop nor a start", hanging_at_a_stop),
-    ("too few drives to write or to read: clear errors, and it recovers by itself", too_few),
-] + [(f"a flipped bit in a drive's {kind} is found and healed", rotten(kind))
-     for kind in (("shard", "footer", "log", "segment header", "SST", "MANIFEST", "CURRENT", "format") if FULL else ("log", "SST"))]
+    ("a drive that is removed is done without, and catches up when it is back", removed, True),
+    ("a drive that is emptied becomes a new member and is filled", emptied, True),
+    ("a replaced drive is filled under load; the old one may not come back", replaced, True),
+    ("two drives swapped with one another are named and left alone; reads go on", swapped, True),
+    ("a drive of another deployment, and a directory with files, are left alone", foreign, True),
+    ("a drive that answers EIO is taken out and taken back", faulty("eio", "error"), False),
+    ("a drive that cannot be written to is taken out and taken back", faulty("eio-write", "error"), True),
+    ("a full drive is done without", faulty("full", ""), True),
+    ("a drive that becomes read-only is done without", faulty("read-only", "read-only"), False),
+    ("full drives refuse writes, answer reads and recover", all_full, False),
+    ("a drive that hangs is waited for to a deadline only", hanging, True),
+    ("a drive that hangs holds up neither a stop nor a start", hanging_at_a_stop, False),
+    ("too few drives to write or to read: clear errors, and it recovers by itself", too_few, True),
+] + [(f"a flipped bit in a drive's {kind} is found and healed", rotten(kind), kind in ("log", "SST")) for kind in ROT]
 
 
 def main():
@@ -416,8 +432,8 @@ def main():
     try:
         store.start()
         store.put(3 * len(SIZES))
-        for name, case in CASES:
-            if only and not any(word in name for word in only):
+        for name, case, default in CASES:
+            if not any(word in name for word in only) if only else not (FULL or default):
                 continue
             begun = time.monotonic()
             before = report.failed
