@@ -367,10 +367,23 @@ def flip(path, at=None):
         file.write(bytes([byte[0] ^ 0x10]))
 
 
+def shard_in_log(store, segments):
+    """A segment and a place in it where the bytes of an object that still is there lie."""
+    for path in sorted(segments):
+        with open(path, "rb") as file:
+            text = file.read()
+        for key in store.objects:
+            at = text.find(key.encode() + hashlib.sha256(key.encode()).digest())
+            if at >= 0:
+                return path, at + 40
+    raise AssertionError("no object of the test has its first shard in this log")
+
+
 def rotten(kind):
     """One bit of a file of this kind flips while the node is stopped."""
     def test(store):
         store.put()
+        uuid = store.drive(2)["uuid"]
         store.node.stop()
         path = store.node.drives[1]
         files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
@@ -380,7 +393,7 @@ def rotten(kind):
             victim = max((f for f in files if "/shards/" in f), key=os.path.getsize)
             flip(victim, os.path.getsize(victim) - 100)
         elif kind == "log":
-            flip(sorted(f for f in files if f.endswith(".seg"))[-1], 4096 + 200)
+            flip(*shard_in_log(store, [f for f in files if f.endswith(".seg")]))
         elif kind == "segment header":
             flip(sorted(f for f in files if f.endswith(".seg"))[-1], 20)
         elif kind == "SST":
@@ -399,6 +412,10 @@ def rotten(kind):
             store.wait_out(2, "damaged")
             flip(os.path.join(path, ".flashstor", "format.json"))  # as an operator would: the file is repaired
         store.wait_whole()
+        if kind in ("shard", "footer", "log"):
+            assert store.admin("heal")["healed"] > 0, "nobody found it"
+        elif kind != "format":
+            assert store.drive(2)["uuid"] != uuid, "the drive is still taken for sound"
         store.check()
         store.check_from(2, 3)
     return test
