@@ -145,8 +145,22 @@ class Store:
         self.faults.clear()
         self.wait_whole(scan=False)
 
-    def health(self, what):
-        return self.call("GET", f"/flashstor/health/{what}")[0]
+    def pull(self, number):
+        """Lets a drive fail, and waits until nothing in it is open: only then can its file system be unmounted."""
+        path = self.node.drives[number - 1]
+        self.faults.set({path: "eio"})
+        self.wait_out(number, "error")
+        links = f"/proc/{self.node.process.pid}/fd"
+
+        def closed():
+            for name in os.listdir(links):
+                try:
+                    if os.readlink(os.path.join(links, name)).startswith(path + "/"):
+                        return False
+                except OSError:
+                    pass
+            return True
+        self.wait(f"{path} is closed", closed)
 
 
 def removed(store):
@@ -180,10 +194,8 @@ def replaced(store):
     store.put()
     store.wait_whole()
     store.check_from(4, 1)
-    # The one that was replaced may not come back in its place, nor is it touched. Nobody can unmount a drive in use: first it fails.
-    store.faults.set({path: "eio"})
-    store.wait_out(4, "error")
-    time.sleep(2)  # what was open in it is closed by then
+    # The one that was replaced may not come back in its place, nor is it touched.
+    store.pull(4)
     before = tree(path + ".old")
     os.rename(path, path + ".new")
     os.rename(path + ".old", path)
@@ -241,9 +253,11 @@ def foreign(store):
             stranger = other.drives[1]
             other.stop()
             path = store.node.drives[1]
+            store.pull(2)
             os.rename(path, path + ".away")
             os.rename(stranger, path)
             before = tree(path)
+            store.faults.clear()
             store.wait_out(2, "deployment")
             store.put()
             store.check()
