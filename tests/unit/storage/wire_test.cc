@@ -102,7 +102,7 @@ TEST(Token, NoPartOfItCanBeChanged) {
 
 /// Two channels over one socket pair on one loop.
 class ChannelTest : public ::testing::Test {
- protected:
+ public:
   ChannelTest() {
     int pair[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
