@@ -197,6 +197,17 @@ Task<Result<std::vector<DataId>>> RestStorage::staged() {
   co_return ids;
 }
 
+Task<Result<std::vector<DataRef>>> RestStorage::inventory(DataId after, std::size_t most) {
+  ByteWriter out = address();
+  out.append(after.to_bytes()).varint(most);
+  const Payload answer = co_await or_return(ask(Method::kInventory, out.take(), {}, kPeerDataCall));
+  ByteReader in(answer.head.view());
+  std::vector<DataRef> held;
+  while (in.ok() && !in.at_end()) held.push_back(decode_data_ref(in));
+  if (!in.ok()) co_return fail(ErrorCode::kMalformed, "a peer's list of shards does not parse");
+  co_return held;
+}
+
 // The drive stays with its node.
 Task<Result<void>> RestStorage::close() { co_return Result<void>(); }
 

@@ -61,6 +61,7 @@ class RestStorage final : public StorageApi {
   Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
+  Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;
 
  private:

@@ -139,6 +139,13 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
       for (const DataId& id : co_await or_return(drive.staged())) out.append(id.to_bytes());
       co_return wire::payload_of(out.take());
     }
+    case Method::kInventory: {
+      const DataId after = Uuid::from_bytes(in.raw(16));
+      const std::uint64_t most = in.varint();
+      if (!in.ok() || !in.at_end() || most > kMaxIds) co_return bad_request();
+      for (const DataRef& data : co_await or_return(drive.inventory(after, most))) encode_data_ref(out, data);
+      co_return wire::payload_of(out.take());
+    }
     default:
       co_return fail(ErrorCode::kNotSupported, "this version does not know that call");
   }

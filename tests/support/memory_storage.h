@@ -63,7 +63,7 @@ struct MemoryDisk {
   }
 };
 
-class MemoryStorage final : public storage::StorageApi {
+class MemoryStorage : public storage::StorageApi {
  public:
   MemoryStorage(std::shared_ptr<MemoryDisk> disk, std::uint32_t slot) : disk_(std::move(disk)), slot_(slot) {}
 

@@ -21,6 +21,7 @@ enum class Method : std::uint16_t {
   kRestoreShard = 25,
   kHolds = 26,
   kStaged = 27,
+  kInventory = 28,
   // Sets: engine/cluster/peers.
   kDrives = 48,
   kConsensus = 49,
