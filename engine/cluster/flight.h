@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -54,6 +55,12 @@ class Flights {
     return flight != nullptr && flight->term == term ? flight : nullptr;
   }
   [[nodiscard]] bool empty() const { return flights_.empty(); }
+  /// Whether one of them brings this data.
+  [[nodiscard]] bool carry(const DataId& id) const {
+    return std::ranges::any_of(flights_, [&id](const Flight* flight) {
+      return flight != nullptr && flight->has_data() && flight->body->data.id == id;
+    });
+  }
   /// Calls `look` with those under way up to `last`, oldest first; it must not add or remove any.
   template <class Look>
   void for_each(raft::Index last, Look look) {

@@ -16,10 +16,14 @@ struct ScanJob {
   async::Event done;
 };
 
-// Under a job's mutex, or on the caller's own thread.
-std::optional<RowPass> visit_row(const RowRange& range, const storage::RowIterator& cursor, ScanStep& step) {
-  if (range.undecided->size() > 0 && range.undecided->covers(lock_name(range.family, cursor.key())))
-    return RowPass{.end = RowPass::End::kUndecided, .at = std::string(cursor.key())};
+// Under a job's mutex, or on the caller's own thread. `at`: what the cursor was asked for.
+std::optional<RowPass> visit_row(const RowRange& range, const std::string& at,
+                                 const storage::RowIterator& cursor, ScanStep& step) {
+  if (range.undecided->size() > 0) {
+    const std::string name = lock_name(range.family, cursor.key());
+    if (range.undecided->covers(range.unseen ? lock_name(range.family, at) : name, name))
+      return RowPass{.end = RowPass::End::kUndecided, .at = std::string(cursor.key())};
+  }
   step = (*range.visitor)(cursor.key(), cursor.value());
   if (step.kind == ScanStep::Kind::kStop) return RowPass{};
   return std::nullopt;
@@ -37,9 +41,9 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
       const std::lock_guard lock(job->mutex);
       if (job->abandoned) return {};
       ++job->seen;
-      ended = visit_row(range, *cursor, step);
+      ended = visit_row(range, at, *cursor, step);
     } else {
-      ended = visit_row(range, *cursor, step);
+      ended = visit_row(range, at, *cursor, step);
     }
     if (ended) return std::move(*ended);
     if (step.kind == ScanStep::Kind::kSeek) {
@@ -52,6 +56,10 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
     }
   }
   const auto status = cursor->status();
+  if (status && range.unseen &&
+      range.undecided->covers(lock_name(range.family, at),
+                              range.upper.empty() ? range.upper : lock_name(range.family, range.upper)))
+    return {.end = RowPass::End::kUndecided, .at = at};
   if (status) return {};
   if (status.error().code() == ErrorCode::kWouldBlock) return {.end = RowPass::End::kWouldBlock, .at = at};
   return {.end = RowPass::End::kFailed, .at = at, .error = status.error()};

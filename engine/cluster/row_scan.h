@@ -24,6 +24,7 @@ struct RowPass {
 struct RowRange {
   storage::RowStore* rows = nullptr;
   const UndecidedNames* undecided = nullptr;
+  bool unseen = false;  ///< Undecided rows may be missing from the index: what lies between rows counts too.
   Family family{};
   std::string from;
   std::string upper;

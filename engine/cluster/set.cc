@@ -50,6 +50,7 @@ Task<Result<void>> ErasureSet::open() {
       self->undecided_.remove(which, true);
     }
     self->publish();
+    if (self->parts_.defects.sweep_at_start) co_await self->sweep_unseen();
     if (self->group_.is_spread()) co_return Result<void>();  // the other nodes may still be on their way
     const MonotonicTime deadline = self->parts_.home->now() + limits::kWaitDeadline;
     auto leader = co_await self->await_leader(deadline);
@@ -155,6 +156,7 @@ int ErasureSet::serve_without_leader() {
     if (!body) continue;
     undecided_.add(entry.index, names_of(*body));
     tail_marks_.push_back(entry.index);
+    tail_undecided_.store(true);
   }
   return static_cast<int>(reader);
 }
@@ -164,6 +166,7 @@ void ErasureSet::changed() {
   if (leader) {
     for (const raft::Index index : std::exchange(tail_marks_, {}))
       if (pending_.find(index) == nullptr) undecided_.remove(index, true);
+    tail_undecided_.store(false);
     if (settled_term_ != group_.leader_term()) {
       settled_term_ = group_.leader_term();
       pending_.restart();

@@ -17,6 +17,7 @@
 #include "engine/cluster/pending.h"
 #include "engine/cluster/pins.h"
 #include "engine/cluster/set_api.h"
+#include "engine/cluster/set_defects.h"
 #include "engine/cluster/undecided.h"
 
 namespace flashstor::cluster {
@@ -34,6 +35,7 @@ struct SetParts {
   /// What is known of each slot's drive; used where it is missing.
   std::vector<storage::DriveInfo> described;
   GroupPlace place;  ///< Where the drives are, when some are on other nodes.
+  SetDefects defects;  ///< For the simulator.
 };
 
 /// One erasure set: the consensus of its drives in this process, the commands if one of them leads, reads of
@@ -175,6 +177,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<bool>> scan_page(DataId& after, bool deep);
   Task<Result<void>> queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects);
   Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
+  Task<void> sweep_unseen();  ///< A planted defect.
 
   // set_heal.cc
   Task<void> heal_round();
@@ -228,6 +231,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   PinTable pins_;
   std::atomic<int> reader_{-1};  // slot whose rows answer
   std::atomic<bool> can_write_{false};
+  std::atomic<bool> tail_undecided_{false};  // names are undecided whose rows the index does not hold yet
   std::atomic<std::uint32_t> open_mask_{0};
   std::atomic<std::uint32_t> full_mask_{0};
   std::atomic<bool> suffering_{false};

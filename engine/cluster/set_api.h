@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/async/task.h"
@@ -95,6 +96,10 @@ using QueryHandler = std::function<Task<Result<std::string>>(RowView& rows, std:
 class CommandRegistry {
  public:
   void add_planner(CommandKind kind, Planner planner);
+  /// For the simulator, which plants defects.
+  void replace_planner(CommandKind kind, Planner planner) {
+    planners_.insert_or_assign(kind, std::move(planner));
+  }
   void add_query(CommandKind kind, QueryHandler handler);
   [[nodiscard]] const Planner* planner(CommandKind kind) const;
   [[nodiscard]] const QueryHandler* query(CommandKind kind) const;

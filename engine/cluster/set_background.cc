@@ -82,7 +82,7 @@ Task<Result<std::size_t>> ErasureSet::free_due_home(WallTime now) {
       auto due = decode_due(value);
       if (!due) co_return std::unexpected(std::move(due).error());
       if (due->kind == DueKind::kFreeData) {
-        if (pins_.pinned(due->data.id)) continue;
+        if (pins_.pinned(due->data.id) && !parts_.defects.free_in_use) continue;
         body.frees.push_back(due->data.id);
       } else {
         body.changes.push_back(
@@ -112,17 +112,17 @@ void ErasureSet::drop_old_staged() {
   for (const DataId& id : old) gate_.spawn(drop_staged(id));
 }
 
-// Staged shards that a stop left behind: no entry names them any more once the drive has caught up, and after
-// its refusal none ever will.
+// Shards that a stop left behind: no entry names them any more once the drive has caught up, and after its
+// refusal none ever will. While healing goes on, a rebuilt shard file is in staging for a moment.
 Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
-  if (!group_.leader() || !group_.is_open(slot)) co_return;
+  if (!group_.leader() || !group_.is_open(slot) || healing_) co_return;
   auto found = co_await drives_[slot]->staged();
-  if (!found || found->empty()) co_return;
+  if (!found || found->empty() || healing_) co_return;
   std::vector<DataId> suspects;
   {
     const std::lock_guard lock(staged_mutex_);
     for (const DataId& id : *found)
-      if (!staged_.contains(id) && !pending_.names(id)) suspects.push_back(id);
+      if (!staged_.contains(id) && !pending_.names(id) && !flights_.carry(id)) suspects.push_back(id);
   }
   if (group_.is_spread()) suspects = long_strange(slot, suspects);
   // What was named meanwhile is no longer staged once the drive has applied all that is committed now.
@@ -154,6 +154,17 @@ std::vector<DataId> ErasureSet::long_strange(std::uint32_t slot, const std::vect
   }
   strangers_[slot] = std::move(since);
   return old;
+}
+
+Task<void> ErasureSet::sweep_unseen() {
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    if (!group_.is_open(slot)) continue;
+    auto found = co_await drives_[slot]->staged();
+    if (!found || found->empty()) continue;
+    storage::AppendBatch batch;
+    batch.refusals = std::move(*found);
+    static_cast<void>(co_await drives_[slot]->append(std::move(batch)));
+  }
 }
 
 Task<void> ErasureSet::drop_staged(DataId id) {

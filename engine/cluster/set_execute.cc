@@ -133,7 +133,7 @@ Task<Result<void>> ErasureSet::await_leader(MonotonicTime deadline) {
 
 std::uint32_t ErasureSet::needed_for(const DataRef& data) const {
   if (data.place == DataPlace::kNone) return static_cast<std::uint32_t>(group_.majority());
-  return write_quorum(parts_.info.drives, data.geometry);
+  return write_quorum(parts_.info.drives, data.geometry) - (parts_.defects.one_drive_too_few ? 1 : 0);
 }
 
 Result<void> ErasureSet::check_writable(const DataRef& data) const {

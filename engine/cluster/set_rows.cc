@@ -38,7 +38,7 @@ Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string
       co_await or_return(give_up_drive(slot, std::move(row).error()));
       continue;
     }
-    if (set_.undecided_.size() > 0) {
+    if (set_.undecided_.size() > 0 && !set_.parts_.defects.show_pending) {
       const std::string name = lock_name(family, key);
       if (set_.undecided_.covers(name)) {
         co_await or_return(set_.wait_decided(name));
@@ -57,6 +57,7 @@ Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string u
   bool may_wait = false;
   while (true) {
     const std::uint32_t slot = co_await or_return(set_.read_slot());
+    range.unseen = set_.tail_undecided_.load();
     range.rows = set_.drives_[slot]->rows();
     if (range.rows == nullptr) {
       const storage::DriveInfo info = set_.drives_[slot]->info();

@@ -34,6 +34,7 @@ struct DataRecord {
   DataRef ref;
   std::uint8_t shard = 0;  ///< 0 … k + m - 1.
   Buffer bytes;
+  bool rebuilt = false;  ///< By healing: what names it was applied long ago, it waits for no entry.
 };
 
 /// What goes to the drive in one synced batch. Within a batch and between batches the order of calls is the
@@ -150,8 +151,8 @@ class StorageApi {
   /// Which of `data` this drive holds durably (entry applied or not).
   virtual Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) = 0;
 
-  /// Data ids of staged shard files, finished or not: what a sweep asks the leader about. Delete them with a
-  /// refusal in `append`, never before.
+  /// Data ids of staged shard files, finished or not, and of data records that no applied entry names: what a
+  /// sweep asks the leader about. Delete them with a refusal in `append`, never before.
   virtual Task<Result<std::vector<DataId>>> staged() { co_return std::vector<DataId>{}; }
 
   /// Slices of which this drive holds a shard that an applied entry names, by data id, from after `after` on:

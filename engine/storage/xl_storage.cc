@@ -208,7 +208,11 @@ Task<Result<std::optional<std::string>>> XlStorage::get_row(Family family, std::
 }
 
 Task<Result<std::vector<DataId>>> XlStorage::staged() {
-  co_return co_await async::offload(io_pool(), [this] { return shards_.staged(); });
+  auto ids = co_await async::offload(io_pool(), [this] { return shards_.staged(); });
+  if (ids)
+    for (const DataPosition& data : index_.all_unsettled())
+      if (!data.rebuilt) ids->push_back(data.ref.id);
+  co_return ids;
 }
 
 Task<Result<void>> XlStorage::close() {

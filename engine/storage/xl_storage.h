@@ -35,6 +35,7 @@ struct XlStorageOptions {
   /// Instead of threads of its own: the simulator's. Both or none.
   async::WorkPool* writer_pool = nullptr;
   async::WorkPool* io_pool = nullptr;
+  bool replay_past_torn = false;  ///< A planted defect, for the simulator.
 };
 
 /// A local drive. Threads: methods from any runtime; `apply` one call at a time. Its own threads: one log

@@ -27,10 +27,11 @@ Result<void> XlStorage::replay(const LocalState& local) {
   for (const DataId& id : checkpoint.refusals) index_.on_refusal(id);
   auto replayed = replay_log(
       segments_, checkpoint.replay_from,
-      [this](const BatchPosition& at, std::string_view body) { return feed_index(index_, at, body); });
+      [this](const BatchPosition& at, std::string_view body) { return feed_index(index_, at, body); },
+      options_.replay_past_torn);
   if (!replayed) return std::unexpected(replayed.error());
   // After an orderly stop nothing can stand behind the last batch, so there is nothing to look for.
-  if (!index_.clean())
+  if (!index_.clean() && !options_.replay_past_torn)
     if (auto checked = check_log_tail(segments_, *replayed); !checked) return checked;
   const AppliedState applied = applier_->applied();
   if (index_.last() >= index_.first() && index_.first() > applied.index + 1)
@@ -59,11 +60,15 @@ Result<void> XlStorage::remember_applied() {
     if (!entry) return std::unexpected(entry.error());
     if (auto done = applier_->remember(*entry); !done) return done;
   }
-  // Rebuilt shards have a row without an entry that names them.
+  // Rebuilt shards have a row without an entry that names them; or the stop came before that row was safe.
   for (const DataPosition& data : index_.all_unsettled()) {
     auto row = find_inline(data.ref.id, ReadTier::kAny);
     if (!row) return std::unexpected(row.error());
-    if (*row && (*row)->at == data.at) index_.settle(data.ref.id);
+    if (*row && (*row)->at == data.at) {
+      index_.settle(data.ref.id);
+    } else if (!*row && data.rebuilt) {
+      if (auto placed = applier_->place(data); !placed) return placed;
+    }
   }
   return {};
 }

@@ -185,7 +185,7 @@ Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, Bu
   if (data.place == DataPlace::kFile)
     co_return co_await async::offload(io_pool(), [&] { return restore_file_now(data, shard, blocks); });
   LogRequest request;
-  request.batch.data.push_back({data.id, data, shard, blocks.flatten()});
+  request.batch.data.push_back({data.id, data, shard, blocks.flatten(), true});
   co_await or_return(log_.append(request));
   co_return co_await async::offload(io_pool(), [&]() -> Result<void> {
     auto position = index_.unsettled(data.id);

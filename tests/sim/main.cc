@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "tests/sim/probes.h"
 #include "tests/sim/raft_world.h"
+#include "tests/sim/set_world.h"
 
 namespace flashstor::sim {
 namespace {
@@ -37,10 +39,11 @@ struct Arguments {
   std::uint64_t from = 1;
   std::uint64_t to = 1000;
   std::string planted;
-  int rung = 1;
+  std::string rung = "core";
   bool trace = false;
   bool expect_defect = false;
   std::uint64_t replay_per_mille = 20;
+  std::uint64_t seconds = 0;  ///< No new seed after so long; 0: all of them.
 };
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -51,8 +54,8 @@ std::optional<std::uint64_t> number(std::string_view text) {
 }
 
 bool parse_value(Arguments& out, std::string_view name, std::string_view text) {
-  if (name == "--planted") {
-    out.planted = text;
+  if (name == "--planted" || name == "--rung") {
+    (name == "--rung" ? out.rung : out.planted) = text;
     return true;
   }
   if (name == "--seeds") {
@@ -69,8 +72,8 @@ bool parse_value(Arguments& out, std::string_view name, std::string_view text) {
   if (!value) return false;
   if (name == "--seed") {
     out.from = out.to = *value;
-  } else if (name == "--rung") {
-    out.rung = static_cast<int>(*value);
+  } else if (name == "--seconds") {
+    out.seconds = *value;
   } else if (name == "--replay-share") {
     out.replay_per_mille = *value;
   } else {
@@ -93,67 +96,113 @@ std::optional<Arguments> parse(int count, char** words) {
       return std::nullopt;
     }
   }
-  if (out.rung != 1) return std::nullopt;
+  if (out.rung != "core" && out.rung != "set" && out.rung != "files") return std::nullopt;
   return out;
 }
 
 /// Prints how often the rare branches were taken; gives the number of those that never were.
-int report_probes(const ProbeCounts& counts) {
+int report_probes(const ProbeCounts& counts, const std::string& rung) {
   int missed = 0;
   const auto one = [&missed](std::string_view name, std::uint64_t hits) {
     fmt::print("  {:<24} {}\n", name, hits);
     if (hits == 0) ++missed;
   };
-  for (std::size_t i = 0; i < counts.size(); ++i) one(name_of(static_cast<Probe>(i)), counts[i]);
-  for (const ProbeSite* site : ProbeSite::all()) one(site->name, site->hits);
+  if (rung == "core")
+    for (std::size_t i = 0; i < counts.size(); ++i) one(name_of(static_cast<Probe>(i)), counts[i]);
+  for (const ProbeSite* site : ProbeSite::all())
+    if (site->rung == rung) one(site->name, site->hits);
   return missed;
 }
 
-int run(const Arguments& arguments) {
-  Defects defects;
-  bool known = arguments.planted.empty();
-  for (const auto& [name, member] : kDefects) {
-    if (name != arguments.planted) continue;
-    defects.*member = true;
-    known = true;
+struct Totals {
+  std::uint64_t schedules = 0;
+  std::uint64_t events = 0;
+  std::uint64_t work = 0;  ///< Commits of the core, calls of clients.
+  std::uint64_t lives = 0;
+  std::uint64_t undetermined = 0;
+  std::uint64_t digest = 0;
+};
+struct Verdict {
+  std::string failure;
+  std::uint64_t digest = 0;
+};
+using RunSeed = std::function<Verdict(std::uint64_t seed, bool count, Totals& totals)>;
+
+/// One seed of the chosen rung with what is planted in it; nothing when there is no such defect.
+std::optional<RunSeed> choose(const Arguments& arguments, ProbeCounts& counts) {
+  if (arguments.rung == "core") {
+    Defects defects;
+    bool known = arguments.planted.empty();
+    for (const auto& [name, member] : kDefects) {
+      if (name != arguments.planted) continue;
+      defects.*member = true;
+      known = true;
+    }
+    if (!known) return std::nullopt;
+    return [defects, &counts, trace = arguments.trace](std::uint64_t seed, bool count, Totals& totals) {
+      ProbeCounts unused{};
+      RaftOutcome outcome = RaftWorld(seed, defects, count ? counts : unused, trace && count).run();
+      totals.events += outcome.events;
+      totals.work += outcome.commits;
+      return Verdict{std::move(outcome.failure), outcome.digest};
+    };
   }
-  if (!known) {
+  PlantedDefects defects;
+  if (!arguments.planted.empty() && !plant(defects, arguments.planted)) return std::nullopt;
+  const bool files = arguments.rung == "files";
+  return [defects, files, trace = arguments.trace](std::uint64_t seed, bool count, Totals& totals) {
+    SetOutcome outcome = SetWorld(seed, files, defects, trace && count).run();
+    totals.events += outcome.events;
+    totals.work += outcome.calls;
+    totals.lives += outcome.lives;
+    totals.undetermined += outcome.undetermined;
+    return Verdict{std::move(outcome.failure), outcome.digest};
+  };
+}
+
+int run(const Arguments& arguments) {
+  ProbeCounts counts{};
+  const auto run_seed = choose(arguments, counts);
+  if (!run_seed) {
     fmt::print("no such defect: {}\n", arguments.planted);
     return 2;
   }
-  ProbeCounts counts{};
-  std::uint64_t digest = 0;
-  std::uint64_t events = 0;
-  std::uint64_t commits = 0;
+  Totals totals;
   const auto begun = std::chrono::steady_clock::now();
+  const auto seconds = [&begun] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
   for (std::uint64_t seed = arguments.from; seed <= arguments.to; ++seed) {
-    const RaftOutcome outcome = RaftWorld(seed, defects, counts, arguments.trace).run();
-    digest = digest * 31 + outcome.digest;
-    events += outcome.events;
-    commits += outcome.commits;
+    if (arguments.seconds != 0 && seconds() > static_cast<double>(arguments.seconds)) break;
+    const Verdict verdict = (*run_seed)(seed, true, totals);
+    ++totals.schedules;
+    totals.digest = totals.digest * 31 + verdict.digest;
     if (arguments.replay_per_mille != 0 && seed * 7919 % 1000 < arguments.replay_per_mille) {
-      ProbeCounts unused{};
-      if (RaftWorld(seed, defects, unused, false).run().digest != outcome.digest) {
+      Totals unused;
+      if ((*run_seed)(seed, false, unused).digest != verdict.digest) {
         fmt::print("seed {} is not deterministic\n", seed);
         return 1;
       }
     }
-    if (outcome.failure.empty()) continue;
+    if (verdict.failure.empty()) continue;
     const std::string planted = arguments.planted.empty() ? "" : " --planted " + arguments.planted;
-    fmt::print("seed {} failed: {}\nreplay: flashstor-sim --rung 1 --seed {}{} --trace\n", seed,
-               outcome.failure, seed, planted);
+    fmt::print("seed {} failed: {}\nreplay: flashstor-sim --rung {} --seed {}{} --trace\n", seed,
+               verdict.failure, arguments.rung, seed, planted);
+    if (arguments.expect_defect)
+      fmt::print("found after {} schedules, {:.1f} s\n", totals.schedules, seconds());
     return arguments.expect_defect ? 0 : 1;
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  const std::uint64_t schedules = arguments.to - arguments.from + 1;
-  fmt::print("{} schedules, {} events, {} commits, digest {:016x}, {:.0f} schedules/s\n", schedules, events,
-             commits, digest, static_cast<double>(schedules) / seconds);
+  fmt::print(
+      "{} schedules, {} events, {} {}, {} lives, {} histories undetermined, digest {:016x}, {:.0f} "
+      "schedules/s\n",
+      totals.schedules, totals.events, totals.work, arguments.rung == "core" ? "commits" : "calls",
+      totals.lives, totals.undetermined, totals.digest, static_cast<double>(totals.schedules) / seconds());
   if (arguments.expect_defect) {
     fmt::print("the planted defect {} was not found\n", arguments.planted);
     return 1;
   }
-  const int missed = report_probes(counts);
-  if (schedules < kRangeForProbes || missed == 0) return 0;
+  const int missed = report_probes(counts, arguments.rung);
+  if (totals.schedules < kRangeForProbes || missed == 0) return 0;
   fmt::print("{} marked branches were never reached\n", missed);
   return 1;
 }
@@ -165,7 +214,8 @@ int main(int count, char** words) {
   const auto arguments = flashstor::sim::parse(count, words);
   if (!arguments) {
     fmt::print(
-        "usage: flashstor-sim [--rung 1] [--seeds FROM..TO | --seed N] [--trace] [--planted NAME "
+        "usage: flashstor-sim [--rung core|set|files] [--seeds FROM..TO | --seed N] [--seconds S] [--trace] "
+        "[--planted NAME "
         "[--expect-defect]] "
         "[--replay-share PER_MILLE]\n");
     return 2;

@@ -6,17 +6,20 @@
 #include <string_view>
 #include <vector>
 
-/// PROBE("name") marks a branch that schedules take rarely. Every mark registers itself before main, so that
-/// a run can tell which were never reached.
+/// PROBE("name") (SET_PROBE in whole sets) marks a branch that schedules take rarely. Every mark registers
+/// itself before main, so that a run can tell which were never reached.
 namespace flashstor::sim {
 
 struct ProbeSite {
-  explicit ProbeSite(std::string_view text) : name(text) { all().push_back(this); }
+  ProbeSite(std::string_view text, std::string_view where) : name(text), rung(where) {
+    all().push_back(this);
+  }
   static std::vector<ProbeSite*>& all() {
     static std::vector<ProbeSite*> sites;
     return sites;
   }
   std::string_view name;
+  std::string_view rung;
   std::uint64_t hits = 0;
 };
 
@@ -28,11 +31,15 @@ struct ProbeName {
   char value[N]{};
 };
 
-template <ProbeName Name>
+template <ProbeName Rung, ProbeName Name>
 struct ProbeOf {
-  static inline ProbeSite site{std::string_view(Name.value)};
+  static inline ProbeSite site{std::string_view(Name.value), std::string_view(Rung.value)};
 };
 
 }  // namespace flashstor::sim
 
-#define PROBE(name) (++::flashstor::sim::ProbeOf<::flashstor::sim::ProbeName(name)>::site.hits)
+#define PROBE_OF(rung, name)                                                                               \
+  (++::flashstor::sim::ProbeOf<::flashstor::sim::ProbeName(rung), ::flashstor::sim::ProbeName(name)>::site \
+         .hits)
+#define PROBE(name) PROBE_OF("core", name)
+#define SET_PROBE(name) PROBE_OF("set", name)

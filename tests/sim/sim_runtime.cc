@@ -73,15 +73,35 @@ void SimRuntime::drain() {
 }
 
 void SimRuntime::arm(async::TimerNode& timer) {
-  timers_.arm(timer);
+  disarm(timer);
+  timer.armed = true;
+  const std::uint64_t order = next_timer_++;
+  armed_[&timer] = order;
+  timers_.emplace(std::pair(timer.at, order), &timer);
   schedule_timers();
 }
 
-void SimRuntime::disarm(async::TimerNode& timer) { timers_.disarm(timer); }
+void SimRuntime::disarm(async::TimerNode& timer) {
+  if (!timer.armed) return;
+  timer.armed = false;
+  const auto found = armed_.find(&timer);
+  timers_.erase({timer.at, found->second});
+  armed_.erase(found);
+}
+
+void SimRuntime::fire_due() {
+  while (!timers_.empty() && timers_.begin()->first.first <= now()) {
+    async::TimerNode* timer = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    armed_.erase(timer);
+    timer->armed = false;
+    timer->fire(timer);
+  }
+}
 
 void SimRuntime::schedule_timers() {
   if (timers_.empty()) return;
-  const std::int64_t local = (timers_.earliest() - now()).count();
+  const std::int64_t local = (timers_.begin()->first.first - now()).count();
   const std::int64_t wait = local <= 0 ? 1 : local - local / kMillion * skew_.parts_per_million + 1;
   const std::int64_t at = world_.now_ns() + std::max<std::int64_t>(wait, 1);
   if (at >= timers_at_) return;
@@ -89,7 +109,7 @@ void SimRuntime::schedule_timers() {
   world_.after(Nanoseconds(at - world_.now_ns()), [this, at, alive = alive_] {
     if (!*alive || timers_at_ != at) return;
     timers_at_ = INT64_MAX;
-    enter([this] { timers_.fire_due(now()); });
+    enter([this] { fire_due(); });
     if (*alive) schedule_timers();
   });
 }
@@ -98,8 +118,11 @@ void SimWorkPool::submit(async::Work& work) {
   const auto longest = static_cast<std::uint64_t>(longest_.count());
   const Nanoseconds delay(
       1 + static_cast<std::int64_t>(world_.random().below(std::max<std::uint64_t>(longest, 1))));
-  world_.after(delay, [&work, alive = alive_] {
-    if (*alive) work.run(&work);
+  ++waiting_;
+  world_.after(delay, [this, &work, alive = alive_] {
+    if (!*alive) return;
+    --waiting_;
+    work.run(&work);
   });
 }
 

@@ -2,8 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "engine/async/runtime.h"
 #include "engine/async/work_pool.h"
@@ -87,7 +90,12 @@ class SimRuntime final : public Runtime {
   async::Work* first_ = nullptr;
   async::Work* last_ = nullptr;
   bool drain_queued_ = false;
-  async::TimerSet timers_;
+  void fire_due();
+
+  /// In order of time and then of arming: an order by address would differ from run to run.
+  std::map<std::pair<MonotonicTime, std::uint64_t>, async::TimerNode*> timers_;
+  std::unordered_map<async::TimerNode*, std::uint64_t> armed_;
+  std::uint64_t next_timer_ = 0;
   std::int64_t timers_at_ = INT64_MAX;  ///< True time of the earliest wake-up that is scheduled.
 };
 
@@ -98,10 +106,12 @@ class SimWorkPool final : public WorkPool {
   void submit(async::Work& work) override;
   /// As after a crash: what was submitted and has not run never does.
   void halt() { *alive_ = false; }
+  [[nodiscard]] bool idle() const { return waiting_ == 0; }
 
  private:
   SimWorld& world_;
   Nanoseconds longest_;
+  std::size_t waiting_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -132,6 +132,10 @@ class SimFileIo final : public FileIo {
     const std::lock_guard lock(mutex_);
     return names_.at(path)->bytes;
   }
+  [[nodiscard]] bool is_file(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    return names_.contains(path);
+  }
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
  private:

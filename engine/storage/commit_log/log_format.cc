@@ -133,7 +133,7 @@ std::vector<codec::Hash128> block_checksums(const DataRef& ref, std::span<const 
 std::string encode_data_position(const DataPosition& data) {
   ByteWriter out;
   out.u8(kPositionVersion).varint(data.at.segment).varint(data.at.offset).varint(data.at.length);
-  out.u8(data.shard).varint(data.ref.set).u8(data.ref.geometry.data_shards);
+  out.u8(encode_shard(data)).varint(data.ref.set).u8(data.ref.geometry.data_shards);
   out.u8(data.ref.geometry.parity_shards).varint(data.ref.length).varint(data.checksums.size());
   for (const codec::Hash128& sum : data.checksums) out.u64(sum.low).u64(sum.high);
   out.u32(codec::crc32c(0, std::as_bytes(std::span(out.view()))));
@@ -152,7 +152,7 @@ Result<DataPosition> decode_data_position(std::string_view value, const DataId& 
   data.at.segment = static_cast<std::uint32_t>(in.varint());
   data.at.offset = static_cast<std::uint32_t>(in.varint());
   data.at.length = static_cast<std::uint32_t>(in.varint());
-  data.shard = in.u8();
+  decode_shard(in.u8(), data);
   data.ref.id = id;
   data.ref.place = DataPlace::kLog;
   data.ref.set = static_cast<std::uint32_t>(in.varint());

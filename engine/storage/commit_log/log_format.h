@@ -91,7 +91,16 @@ struct DataPosition {
   DataRef ref;
   std::uint8_t shard = 0;
   std::vector<codec::Hash128> checksums;  ///< One for each shard block.
+  bool rebuilt = false;                   ///< By healing: no entry behind it names it.
 };
+/// The byte of a shard's number, with the mark of a rebuilt one, and back.
+[[nodiscard]] inline std::uint8_t encode_shard(const DataPosition& data) {
+  return static_cast<std::uint8_t>(data.shard | (data.rebuilt ? 0x80U : 0U));
+}
+inline void decode_shard(std::uint8_t byte, DataPosition& data) {
+  data.shard = byte & 0x7fU;
+  data.rebuilt = (byte & 0x80U) != 0;
+}
 [[nodiscard]] std::string encode_data_position(const DataPosition& data);
 /// Errors: kCorrupt.
 [[nodiscard]] Result<DataPosition> decode_data_position(std::string_view value, const DataId& id);

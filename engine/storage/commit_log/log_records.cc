@@ -13,14 +13,14 @@ constexpr std::size_t kKeptBuilderBytes = 1 << 20;  // what an idle builder keep
 std::string data_head(const DataPosition& data) {
   ByteWriter out;
   encode_data_ref(out, data.ref);
-  out.u8(data.shard).varint(data.checksums.size());
+  out.u8(encode_shard(data)).varint(data.checksums.size());
   for (const codec::Hash128& sum : data.checksums) out.u64(sum.low).u64(sum.high);
   return out.take();
 }
 
 void read_data(ByteReader& in, RecordView& record) {
   record.data.ref = decode_data_ref(in);
-  record.data.shard = in.u8();
+  decode_shard(in.u8(), record.data);
   const std::uint64_t sums = in.varint();
   for (std::uint64_t i = 0; i < sums && in.ok(); ++i) {
     codec::Hash128 sum;

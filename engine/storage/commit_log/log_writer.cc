@@ -29,6 +29,7 @@ void CommitLog::add_data(LogRequest& request, std::vector<Placed>& placed) {
     Placed one{.kind = kind, .request = &request, .item = item, .at = {}, .data = {}};
     one.data.ref = record.ref;
     one.data.shard = record.shard;
+    one.data.rebuilt = record.rebuilt;
     one.data.checksums = block_checksums(record.ref, record.bytes.span());
     one.at.offset = builder_.add_data(kind, one.data, record.bytes.span());
     one.at.length = static_cast<std::uint32_t>(record.bytes.size());

@@ -53,15 +53,31 @@ std::string_view body_of(std::span<const std::byte> batch) {
   return {reinterpret_cast<const char*>(batch.data()) + kBatchHeaderBytes, batch.size() - kBatchHeaderBytes};
 }
 
+/// Moves `at` to the next whole batch, whatever lies in between. Only as a planted defect.
+bool skip_damage(SegmentReader& reader, const Segment& segment, BatchPosition& at) {
+  for (std::uint32_t offset = at.offset; offset < segment.header.bytes; offset += limits::kLogBlockBytes) {
+    std::optional<BatchHeader> header;
+    const auto batch = reader.batch_at(offset, header);
+    if (!batch || !header || header->sequence <= at.sequence) continue;
+    at = {at.segment, offset, header->sequence};
+    return true;
+  }
+  return false;
+}
+
 /// Visits whole batches from `at` on and moves `at` behind the last.
-Result<std::uint64_t> read_batches(const Segment& segment, BatchPosition& at, const BatchVisitor& visit) {
+Result<std::uint64_t> read_batches(const Segment& segment, BatchPosition& at, const BatchVisitor& visit,
+                                   bool past_torn = false) {
   SegmentReader reader(segment);
   std::uint64_t count = 0;
   while (at.offset + kBatchHeaderBytes <= segment.header.bytes) {
     std::optional<BatchHeader> header;
     auto batch = reader.batch_at(at.offset, header);
     if (!batch) return std::unexpected(batch.error());
-    if (!header || header->sequence != at.sequence) break;
+    if (!header || header->sequence != at.sequence) {
+      if (past_torn && skip_damage(reader, segment, at)) continue;
+      break;
+    }
     if (auto visited = visit(at, body_of(*batch)); !visited) return std::unexpected(visited.error());
     at.offset += static_cast<std::uint32_t>(round_to_block(batch->size()));
     ++at.sequence;
@@ -95,7 +111,7 @@ Result<bool> check_tail(const Segment& segment, const BatchPosition& end) {
 }  // namespace
 
 Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition> start,
-                                const BatchVisitor& visit) {
+                                const BatchVisitor& visit, bool past_torn) {
   ReplayResult result;
   if (start) result.next_sequence = start->sequence;
   std::vector<std::uint32_t> numbers = segments.numbers();
@@ -120,7 +136,7 @@ Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition>
       at = {numbers[i], limits::kLogBlockBytes, header.first_sequence};
     }
     const std::uint32_t begin = at.offset;
-    auto count = read_batches(**segment, at, visit);
+    auto count = read_batches(**segment, at, visit, past_torn);
     if (!count) return std::unexpected(count.error());
     result.batches += *count;
     result.bytes += at.offset - begin;

@@ -24,9 +24,11 @@ using BatchVisitor = std::function<Result<void>(const BatchPosition& at, std::st
 
 /// Reads the log from `start` (nothing: its first segment) to its end. What is no whole batch at the end is a
 /// torn write and is dropped. Errors: kCorrupt, in words, when a segment is missing or lacks its last batches
-/// or a whole batch does not parse; kDriveForeign; kIo.  Source: protocol.md, The log on a drive.
+/// or a whole batch does not parse; kDriveForeign; kIo.  `past_torn` is
+/// a planted defect for the simulator: what is damaged is stepped over.  Source: protocol.md, The log on a
+/// drive.
 [[nodiscard]] Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition> start,
-                                              const BatchVisitor& visit);
+                                              const BatchVisitor& visit, bool past_torn = false);
 
 /// Looks behind the end of the log, unless it was cleanly closed. Errors: kCorrupt, in words, when a bad
 /// batch is followed by a good one that knew it to be synced: a lost middle, the drive must be rebuilt from

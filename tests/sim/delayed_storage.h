@@ -1,0 +1,87 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/async/sync.h"
+#include "tests/sim/weather_io.h"
+
+namespace flashstor::sim {
+
+/// An XlStorage whose log takes virtual time: appends wait their turn before they are written, so that the
+/// process may die before, and after.
+class DelayedStorage final : public storage::StorageApi {
+ public:
+  DelayedStorage(DriveLifeRef life, std::unique_ptr<storage::StorageApi> inner)
+      : life_(std::move(life)), inner_(std::move(inner)) {}
+
+  [[nodiscard]] storage::DriveInfo info() const override { return inner_->info(); }
+  Task<Result<storage::RecoveredState>> recover() override { return inner_->recover(); }
+  Task<Result<void>> append(storage::AppendBatch batch) override {
+    co_await turn();
+    auto done = co_await inner_->append(std::move(batch));
+    co_await turn();
+    co_return done;
+  }
+  Task<Result<std::vector<storage::LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
+                                                            std::size_t max_bytes) override {
+    return inner_->read_entries(from, to, max_bytes);
+  }
+  Task<Result<void>> apply(std::vector<storage::LogEntry> entries) override {
+    return inner_->apply(std::move(entries));
+  }
+  Task<Result<void>> set_configuration(std::string bytes) override {
+    co_await turn();
+    co_return co_await inner_->set_configuration(std::move(bytes));
+  }
+  [[nodiscard]] storage::RowStore* rows() override { return inner_->rows(); }
+  Task<Result<std::optional<std::string>>> get_row(storage::Family family, std::string key) override {
+    return inner_->get_row(family, std::move(key));
+  }
+  Task<Result<void>> stage_open(storage::DataRef data, std::uint8_t shard, std::uint64_t expected) override {
+    return inner_->stage_open(std::move(data), shard, expected);
+  }
+  Task<Result<void>> stage_append(DataId data, Buffer blocks, std::size_t block_bytes) override {
+    return inner_->stage_append(data, std::move(blocks), block_bytes);
+  }
+  Task<Result<void>> stage_finish(DataId data, std::uint64_t length) override {
+    return inner_->stage_finish(data, length);
+  }
+  Task<Result<void>> stage_abort(DataId data) override { return inner_->stage_abort(data); }
+  Task<Result<Buffer>> read_shard(storage::DataRef data, std::uint32_t first, std::uint32_t count) override {
+    return inner_->read_shard(std::move(data), first, count);
+  }
+  Result<Buffer> try_read_shard(const storage::DataRef& data, std::uint32_t first,
+                                std::uint32_t count) override {
+    return inner_->try_read_shard(data, first, count);
+  }
+  Task<Result<void>> verify_shard(storage::DataRef data) override {
+    return inner_->verify_shard(std::move(data));
+  }
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, BufferChain blocks) override {
+    return inner_->restore_shard(std::move(data), shard, std::move(blocks));
+  }
+  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override {
+    return inner_->holds(std::move(data));
+  }
+  Task<Result<std::vector<DataId>>> staged() override { return inner_->staged(); }
+  Task<Result<void>> close() override { return inner_->close(); }
+
+ private:
+  Task<void> turn() {
+    Runtime& runtime = *Runtime::current();
+    const auto most = static_cast<std::uint64_t>(life_->weather.usual_ns + life_->weather.slow_ns);
+    const MonotonicTime until = runtime.now() + Nanoseconds(1 + life_->world.random().below(most));
+    free_at_ = std::max(free_at_ + Nanoseconds(1), until);
+    co_await async::sleep_until(runtime, free_at_);
+    while (life_->weather.hung && !life_->dead) co_await async::sleep_for(runtime, Milliseconds(50));
+  }
+  DriveLifeRef life_;
+  std::unique_ptr<storage::StorageApi> inner_;
+  MonotonicTime free_at_{};  ///< In the order of the calls.
+};
+
+}  // namespace flashstor::sim

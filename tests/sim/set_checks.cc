@@ -1,0 +1,133 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "tests/sim/probes.h"
+#include "tests/sim/set_world.h"
+
+/// What must hold once the faults have stopped.
+namespace flashstor::sim {
+namespace {
+
+constexpr std::chrono::seconds kSettleLimit{120};
+
+}  // namespace
+
+/// Every write path works again, nothing is undecided, nothing is owed.
+bool SetWorld::settle(Nanoseconds limit) {
+  return wait(
+      [this] {
+        if (!node_ || !node_->ready || !open_calls_.empty()) return false;
+        for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+          const cluster::SetStatus status = node_->erasure_set(set).status();
+          if (!status.can_write || status.undecided != 0 || status.heal_queue != 0) return false;
+          if (!disks_[set][status.leader_slot]->rows().snapshot(storage::Family::kHeal).empty()) return false;
+        }
+        return true;
+      },
+      limit);
+}
+
+void SetWorld::check_reads(const char* when, bool strict) {
+  note("reads of all keys {}", when);
+  for (const auto& key : keys_) {
+    auto call = std::make_shared<Call>();
+    call->life = node_->life;
+    call->led = node_->leads(call->terms);
+    open_calls_.push_back(call);
+    const std::size_t before = key->history.size();
+    node_->spawn([](SetWorld* world, CallRef mine, Key* one) -> Task<void> {
+      co_await world->get(world->node_.get(), mine, one);
+      std::erase(world->open_calls_, mine);
+    }(this, call, key.get()));
+    if (!wait([this] { return open_calls_.empty(); }, std::chrono::seconds(60)) && failure_.empty())
+      violate(fmt::format("{}/{} is not answered {}", key->bucket, key->name, when));
+    if (!failure_.empty()) return;
+    const KeyHistory::Operation& read = key->history.operation(static_cast<int>(before));
+    if (read.outcome == KeyHistory::Outcome::kDone) continue;
+    if (!strict) SET_PROBE("undecided-for-want-of-a-lost-drive");
+    if (strict) violate(fmt::format("{}/{} cannot be read {}", key->bucket, key->name, when));
+  }
+}
+
+/// Closes what stands, starts again with all that is not lost.
+bool SetWorld::restart_whole() {
+  if (!wait([this] { return open_calls_.empty(); }, std::chrono::seconds(60))) {
+    if (failure_.empty()) violate("calls do not end after the faults");
+    return false;
+  }
+  if (node_) retire();
+  if (wait([this] { return node_ && node_->ready; }, std::chrono::seconds(60))) return true;
+  if (failure_.empty() && !may_be_unreadable()) violate("no start succeeds after the faults");
+  return false;
+}
+
+/// Every drive is there and takes part.
+bool SetWorld::whole() const {
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    const cluster::SetStatus status = node_->erasure_set(set).status();
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot)
+      if (node_->drive(set, slot) == nullptr ||
+          status.drives[slot].state != storage::DriveInfo::State::kOnline)
+        return false;
+  }
+  return true;
+}
+
+void SetWorld::check_end() {
+  if (!restart_whole()) return;
+  const bool all = whole() && !may_be_unreadable();
+  if (all && !settle(kSettleLimit)) {
+    if (failure_.empty()) violate("the sets do not settle after the faults");
+    return;
+  }
+  check_reads("after the faults", all);
+  if (!failure_.empty() || !all) return;
+  SET_PROBE("settled-whole");
+  if (chance(300)) check_leftovers();
+  if (!failure_.empty() || plan_.parity == 0) return;
+  // Any m drives down: reads go on.
+  // What is damaged and was not read since counts among them.
+  std::uint32_t down = plan_.rots || plan_.bad_writes ? plan_.victims : 0;
+  while (std::popcount(down) < plan_.parity) down |= 1U << below(plan_.drives);
+  note("drives {:b} are taken away", down);
+  take_down(down);
+  if (!wait([this] { return node_ && node_->ready; }, std::chrono::seconds(60))) {
+    if (failure_.empty()) violate("no start succeeds with m drives down");
+    return;
+  }
+  // After a crash nobody knows how much of the log's end was committed: errors there, but never a lie.
+  check_reads("with m drives down", !crashed_last_);
+}
+
+/// While the process runs, over an orderly stop, or with a crash.
+void SetWorld::take_down(std::uint32_t mask) {
+  const std::uint64_t how = below(3);
+  crashed_last_ = how == 2;
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot) {
+      if ((mask >> slot & 1) == 0) continue;
+      if (how != 1) disks_[set][slot]->weather.lost = true;
+      if (how == 0) node_->spawn(node_->erasure_set(set).fail_drive(slot, "taken away"));
+    }
+  }
+  if (how == 0) wait([] { return false; }, std::chrono::seconds(1));
+  if (how == 2) crash();
+  if (how != 1) return;
+  retire();
+  for (const auto& disks : disks_)
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot)
+      if ((mask >> slot & 1) != 0) disks[slot]->lost_at_stop = true;
+}
+
+void SetWorld::check_histories() {
+  for (const auto& key : keys_) {
+    bool undetermined = false;
+    const std::string bad = key->history.check(undetermined);
+    if (undetermined) ++undetermined_;
+    if (!bad.empty()) violate(fmt::format("{}/{}: {}", key->bucket, key->name, bad));
+  }
+}
+
+}  // namespace flashstor::sim

@@ -1,0 +1,341 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "engine/base/hex.h"
+#include "engine/codec/checksum.h"
+#include "tests/sim/probes.h"
+#include "tests/sim/set_world.h"
+
+/// What clients do, and what they write down of it.
+namespace flashstor::sim {
+namespace {
+
+using Kind = KeyHistory::Kind;
+using Outcome = KeyHistory::Outcome;
+
+std::string md5_of(std::string_view bytes) {
+  const auto hasher = codec::make_hasher(codec::ChecksumKind::kMd5);
+  hasher->update(std::as_bytes(std::span(bytes.data(), bytes.size())));
+  return hasher->finish();
+}
+
+bool means_absent(ErrorCode code) {
+  return code == ErrorCode::kNoSuchKey || code == ErrorCode::kIsDeleteMarker;
+}
+
+}  // namespace
+
+std::size_t SetWorld::draw_size() {
+  if (plan_.large && chance(200)) return 1500 + below(9000);
+  if (chance(300)) return 300 + below(1200);
+  return 1 + below(120);
+}
+
+/// Bytes that no other content has.
+int SetWorld::new_content(std::size_t size) {
+  std::string bytes = fmt::format("<{}>", contents_.size());
+  bytes.reserve(size);
+  std::uint64_t state = contents_.size() * 0x9e3779b97f4a7c15 + seed_;
+  while (bytes.size() < size) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    bytes.push_back(static_cast<char>(state >> 56));
+  }
+  const int id = static_cast<int>(contents_.size());
+  content_ids_[bytes] = id;
+  etag_ids_[base::to_hex(md5_of(bytes))] = id;
+  contents_.push_back(std::move(bytes));
+  return id;
+}
+
+int SetWorld::content_of(const std::string& bytes, const char* what) {
+  const auto found = content_ids_.find(bytes);
+  if (found != content_ids_.end()) return found->second;
+  violate(fmt::format("{} gave {} bytes that nobody put", what, bytes.size()));
+  return KeyHistory::kNothing;
+}
+
+int SetWorld::content_of_etag(const std::string& etag) {
+  const auto found = etag_ids_.find(etag);
+  if (found != etag_ids_.end()) return found->second;
+  violate("an ETag that nobody was given: " + etag);
+  return KeyHistory::kNothing;
+}
+
+Task<void> SetWorld::set_up(SetNode* node) {
+  bool good = true;
+  for (const char* name : {"plain", "kept"}) {
+    const auto made = co_await node->store().create_bucket({.name = name, .owner = "sim", .region = {}});
+    good = good && (made || made.error().code() == ErrorCode::kBucketOwnedByCaller);
+  }
+  if (good) good = (co_await node->store().set_versioning("kept", objects::Versioning::kEnabled)).has_value();
+  if (node->killed) co_return;
+  setting_up_ = false;
+  ready_buckets_ = good;
+}
+
+int SetWorld::begin(const CallRef& call, Key& key, KeyHistory::Operation operation) {
+  const int number = key.history.call(operation);
+  if (!call->closed) {
+    call->open.emplace_back(&key, number);
+  } else {
+    key.history.lose(number, call->life);
+  }
+  note("{}/{} op {} kind {} content {} begins", key.bucket, key.name, number,
+       static_cast<int>(operation.kind), operation.content);
+  return number;
+}
+
+void SetWorld::end(const CallRef& call, Key& key, int number, Outcome outcome, int content) {
+  if (call->closed) return;
+  note("{}/{} op {} ends: {} content {}", key.bucket, key.name, number, static_cast<int>(outcome), content);
+  std::erase(call->open, std::pair(&key, number));
+  if (outcome == Outcome::kUnknown) {
+    SET_PROBE("unknown-outcome");
+    key.history.lose(number, call->life);
+    return;
+  }
+  key.history.answer(number, outcome, content);
+  std::uint64_t terms = 0;
+  const bool reads = key.history.operation(number).kind >= Kind::kRead;
+  const bool led = call->led && node_->leads(terms) && terms == call->terms;
+  if (outcome == Outcome::kDone && (!reads || led)) key.history.decide(call->life);
+}
+
+void SetWorld::end_failed(const CallRef& call, Key& key, int number, const Error& error) {
+  if (call->closed) return;
+  note("{}/{} op {}: {}", key.bucket, key.name, number, error.describe());
+  const ErrorCode code = error.code();
+  const bool damage =
+      code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt || code == ErrorCode::kMalformed;
+  if ((damage && !may_be_unreadable()) || code == ErrorCode::kInternal) {
+    violate(fmt::format("{}/{}: {}", key.bucket, key.name, error.describe()));
+  }
+  if (plan_.victims == 0 && !plan_.absent && code == ErrorCode::kReadQuorum)
+    violate(fmt::format("{}/{} cannot be read though no drive failed: {}", key.bucket, key.name,
+                        error.describe()));
+  if (code == ErrorCode::kTimeout) SET_PROBE("timed-out");
+  if (code == ErrorCode::kReadOnly) SET_PROBE("refused-read-only");
+  end(call, key, number, code == ErrorCode::kUnknownOutcome ? Outcome::kUnknown : Outcome::kNever);
+}
+
+void SetWorld::start_call() {
+  ++calls_;
+  auto call = std::make_shared<Call>();
+  call->life = node_->life;
+  call->led = node_->leads(call->terms);
+  open_calls_.push_back(call);
+  Key* key = keys_[below(keys_.size())].get();
+  SetNode* node = node_.get();
+  const std::uint64_t kind = below(20);
+  Task<void> work;
+  if (kind < 7) {
+    work = put(node, call, key);
+  } else if (kind < 12) {
+    work = get(node, call, key);
+  } else if (kind < 14) {
+    work = remove(node, call, key, false);
+  } else if (kind < 15) {
+    work = list(node, call, key->versioned);
+  } else if (kind < 17 && key->versioned) {
+    work = chance(500) ? remove(node, call, key, true) : get_version(node, call, key);
+  } else if (kind < 18 && plan_.copies) {
+    work = copy(node, call, keys_[below(keys_.size())].get(), key);
+  } else if (kind < 19 && plan_.uploads) {
+    work = upload(node, call, key);
+  } else {
+    work = get(node, call, key);
+  }
+  node->spawn([](SetWorld* world, CallRef mine, Task<void> inner) -> Task<void> {
+    co_await std::move(inner);
+    if (mine->closed) co_return;
+    FLASHSTOR_CHECK(mine->open.empty());
+    std::erase(world->open_calls_, mine);
+  }(this, call, std::move(work)));
+}
+
+Task<void> SetWorld::put(SetNode* node, CallRef call, Key* key) {
+  const int content = new_content(draw_size());
+  KeyHistory::Operation operation{.kind = Kind::kPut, .content = content};
+  objects::PutRequest request{.bucket = key->bucket, .key = key->name};
+  if (chance(150)) {
+    operation.kind = Kind::kPutIfAbsent;
+    request.conditions.if_none_match = {"*"};
+  } else if (chance(150) && !contents_.empty()) {
+    // Against something that was there a moment ago.
+    auto head = co_await node->store().head_object({.bucket = key->bucket, .key = key->name});
+    if (head && !call->closed) {
+      operation.kind = Kind::kPutIfMatch;
+      operation.expected = content_of_etag(head->info.etag);
+      request.conditions.if_match = {head->info.etag};
+    }
+  }
+  objects::BufferSource body(Buffer::copy_of(contents_[static_cast<std::size_t>(content)]), 999);
+  request.body = &body;
+  const int number = begin(call, *key, operation);
+  const auto done = co_await node->store().put_object(std::move(request));
+  const bool refused =
+      !done && (done.error().code() == ErrorCode::kPreconditionFailed ||
+                (done.error().code() == ErrorCode::kNoSuchKey && operation.kind == Kind::kPutIfMatch));
+  if (done) {
+    end(call, *key, number, Outcome::kDone);
+    if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
+  } else if (refused) {
+    SET_PROBE("condition-refused");
+    end(call, *key, number, Outcome::kRefused);
+  } else {
+    end_failed(call, *key, number, done.error());
+  }
+}
+
+Task<Result<std::string>> SetWorld::read_all(SetNode* node, objects::GetRequest request) {
+  auto found = co_await or_return(node->store().get_object(std::move(request)));
+  std::string bytes;
+  while (true) {
+    const BufferChain window = co_await or_return(found.reader->next());
+    if (window.empty()) break;
+    bytes.append(window.flatten().view());
+  }
+  if (bytes.size() != found.length) violate("a read gave more or less than it said");
+  co_return bytes;
+}
+
+Task<void> SetWorld::get(SetNode* node, CallRef call, Key* key) {
+  const int number = begin(call, *key, {.kind = Kind::kRead});
+  const auto bytes = co_await read_all(node, {.bucket = key->bucket, .key = key->name});
+  if (call->closed) co_return;
+  if (bytes) {
+    end(call, *key, number, Outcome::kDone, content_of(*bytes, "GET"));
+  } else if (means_absent(bytes.error().code())) {
+    end(call, *key, number, Outcome::kDone, KeyHistory::kNothing);
+  } else {
+    end_failed(call, *key, number, bytes.error());
+  }
+}
+
+Task<void> SetWorld::get_version(SetNode* node, CallRef call, Key* key) {
+  if (key->versions.empty()) co_return;
+  const auto [target, id] = key->versions[below(key->versions.size())];
+  const int number = begin(call, *key, {.kind = Kind::kReadVersion, .target = target});
+  const auto bytes = co_await read_all(node, {.bucket = key->bucket, .key = key->name, .version_id = id});
+  if (call->closed) co_return;
+  if (bytes) {
+    const int content = content_of(*bytes, "GET of a version");
+    if (content != key->history.operation(target).content) violate("another version's bytes");
+    end(call, *key, number, Outcome::kDone, content);
+  } else if (bytes.error().code() == ErrorCode::kNoSuchVersion) {
+    end(call, *key, number, Outcome::kRefused);
+  } else if (bytes.error().code() == ErrorCode::kIsDeleteMarker) {
+    end(call, *key, number, Outcome::kDone);
+  } else {
+    end_failed(call, *key, number, bytes.error());
+  }
+}
+
+Task<void> SetWorld::remove(SetNode* node, CallRef call, Key* key, bool version) {
+  KeyHistory::Operation operation{.kind = Kind::kDelete};
+  objects::DeleteRequest request{.bucket = key->bucket, .key = key->name};
+  if (version) {
+    if (key->versions.empty()) co_return;
+    const auto& [target, id] = key->versions[below(key->versions.size())];
+    operation = {.kind = Kind::kDeleteVersion, .target = target};
+    request.version_id = id;
+  }
+  const int number = begin(call, *key, operation);
+  const auto done = co_await node->store().delete_object(std::move(request));
+  if (!done) {
+    end_failed(call, *key, number, done.error());
+    co_return;
+  }
+  end(call, *key, number, Outcome::kDone);
+  if (!call->closed && key->versioned && !version) key->versions.emplace_back(number, done->version_id);
+}
+
+/// For each key of the bucket a listing is a read of what is there.
+Task<void> SetWorld::list(SetNode* node, CallRef call, bool versioned) {
+  std::vector<std::pair<Key*, int>> reads;
+  for (const auto& key : keys_)
+    if (key->versioned == versioned) reads.emplace_back(key.get(), begin(call, *key, {.kind = Kind::kRead}));
+  std::map<std::string, std::string> seen;
+  objects::ListRequest request{.bucket = versioned ? "kept" : "plain"};
+  request.max_keys = chance(500) ? 1 : 1000;
+  while (true) {
+    auto page = co_await node->store().list_objects(request);
+    if (call->closed) co_return;
+    if (!page) {
+      for (const auto& [key, number] : reads) end_failed(call, *key, number, page.error());
+      co_return;
+    }
+    for (const auto& object : page->objects)
+      if (!seen.emplace(object.key, object.etag).second) violate("a listing shows a key twice");
+    if (!page->is_truncated) break;
+    request.continuation_token = page->next_continuation_token;
+  }
+  for (const auto& [key, number] : reads) {
+    const auto found = seen.find(key->name);
+    const int content = found == seen.end() ? KeyHistory::kNothing : content_of_etag(found->second);
+    end(call, *key, number, Outcome::kDone, content);
+  }
+}
+
+/// The content that it copies is named in the request, so that it is known even when the outcome is not.
+Task<void> SetWorld::copy(SetNode* node, CallRef call, Key* source, Key* key) {
+  if (source == key) co_return;
+  const auto head = co_await node->store().head_object({.bucket = source->bucket, .key = source->name});
+  if (!head || call->closed) co_return;
+  const int content = content_of_etag(head->info.etag);
+  objects::CopyRequest request{.source_bucket = source->bucket, .source_key = source->name};
+  request.source_conditions.if_match = {head->info.etag};
+  request.bucket = key->bucket;
+  request.key = key->name;
+  const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
+  const auto done = co_await node->store().copy_object(std::move(request));
+  if (done) {
+    SET_PROBE("copied");
+    end(call, *key, number, Outcome::kDone);
+    if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
+  } else {
+    end_failed(call, *key, number, done.error());
+  }
+}
+
+Task<void> SetWorld::upload(SetNode* node, CallRef call, Key* key) {
+  objects::ObjectStore& store = node->store();
+  const auto made = co_await store.create_upload({.bucket = key->bucket, .key = key->name});
+  if (!made || call->closed) co_return;
+  const int content = new_content(200 + draw_size());
+  const std::string bytes = contents_[static_cast<std::size_t>(content)];
+  objects::CompleteUploadRequest request{
+      .bucket = key->bucket, .key = key->name, .upload_id = made->upload_id};
+  const std::size_t parts = 1 + below(3);
+  std::string digests;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const std::size_t from = bytes.size() * i / parts;
+    const std::string part = bytes.substr(from, bytes.size() * (i + 1) / parts - from);
+    objects::BufferSource body(Buffer::copy_of(part), 999);
+    objects::UploadPartRequest put{.bucket = key->bucket, .key = key->name, .upload_id = made->upload_id};
+    put.part_number = static_cast<std::uint32_t>(i + 1);
+    put.body = &body;
+    const auto done = co_await store.upload_part(std::move(put));
+    if (!done || call->closed) co_return;
+    request.parts.push_back({.number = static_cast<std::uint32_t>(i + 1), .etag = done->etag});
+    digests += md5_of(part);
+  }
+  if (chance(150)) {
+    static_cast<void>(
+        co_await store.abort_upload({.bucket = key->bucket, .key = key->name, .upload_id = made->upload_id}));
+    co_return;
+  }
+  etag_ids_[fmt::format("{}-{}", base::to_hex(md5_of(digests)), parts)] = content;
+  const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
+  const auto done = co_await store.complete_upload(std::move(request));
+  if (done) {
+    SET_PROBE("upload-completed");
+    end(call, *key, number, Outcome::kDone);
+    if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
+  } else {
+    end_failed(call, *key, number, done.error());
+  }
+}
+
+}  // namespace flashstor::sim

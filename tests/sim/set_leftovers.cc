@@ -1,0 +1,163 @@
+#include <fmt/core.h>
+
+#include "engine/objects/keys.h"
+#include "engine/objects/upload_rows.h"
+#include "engine/objects/version_row.h"
+#include "tests/sim/probes.h"
+#include "tests/sim/set_world.h"
+
+/// What is left on the drives when all is settled: the same rows everywhere, each slice that a row names and
+/// nothing else.
+namespace flashstor::sim {
+namespace {
+
+using storage::Family;
+
+void add(std::map<DataId, DataRef>& out, const std::vector<objects::Slice>& slices) {
+  for (const objects::Slice& slice : slices)
+    if (slice.data.place != storage::DataPlace::kNone) out.emplace(slice.data.id, slice.data);
+}
+
+/// All slices that the rows of one drive name, in whatever set they lie. Gives false for a row that does not
+/// parse.
+bool named_by(const storage::RowStoreMemory& rows, std::map<DataId, DataRef>& out) {
+  for (const auto& [key, value] : rows.snapshot(Family::kVersions)) {
+    const auto parsed = objects::parse_version_key(key);
+    if (!parsed) return false;
+    if (parsed->is_mapping) continue;
+    const auto row = objects::decode_version(value);
+    if (!row) return false;
+    add(out, row->slices);
+  }
+  for (const auto& [key, value] : rows.snapshot(Family::kExtents)) {
+    const auto row = objects::decode_slices(value);
+    if (!row) return false;
+    add(out, row->slices);
+  }
+  for (const auto& [key, value] : rows.snapshot(Family::kUploads)) {
+    const auto parsed = objects::parse_upload_key(key);
+    if (!parsed) return false;
+    if (!parsed->part) continue;
+    const auto row = objects::decode_part(value);
+    if (!row) return false;
+    add(out, row->slices);
+  }
+  return true;
+}
+
+}  // namespace
+
+void SetWorld::check_drives_agree() {
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    for (std::size_t family = 0; family < storage::kFamilies; ++family) {
+      const auto which = static_cast<Family>(family);
+      if (storage::is_local(which)) continue;
+      const auto first = disks_[set][0]->rows().snapshot(which);
+      for (std::uint32_t slot = 1; slot < plan_.drives; ++slot)
+        if (disks_[set][slot]->rows().snapshot(which) != first)
+          violate(fmt::format("drives 0 and {} of set {} differ in family {}", slot, set, family));
+    }
+  }
+}
+
+Task<void> SetWorld::begin_slow_read(SetNode* node, std::shared_ptr<SlowRead> read) {
+  objects::ObjectStore& store = node->store();
+  objects::BufferSource body(Buffer::copy_of(read->expected), 999);
+  objects::PutRequest put{.bucket = "plain", .key = "slow"};
+  put.body = &body;
+  const auto done = co_await store.put_object(std::move(put));
+  auto found = co_await store.get_object({.bucket = "plain", .key = "slow"});
+  if (done && found) {
+    read->reader = std::move(found->reader);
+    const auto window = co_await read->reader->next();
+    if (window) read->got.append(window->flatten().view());
+    if (!window) read->error = window.error().describe();
+    const auto removed = co_await store.delete_object({.bucket = "plain", .key = "slow"});
+    if (!removed) read->error = removed.error().describe();
+  } else {
+    read->error = done ? found.error().describe() : done.error().describe();
+  }
+  read->running = false;
+}
+
+Task<void> SetWorld::end_slow_read(std::shared_ptr<SlowRead> read) {
+  while (true) {
+    const auto window = co_await read->reader->next();
+    if (!window) read->error = window.error().describe();
+    if (!window || window->empty()) break;
+    read->got.append(window->flatten().view());
+  }
+  read->reader.reset();
+  read->running = false;
+}
+
+void SetWorld::check_nothing_staged() {
+  struct Asked {
+    std::size_t open = 0;
+    std::string found;
+  };
+  const auto asked = std::make_shared<Asked>();
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot) {
+      ++asked->open;
+      node_->spawn(
+          [](storage::StorageApi* drive, std::uint32_t which, std::shared_ptr<Asked> out) -> Task<void> {
+            const auto ids = co_await drive->staged();
+            if (!ids) out->found = ids.error().describe();
+            if (ids && !ids->empty())
+              out->found = fmt::format("drive {} has {} that nothing names", which, ids->front().to_text());
+            --out->open;
+          }(node_->drive(set, slot), slot, asked));
+    }
+  }
+  wait([asked] { return asked->open == 0; }, std::chrono::minutes(1));
+  if (!asked->found.empty()) violate(asked->found);
+}
+
+void SetWorld::check_leftovers() {
+  SET_PROBE("leftovers-counted");
+  const auto read = std::make_shared<SlowRead>();
+  read->expected = contents_[static_cast<std::size_t>(new_content(chance(500) ? 6000 : 1400))];
+  read->running = true;
+  const auto ended = [read] { return !read->running; };
+  node_->spawn(begin_slow_read(node_.get(), read));
+  if (!wait(ended, std::chrono::minutes(1))) return violate("a read in an idle set does not begin");
+  wait([] { return false; }, std::chrono::minutes(15));
+  read->running = read->reader != nullptr;
+  if (read->running) node_->spawn(end_slow_read(read));
+  if (!wait(ended, std::chrono::minutes(1))) return violate("a slow read does not end");
+  if (!read->error.empty() || read->got != read->expected)
+    return violate("a slow read fails: " + read->error);
+  // The grace of data, and that of staged data that nothing named, with what runs now and then after them.
+  wait([] { return false; }, std::chrono::minutes(75));
+  if (!failure_.empty()) return;
+  if (!settle(std::chrono::seconds(60))) {
+    if (failure_.empty()) violate("an idle set does not stay settled");
+    return;
+  }
+  check_drives_agree();
+  check_nothing_staged();
+  std::map<DataId, DataRef> named;
+  std::set<DataId> shared;  // a use that never came to be keeps its data: the row says so
+  for (const auto& disks : disks_) {
+    if (!named_by(disks[0]->rows(), named)) violate("a row does not parse");
+    for (const auto& [key, value] : disks[0]->rows().snapshot(Family::kRefs))
+      shared.insert(Uuid::from_bytes(std::string_view(key).substr(0, 16)));
+    if (!disks[0]->rows().snapshot(Family::kHeal).empty()) violate("the heal queue is not empty");
+  }
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot) {
+      const std::set<DataId> held = disks_[set][slot]->held();
+      for (const auto& [id, data] : named)
+        if (data.set == set && !held.contains(id))
+          violate(
+              fmt::format("drive {} lacks {} (place {})", slot, id.to_text(), static_cast<int>(data.place)));
+      for (const DataId& id : held)
+        if (!named.contains(id) && !shared.contains(id))
+          violate(fmt::format("drive {} of set {} still holds {}: {}", slot, set, id.to_text(),
+                              disks_[set][slot]->describe(id)));
+    }
+  }
+}
+
+}  // namespace flashstor::sim

@@ -1,0 +1,180 @@
+#include "tests/sim/sim_files.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/storage/drive_format.h"
+#include "engine/storage/xl_storage.h"
+#include "tests/sim/delayed_storage.h"
+#include "tests/sim/weather_io.h"
+
+namespace flashstor::sim {
+namespace {
+
+constexpr std::size_t kSegmentBytes = 256 * 1024;
+constexpr std::uint64_t kCheckpointBytes = 160 * 1024;
+constexpr std::uint64_t kCheckpointEntries = 40;
+constexpr std::size_t kDataCacheBytes = 8 * 1024;
+constexpr std::size_t kTailBytes = 24 * 1024;  // holds the last batches of a log
+
+/// The index as one process has it: it survives the process as far as it was flushed, and takes nothing from
+/// one that is gone.
+class LifeRows final : public storage::RowStore {
+ public:
+  LifeRows(storage::RowStoreMemory& inner, DriveLifeRef life) : inner_(inner), life_(std::move(life)) {}
+  Result<std::optional<std::string>> get(storage::Family family, std::string_view key,
+                                         storage::ReadTier tier) override {
+    return inner_.get(family, key, tier);
+  }
+  Result<void> write(const std::vector<storage::RowChange>& changes, bool may_wait) override {
+    if (auto good = sound(); !good) return good;
+    if (!may_wait && life_->world.random().below(8) == 0) return fail(ErrorCode::kWouldBlock);
+    auto done = inner_.write(changes, may_wait);
+    if (done && life_->world.random().below(40) == 0) static_cast<void>(inner_.flush());  // a full memtable
+    return done;
+  }
+  std::unique_ptr<storage::RowIterator> iterate(storage::Family family, std::string_view lower,
+                                                std::string_view upper, storage::ReadTier tier) override {
+    return inner_.iterate(family, lower, upper, tier);
+  }
+  Result<void> flush() override {
+    if (auto good = sound(); !good) return good;
+    return inner_.flush();
+  }
+  Result<void> verify() override { return inner_.verify(); }
+  Result<void> checkpoint(const std::string& path) override { return inner_.checkpoint(path); }
+  [[nodiscard]] Usage usage() const override { return inner_.usage(); }
+
+ private:
+  [[nodiscard]] Result<void> sound() const {
+    if (life_->dead || life_->weather.fails || life_->weather.lost)
+      return fail(ErrorCode::kIo, "the drive is gone");
+    return {};
+  }
+  storage::RowStoreMemory& inner_;
+  DriveLifeRef life_;
+};
+
+/// What an XlStorage is made of in one process; dies after it.
+struct Parts {
+  explicit Parts(DriveLifeRef shared)
+      : life(std::move(shared)), io(life), writer(life, true), workers(life, false) {}
+  DriveLifeRef life;
+  WeatherIo io;
+  DrivePool writer;
+  DrivePool workers;
+};
+
+class FileDisk final : public DriveMedium {
+ public:
+  FileDisk(SimWorld& world, const storage::DriveFormat& format, bool replay_past_torn)
+      : world_(world), replay_past_torn_(replay_past_torn) {
+    FLASHSTOR_CHECK(storage::format_drive(io_, "/d", format).has_value());
+  }
+
+  OpenedDrive open(std::uint32_t slot) override {
+    static_cast<void>(slot);
+    auto life = std::make_shared<DriveLife>(DriveLife{world_, weather, io_});
+    auto parts = std::make_unique<Parts>(life);
+    storage::XlStorageOptions options;
+    options.path = "/d";
+    options.io = &parts->io;
+    options.segment_bytes = kSegmentBytes;
+    options.checkpoint_bytes = kCheckpointBytes;
+    options.checkpoint_entries = kCheckpointEntries;
+    options.data_cache_bytes = kDataCacheBytes;
+    options.salt_seed = world_.random().next();
+    options.writer_pool = &parts->writer;
+    options.io_pool = &parts->workers;
+    options.replay_past_torn = replay_past_torn_;
+    options.open_rows = [this, life](const std::string&) -> Result<std::unique_ptr<storage::RowStore>> {
+      return std::make_unique<LifeRows>(rows_, life);
+    };
+    auto opened = storage::XlStorage::open(std::move(options));
+    if (!opened) {
+      PROBE_OF("files", "drive-refused");
+      return {};
+    }
+    parts_.push_back(std::move(parts));
+    return {.storage = std::make_unique<DelayedStorage>(life, std::move(*opened)),
+            .kill = [life] { life->dead = true; },
+            .idle = [life] { return life->busy == 0; }};
+  }
+
+  void crash(bool power_cut) override {
+    rows_.crash();
+    if (power_cut) io_.crash(world_.random());
+  }
+
+  void rot(bool keep_tail) override {
+    const std::vector<std::string> files = all_files();
+    for (std::uint64_t flips = 1 + world_.random().below(4); flips > 0 && !files.empty(); --flips) {
+      const std::string& path = files[world_.random().below(files.size())];
+      const std::string bytes = io_.content(path);
+      std::size_t size = bytes.size();
+      if (path.contains("/log/")) {
+        const std::size_t end = bytes.find_last_not_of('\0');
+        if (end == std::string::npos || end < 4096 + kTailBytes) continue;
+        size = end - (keep_tail ? kTailBytes : 0);
+      }
+      if (size == 0) continue;
+      if (path.ends_with("format.json")) PROBE_OF("files", "format-rotten");
+      if (path.contains("/log/")) PROBE_OF("files", "log-rotten");
+      if (path.contains("/shards/")) PROBE_OF("files", "shard-rotten");
+      io_.flip(path, world_.random().below(size), static_cast<int>(world_.random().below(8)));
+    }
+  }
+
+  std::set<DataId> held() override {
+    std::set<DataId> out;
+    for (const auto& [key, value] : rows_.snapshot(storage::Family::kInline))
+      out.insert(Uuid::from_bytes(key));
+    for (const std::string& path : all_files()) {
+      if (!path.contains("/shards/") && !path.contains("/staging/")) continue;
+      if (const auto id = Uuid::from_text(path.substr(path.rfind('/') + 1))) out.insert(*id);
+    }
+    return out;
+  }
+  std::string describe(const DataId& id) override {
+    return rows_.snapshot(storage::Family::kInline).contains(id.to_bytes()) ? "in the log" : "a file";
+  }
+  storage::RowStoreMemory& rows() override { return rows_; }
+
+ private:
+  std::vector<std::string> all_files() {
+    std::vector<std::string> files;
+    std::vector<std::string> folders{"/d"};
+    while (!folders.empty()) {
+      const std::string folder = std::move(folders.back());
+      folders.pop_back();
+      const auto names = io_.list(folder);
+      if (!names) continue;
+      for (const std::string& name : *names) {
+        const std::string path = folder + "/" + name;
+        (io_.is_file(path) ? files : folders).push_back(path);
+      }
+    }
+    std::ranges::sort(files);
+    return files;
+  }
+
+  SimWorld& world_;
+  bool replay_past_torn_;
+  storage::SimFileIo io_;
+  storage::RowStoreMemory rows_;
+  std::vector<std::unique_ptr<Parts>> parts_;  ///< Of every life: few, and small.
+};
+
+}  // namespace
+
+std::unique_ptr<DriveMedium> make_file_disk(SimWorld& world, std::uint32_t set, std::uint32_t slot,
+                                            std::uint32_t drives, bool replay_past_torn) {
+  storage::DriveFormat format{.deployment_id = {1, 2}, .set = set, .slot = slot};
+  for (std::uint32_t i = 0; i < drives; ++i) format.set_drives.push_back({7 + set, 1 + i});
+  format.drive_id = format.set_drives[slot];
+  return std::make_unique<FileDisk>(world, format, replay_past_torn);
+}
+
+}  // namespace flashstor::sim
