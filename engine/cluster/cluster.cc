@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "engine/async/gather.h"
-#include "engine/cluster/peers/routed_set.h"
 #include "engine/base/log.h"
 #include "engine/cluster/limits.h"
+#include "engine/cluster/peers/routed_set.h"
 #include "engine/cluster/placement.h"
 
 namespace flashstor::cluster {
@@ -127,7 +127,8 @@ Task<void> Cluster::hand_over() {
   for (const auto& set : sets_) co_await set->hand_over();
 }
 
-void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index, std::vector<OpenedDrive> drives) {
+void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index,
+                            std::vector<OpenedDrive> drives) {
   SetParts parts;
   parts.info = info_of_set(options, index, static_cast<std::uint32_t>(drives.size()));
   parts.home = options.loops[index % options.loops.size()];

@@ -93,7 +93,8 @@ class Cluster final : public ClusterApi {
 
   std::shared_ptr<storage::RetiredDrives> retired_ = std::make_shared<storage::RetiredDrives>();
   std::vector<std::unique_ptr<ErasureSet>> sets_;
-  std::vector<std::unique_ptr<DriveKeeper>> keepers_;  // of sets wholly in this process; end before their sets
+  std::vector<std::unique_ptr<DriveKeeper>>
+      keepers_;                                  // of sets wholly in this process; end before their sets
   std::vector<std::unique_ptr<SetApi>> routed_;  // by set, where drives are on several nodes
   std::vector<SetApi*> doors_;                   // what callers see
   Peers* peers_ = nullptr;

@@ -34,7 +34,7 @@ struct SetParts {
   std::vector<raft::MemberId> members;
   /// What is known of each slot's drive; used where it is missing.
   std::vector<storage::DriveInfo> described;
-  GroupPlace place;  ///< Where the drives are, when some are on other nodes.
+  GroupPlace place;    ///< Where the drives are, when some are on other nodes.
   SetDefects defects;  ///< For the simulator.
 };
 
