@@ -26,7 +26,7 @@ class ListedDrive final : public testing::MemoryStorage {
 };
 
 /// A peer's drive, its calls taken straight to its node's server.
-class RestStorageTest : public ::testing::Test, private PeerCaller {
+class RestStorageTest : public ::testing::Test, public PeerCaller {
  protected:
   RestStorageTest() : disk_(std::make_shared<testing::MemoryDisk>()), drive_(disk_) {
     server_.add(1, 2, drive_);
