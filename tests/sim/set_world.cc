@@ -340,7 +340,8 @@ SetOutcome SetWorld::run() {
           .events = events_,
           .calls = calls_,
           .lives = lives_,
-          .undetermined = undetermined_};
+          .undetermined = undetermined_,
+          .left_behind = left_behind_};
 }
 
 }  // namespace flashstor::sim

@@ -62,6 +62,7 @@ struct SetOutcome {
   std::uint64_t calls = 0;
   std::uint64_t lives = 0;
   std::uint64_t undetermined = 0;  ///< Keys whose history was too tangled to be judged.
+  std::uint64_t left_behind = 0;   ///< Slices that nothing names and that stay after the grace, on any drive.
 };
 
 /// Rung one, whole sets: simulated drives under the real ErasureSet, consensus, planners and object store;
@@ -155,6 +156,7 @@ class SetWorld {
   void check_drives_agree();
   void check_nothing_staged();
   void check_leftovers();
+  void leave(std::uint32_t set, std::uint32_t slot, const DataId& id);
   /// A read that takes longer than the grace of what it reads.
   struct SlowRead {
     std::unique_ptr<objects::ObjectReader> reader;
@@ -195,12 +197,13 @@ class SetWorld {
   std::uint64_t events_ = 0;
   std::uint64_t calls_ = 0;
   std::uint64_t undetermined_ = 0;
+  std::uint64_t left_behind_ = 0;
   std::vector<std::unique_ptr<Key>> keys_;
   std::vector<CallRef> open_calls_;
   std::vector<std::string> contents_;
   std::map<std::string, int> content_ids_;
   std::map<std::string, int> etag_ids_;
-  bool crashed_last_ = false;
+  bool stopped_last_ = false;
   std::string failure_;
 };
 
