@@ -85,7 +85,7 @@ def unit_names():
 
 
 def sim_release(full):
-    if build("release"):
+    if build("release", "flashstor-sim"):
         run_scripts("sim", "release", full)
 
 
