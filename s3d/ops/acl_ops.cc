@@ -94,8 +94,9 @@ Task<Result<iam::CannedAcl>> asked_acl(Call& call, Person owner) {
   }
   if (body.empty()) co_return call.refuse(S3Code::kMissingSecurityHeader);
   const iam::CannedAcl acl = co_await or_return(canned_from_grants(call, body.view(), owner));
-  co_await or_return(
-      check_acl_may_be_set(call, acl, acl == iam::CannedAcl::kPrivate ? "private" : std::string_view()));
+  // The owner's full control and nothing else is what stands where ACLs mean nothing.
+  const bool of_owner = acl == iam::CannedAcl::kPrivate;
+  co_await or_return(check_acl_may_be_set(call, acl, of_owner ? "bucket-owner-full-control" : ""));
   co_return acl;
 }
 

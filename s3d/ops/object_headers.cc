@@ -83,6 +83,15 @@ std::optional<WallTime> time_header(Call& call, std::string_view name) {
   return header ? parse_http_time(*header) : std::nullopt;
 }
 
+/// Who writes an object owns it, unless the bucket's object ownership gives it to the bucket's owner.
+const std::string& owner_of_new_object(Call& call) {
+  const auto found = call.bucket->configs.find(kOwnership);
+  if (found == call.bucket->configs.end() || call.bucket->owner.empty()) return call.who->canonical_id;
+  const bool given = found->second == "BucketOwnerPreferred" &&
+                     call.header("x-amz-acl").value_or("") == "bucket-owner-full-control";
+  return given || found->second == kOwnerEnforced ? call.bucket->owner : call.who->canonical_id;
+}
+
 Result<objects::StorageClass> storage_class_header(Call& call) {
   const auto header = call.header("x-amz-storage-class");
   if (!header || header->empty() || *header == "STANDARD") return objects::StorageClass::kStandard;
@@ -123,7 +132,7 @@ Result<objects::ObjectAttributes> attributes_from_headers(Call& call) {
     if (!tags) return call.refuse(S3Code::kInvalidArgument, std::string(tags.error().message()));
     attributes.tags = std::move(*tags);
   }
-  attributes.owner = call.who->canonical_id;
+  attributes.owner = owner_of_new_object(call);
   return attributes;
 }
 

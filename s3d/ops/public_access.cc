@@ -59,8 +59,8 @@ bool is_object_ownership(std::string_view text) {
 
 Result<void> check_acl_may_be_set(Call& call, iam::CannedAcl acl, std::string_view word) {
   const BucketPolicies::Access known = call.services().policies.access(call.bucket);
-  const bool says_nothing = word == "bucket-owner-full-control" || word == "private";
-  if (known.acls_disabled && !says_nothing) return call.refuse(S3Code::kAccessControlListNotSupported);
+  if (known.acls_disabled && word != "bucket-owner-full-control")
+    return call.refuse(S3Code::kAccessControlListNotSupported);
   if (known.block.block_public_acls && acl != iam::CannedAcl::kPrivate) return fail(ErrorCode::kAccessDenied);
   return {};
 }

@@ -180,6 +180,7 @@ def acls_mean_nothing_where_the_owner_owns_all(client, node):
     want(client.request("PUT", "/owned", headers=enforced), 200)
     want(client.request("GET", "/owned", query={"ownershipControls": ""}), 200, "BucketOwnerEnforced")
     want(client.request("PUT", "/owned/k", b"1", headers=public), 400, "AccessControlListNotSupported")
+    want(client.request("PUT", "/owned/k", b"1", headers={"x-amz-acl": "private"}), 400, "AccessControlListNotSupported")
     want(client.request("PUT", "/owned/k", b"1", headers={"x-amz-acl": "bucket-owner-full-control"}), 200)
     want(client.request("PUT", "/owned", query={"acl": ""}, headers=public), 400, "AccessControlListNotSupported")
     want(client.request("DELETE", "/owned", query={"ownershipControls": ""}), 204)
