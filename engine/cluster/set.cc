@@ -75,6 +75,16 @@ Task<void> ErasureSet::close() {
       co_await self->commit_own({});
     co_await self->gate_.close();
     home.disarm(self->house_);
+    // Every drive has what is committed in its index: the few that come back then still show it.
+    const raft::Index committed = self->group_.committed();
+    const MonotonicTime deadline = home.now() + limits::kCommitDeadline;
+    const auto behind = [self, committed] {
+      for (std::uint32_t slot = 0; slot < self->drives_.size(); ++slot)
+        if (self->group_.is_open(slot) && self->group_.applied(slot) < committed) return true;
+      return false;
+    };
+    while (behind() && co_await self->applied_signal_.wait_until(deadline)) {
+    }
     co_await self->group_.stop();
     std::vector<Task<bool>> closings;
     for (storage::StorageApi* drive : self->drives_)
