@@ -228,11 +228,17 @@ ChunkedDecoder::ChunkedDecoder() : impl_(std::make_unique<Impl>()) {}
 ChunkedDecoder::~ChunkedDecoder() = default;
 bool ChunkedDecoder::done() const { return impl_->is_done(); }
 
+namespace {
+// What a chunked body ends with at the least. Beast stops the process when it is given the last chunk's line
+// a second time with fewer bytes than that: fewer are kept back, since in a whole body more always follow.
+constexpr std::size_t kLastChunkBytes = std::string_view("0\r\n\r\n").size();
+}  // namespace
+
 Result<ChunkedDecoder::Step> ChunkedDecoder::next(std::string_view bytes, std::size_t max_payload) {
   Step step;
   impl_->payload = {};
   impl_->max_payload = max_payload;
-  while (!done() && step.consumed < bytes.size() && step.payload.empty()) {
+  while (!done() && bytes.size() - step.consumed >= kLastChunkBytes && step.payload.empty()) {
     error_code ec;
     const std::string_view rest = bytes.substr(step.consumed);
     step.consumed += impl_->put(boost::asio::const_buffer(rest.data(), rest.size()), ec);

@@ -56,12 +56,15 @@ TEST_F(HttpServerTest, ALongPipelineGivesWayToOthers) {
 TEST_F(HttpServerTest, TakesARequestByteByByte) {
   serve({}, [](HttpServerTest& t) -> Task<void> {
     auto client = co_await t.connect();
+    // The empty body first: Beast has an assertion about its last line that came in pieces.
     const std::string text =
+        "PUT /e HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         "PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
     for (const char c : text) {
       (void)co_await send_text(*client, std::string(1, c));
       co_await async::switch_to(*async::Runtime::current());
     }
+    EXPECT_NE((co_await receive(*client, "]")).find("[]"), std::string::npos);
     EXPECT_NE((co_await receive(*client, "]")).find("[ab]"), std::string::npos);
   });
 }
