@@ -96,7 +96,7 @@ Task<void> open(Mount& mount, fuse_req_t request, NodeId node, fuse_file_info in
     co_return reply_error(request, allowed.error());
   auto directory = std::make_unique<OpenDirectory>();
   info.fh = reinterpret_cast<std::uint64_t>(directory.get());
-  if (fuse_reply_open(request, &info) == 0) static_cast<void>(directory.release());
+  if (fuse_reply_open(request, &info) == 0) mount.open_directories.keep(std::move(directory));
 }
 
 Task<void> release(fuse_req_t request, std::unique_ptr<OpenDirectory> directory) {
@@ -129,7 +129,7 @@ void add_directory_operations(fuse_lowlevel_ops& table) {
   };
   table.releasedir = [](fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* info) {
     Mount& mount = mount_of(request);
-    start(mount, request, release(request, std::unique_ptr<OpenDirectory>(directory_of(info))));
+    start(mount, request, release(request, mount.open_directories.take(directory_of(info))));
   };
   table.fsyncdir = [](fuse_req_t request, fuse_ino_t node, int /*data_only*/, fuse_file_info* /*info*/) {
     Mount& mount = mount_of(request);

@@ -40,7 +40,7 @@ Task<void> open(Mount& mount, fuse_req_t request, NodeId node, fuse_file_info in
   auto handle = std::make_unique<OpenFile>(std::move(*opened), node);
   hand_over(mount, info, handle);
   if (fuse_reply_open(request, &info) == 0) {
-    static_cast<void>(handle.release());
+    mount.open_files.keep(std::move(handle));
     co_return;
   }
   static_cast<void>(co_await handle->file->release());  // the caller was interrupted and will not release it
@@ -67,7 +67,7 @@ Task<void> create(Mount& mount, fuse_req_t request, CreateWords words) {
   hand_over(mount, words.info, handle);
   const fuse_entry_param entry = entry_of(mount, node, made->attributes);
   if (fuse_reply_create(request, &entry, &words.info) == 0) {
-    static_cast<void>(handle.release());
+    mount.open_files.keep(std::move(handle));
     co_return;
   }
   mount.nodes.forget(node, 1);
@@ -126,7 +126,7 @@ void add_file_operations(fuse_lowlevel_ops& table) {
     Mount& mount = mount_of(request);
     std::optional<std::uint64_t> flock_owner;
     if (info->flock_release != 0) flock_owner = info->lock_owner;
-    start(mount, request, release(mount, request, std::unique_ptr<OpenFile>(file_of(info)), flock_owner));
+    start(mount, request, release(mount, request, mount.open_files.take(file_of(info)), flock_owner));
   };
 }
 

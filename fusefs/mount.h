@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include "engine/async/sync.h"
 #include "engine/files/file_store.h"
@@ -38,27 +39,6 @@ struct LockWait {
   void cancel();
 };
 
-/// What the operations of one mount share. Lives on one runtime.
-struct Mount {
-  Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root)
-      : runtime(on), volume(served), access(checks), nodes(root) {}
-
-  Runtime& runtime;
-  files::VolumeApi& volume;
-  AccessApi& access;
-  NodeTable nodes;
-  CacheTimes times;
-  ShownOwner shown;
-  std::set<LockWait*> lock_waits;
-  /// Ends all waits for locks with kCancelled: nobody is left to hear of them.
-  void cancel_lock_waits();
-  async::Gate gate;              ///< Every operation under way.
-  std::uint64_t owner_salt = 0;  ///< Makes lock owners of different mounts different.
-};
-
-/// The operations, as libfuse wants them; the session's user data is the Mount.
-[[nodiscard]] const fuse_lowlevel_ops& operations();
-
 /// Files and directories between open and release; their addresses are the kernel's handles.
 struct OpenFile {
   std::unique_ptr<files::OpenFileApi> file;
@@ -71,6 +51,48 @@ struct OpenDirectory {
   bool end = false;
   async::Semaphore busy{1};  ///< Reads of one handle come one after another.
 };
+
+/// Owns what the kernel holds handles of: when a file system is taken away under its users, it gives none
+/// back.
+template <class T>
+class HandleTable {
+ public:
+  void keep(std::unique_ptr<T> handle) {
+    T* address = handle.get();
+    held_.emplace(address, std::move(handle));
+  }
+  /// The kernel has given it back.
+  [[nodiscard]] std::unique_ptr<T> take(T* address) {
+    auto node = held_.extract(address);
+    return std::move(node.mapped());
+  }
+
+ private:
+  std::unordered_map<T*, std::unique_ptr<T>> held_;
+};
+
+/// What the operations of one mount share. Lives on one runtime.
+struct Mount {
+  Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root)
+      : runtime(on), volume(served), access(checks), nodes(root) {}
+
+  Runtime& runtime;
+  files::VolumeApi& volume;
+  AccessApi& access;
+  NodeTable nodes;
+  CacheTimes times;
+  ShownOwner shown;
+  HandleTable<OpenFile> open_files;
+  HandleTable<OpenDirectory> open_directories;
+  std::set<LockWait*> lock_waits;
+  /// Ends all waits for locks with kCancelled: nobody is left to hear of them.
+  void cancel_lock_waits();
+  async::Gate gate;              ///< Every operation under way.
+  std::uint64_t owner_salt = 0;  ///< Makes lock owners of different mounts different.
+};
+
+/// The operations, as libfuse wants them; the session's user data is the Mount.
+[[nodiscard]] const fuse_lowlevel_ops& operations();
 
 /// Starts an operation: it runs to its end under the mount's gate and answers `request` itself.
 void start(Mount& mount, fuse_req_t request, Task<void> operation);

@@ -17,8 +17,9 @@ from static_checks import check_format, check_tidy
 GROUPS = ["unit", "sim", "s3", "posix", "faults", "cluster", "fuzz"]
 SANITIZED = {
     "asan": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=32",
-             "UBSAN_OPTIONS": "print_stacktrace=1", "FLASHSTOR_SANITIZED": "address"},
-    "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tests/support/tsan.supp",
+             "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": f"suppressions={ROOT}/tests/support/lsan.supp:print_suppressions=0",
+             "FLASHSTOR_SANITIZED": "address"},
+    "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:ignore_noninstrumented_modules=1:report_mutex_bugs=0:second_deadlock_stack=1:suppressions={ROOT}/tests/support/tsan.supp",
              "FLASHSTOR_SANITIZED": "thread"},
 }
 THREADED_UNITS = ["unit_async", "unit_storage", "unit_cluster"]
