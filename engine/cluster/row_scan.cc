@@ -20,9 +20,10 @@ struct ScanJob {
 std::optional<RowPass> visit_row(const RowRange& range, const std::string& at,
                                  const storage::RowIterator& cursor, ScanStep& step) {
   if (range.undecided->size() > 0) {
-    const std::string name = lock_name(range.family, cursor.key());
-    if (range.undecided->covers(range.unseen ? lock_name(range.family, at) : name, name))
-      return RowPass{.end = RowPass::End::kUndecided, .at = std::string(cursor.key())};
+    NameRange names{.upper = lock_name(range.family, cursor.key())};
+    names.lower = range.unseen ? lock_name(range.family, at) : names.upper;
+    if (range.undecided->covers(names.lower, names.upper))
+      return RowPass{.end = RowPass::End::kUndecided, .at = at, .names = std::move(names)};
   }
   step = (*range.visitor)(cursor.key(), cursor.value());
   if (step.kind == ScanStep::Kind::kStop) return RowPass{};
@@ -34,7 +35,7 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
   std::string at = range.from;
   cursor->seek(range.from);
   for (std::size_t seen = 0; cursor->valid(); ++seen) {
-    if (seen >= most) return {.end = RowPass::End::kLong, .at = std::string(cursor->key())};
+    if (seen >= most) return {.end = RowPass::End::kLong, .at = at};
     ScanStep step;
     std::optional<RowPass> ended;
     if (job != nullptr) {
@@ -56,10 +57,12 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
     }
   }
   const auto status = cursor->status();
-  if (status && range.unseen &&
-      range.undecided->covers(lock_name(range.family, at),
-                              range.upper.empty() ? range.upper : lock_name(range.family, range.upper)))
-    return {.end = RowPass::End::kUndecided, .at = at};
+  if (status && range.unseen) {
+    NameRange names{.lower = lock_name(range.family, at)};
+    if (!range.upper.empty()) names.upper = lock_name(range.family, range.upper);
+    if (range.undecided->covers(names.lower, names.upper))
+      return {.end = RowPass::End::kUndecided, .at = at, .names = std::move(names)};
+  }
   if (status) return {};
   if (status.error().code() == ErrorCode::kWouldBlock) return {.end = RowPass::End::kWouldBlock, .at = at};
   return {.end = RowPass::End::kFailed, .at = at, .error = status.error()};

@@ -16,7 +16,10 @@ namespace flashstor::cluster {
 /// One pass over rows: how far it came and why it stopped.
 struct RowPass {
   enum class End : std::uint8_t { kDone, kUndecided, kWouldBlock, kLong, kFailed } end = End::kDone;
-  std::string at;  ///< The row that was not visited.
+  /// Where the next pass begins: right behind the last row that was visited, not at the next row that the
+  /// index holds, since a row that is missing may lie before it.
+  std::string at;
+  NameRange names;  ///< kUndecided: what is to be waited for.
   Error error{ErrorCode::kInternal};
 };
 

@@ -153,8 +153,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] std::optional<std::uint32_t> leased_slot();
   [[nodiscard]] Task<Result<std::uint32_t>> read_slot();
   Task<Result<std::uint32_t>> read_slot_home();
-  Task<Result<void>> wait_decided(std::string name);
-  Task<Result<void>> wait_decided_home(std::string name);
+  Task<Result<void>> wait_decided(NameRange names);
+  Task<Result<void>> wait_decided_home(NameRange names);
   Task<void> wait_all_applied();
   [[nodiscard]] WallTime next_time();
 

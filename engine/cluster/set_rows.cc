@@ -41,7 +41,7 @@ Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string
     if (set_.undecided_.size() > 0 && !set_.parts_.defects.show_pending) {
       const std::string name = lock_name(family, key);
       if (set_.undecided_.covers(name)) {
-        co_await or_return(set_.wait_decided(name));
+        co_await or_return(set_.wait_decided({.lower = name, .upper = name}));
         continue;
       }
     }
@@ -84,7 +84,7 @@ Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string u
     }
     if (pass.end == RowPass::End::kDone) co_return Result<void>();
     if (pass.end == RowPass::End::kUndecided) {
-      co_await or_return(set_.wait_decided(lock_name(family, pass.at)));
+      co_await or_return(set_.wait_decided(std::move(pass.names)));
     } else {
       may_wait = true;
     }
@@ -137,15 +137,15 @@ Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
   co_return static_cast<std::uint32_t>(reader_.load());
 }
 
-Task<Result<void>> ErasureSet::wait_decided(std::string name) {
-  co_return co_await async::run_on(*parts_.home, wait_decided_home(std::move(name)));
+Task<Result<void>> ErasureSet::wait_decided(NameRange names) {
+  co_return co_await async::run_on(*parts_.home, wait_decided_home(std::move(names)));
 }
 
-Task<Result<void>> ErasureSet::wait_decided_home(std::string name) {
+Task<Result<void>> ErasureSet::wait_decided_home(NameRange names) {
   const MonotonicTime deadline = parts_.home->now() + limits::kWaitDeadline;
-  while (undecided_.covers(name)) {
+  while (undecided_.covers(names.lower, names.upper)) {
     if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
-    if (!co_await decided_signal_.wait_until(deadline) && undecided_.covers(name))
+    if (!co_await decided_signal_.wait_until(deadline) && undecided_.covers(names.lower, names.upper))
       co_return fail(ErrorCode::kTimeout, "the newest version is not decided yet: too few drives answer");
   }
   co_return Result<void>();

@@ -12,6 +12,12 @@
 
 namespace flashstor::cluster {
 
+/// Names between two others, both included, as UndecidedNames::covers takes them.
+struct NameRange {
+  std::string lower;
+  std::string upper;
+};
+
 /// The names of entries that are (about to be) visible in the leader's index while it is not yet known
 /// whether enough drives hold their data. Readers on any loop look here after they have read rows.
 /// Threads: all. A reader that finds nothing takes no lock.
