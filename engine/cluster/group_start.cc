@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "engine/async/gather.h"
 #include "engine/cluster/group.h"
@@ -39,17 +40,16 @@ Task<void> Group::start() {
   for (const auto& member : members_)
     recoveries.push_back(recover_drive(member->remote ? nullptr : member->drive));
   auto states = co_await async::gather(std::move(recoveries));
-  // What may be undecided is the same on all drives; the one that goes back furthest tells most.
+  // What may be undecided: a crash leaves drives with different parts of it applied, so that none tells all.
+  // What is applied anywhere is committed, and the same on every drive that has it.
+  std::map<raft::Index, const storage::LogEntry*> applied;
   for (const auto& state : states) {
-    if (!state || state->entries.empty()) continue;
-    if (recovered_.empty() || state->entries.front().index < recovered_.front().index ||
-        (state->entries.front().index == recovered_.front().index &&
-         state->applied_index > recovered_.back().index)) {
-      recovered_.clear();
-      for (const storage::LogEntry& entry : state->entries)
-        if (entry.index <= state->applied_index) recovered_.push_back(entry);
-    }
+    if (!state) continue;
+    for (const storage::LogEntry& entry : state->entries)
+      if (entry.index <= state->applied_index) applied.try_emplace(entry.index, &entry);
   }
+  recovered_.clear();
+  for (const auto& [index, entry] : applied) recovered_.push_back(*entry);
   for (std::size_t slot = 0; slot < members_.size(); ++slot) {
     MemberState& member = *members_[slot];
     if (member.remote) {
