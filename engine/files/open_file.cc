@@ -52,6 +52,11 @@ Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes) {
   if (!inode.streaming && inode.dirty.bytes() >= kStageFromBytes &&
       inode.dirty.first_run_bytes() == inode.dirty.bytes() && inode.dirty.end() == end) {
     co_await inode.publish_turn.acquire();
+    // An fsync beside this write may have published the run while it waited for its turn.
+    if (inode.dirty.bytes() < kStageFromBytes || inode.dirty.first_run_bytes() != inode.dirty.bytes()) {
+      inode.publish_turn.release();
+      co_return {};
+    }
     Result<void> done;
     const DataRef data = volume_.new_data(inode, DataPlace::kFile, 0);
     auto stage = co_await volume_.store_.cluster().set_at(inode.set).stage(data.id, data.geometry, 0);

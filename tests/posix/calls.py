@@ -196,6 +196,27 @@ def zero_range(top):
     assert get(f"{top}/z") == data
 
 
+def synced_while_written(top):
+    """An fsync that meets a long write must not take from under it what it is about to stream (it ended the node)."""
+    data, done = os.urandom(24 * MIB), threading.Event()
+
+    def sync():
+        with open(f"{top}/long", "rb", buffering=0) as file:
+            while not done.is_set():
+                os.fsync(file.fileno())
+
+    with open(f"{top}/long", "wb", buffering=0) as file:
+        syncer = threading.Thread(target=sync)
+        syncer.start()
+        try:
+            for at in range(0, len(data), 300_000):
+                file.write(data[at:at + 300_000])
+        finally:
+            done.set()
+            syncer.join()
+    assert get(f"{top}/long") == data
+
+
 def exchange(top):
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -336,7 +357,8 @@ TESTS = [
     ("O_EXCL and error numbers", exclusive), ("hard links", hard_links), ("symlinks", symlinks),
     ("unlink while open", unlink_open), ("rename over an open file", rename_over_open), ("truncate", truncated),
     ("sparse files", sparse), ("punch hole", punch_hole),
-    ("zero range", zero_range), ("RENAME_EXCHANGE of files and of folders", exchange), ("xattrs", xattrs),
+    ("zero range", zero_range),
+    ("fsync beside a long write", synced_while_written), ("RENAME_EXCHANGE of files and of folders", exchange), ("xattrs", xattrs),
     ("flock between processes", lambda top: locks("flock", top)),
     ("fcntl locks between processes", lambda top: locks("fcntl", top)),
     ("fcntl locks are waited for", waiting_locks),
