@@ -1,6 +1,7 @@
 #include "engine/files/open_file.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace flashstor::files {
 namespace {
@@ -37,11 +38,14 @@ Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes) {
       Result<void> done;
       const bool still =
           inode.streaming.has_value() && inode.streaming->at + inode.streaming->bytes == offset;
-      if (still) done = co_await volume_.stream(inode, std::move(bytes));
+      BufferChain streamed = std::exchange(bytes, {});
+      if (still) {
+        done = co_await volume_.stream(inode, std::move(streamed));
+      } else {
+        inode.dirty.write(offset, std::move(streamed));
+      }
       inode.publish_turn.release();
       if (!done) co_return done;
-      if (!still) inode.dirty.write(offset, std::move(bytes));
-      bytes.clear();
     } else {
       co_await or_return(volume_.publish(inode_));
     }
