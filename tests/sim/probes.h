@@ -6,8 +6,9 @@
 #include <string_view>
 #include <vector>
 
-/// PROBE("name") (SET_PROBE in whole sets) marks a branch that schedules take rarely. Every mark registers
-/// itself before main, so that a run can tell which were never reached.
+/// PROBE("name") (SET_PROBE in whole sets, CLIENT_PROBE in their clients, NET_PROBE between nodes) marks a
+/// branch that schedules take rarely. Every mark registers itself before main, so that a run can tell which
+/// were never reached.
 namespace flashstor::sim {
 
 struct ProbeSite {
@@ -43,3 +44,5 @@ struct ProbeOf {
          .hits)
 #define PROBE(name) PROBE_OF("core", name)
 #define SET_PROBE(name) PROBE_OF("set", name)
+#define CLIENT_PROBE(name) PROBE_OF("client", name)
+#define NET_PROBE(name) PROBE_OF("net", name)

@@ -32,10 +32,7 @@ bool SetWorld::settle(Nanoseconds limit) {
 void SetWorld::check_reads(const char* when, bool strict) {
   note("reads of all keys {}", when);
   for (const auto& key : keys_) {
-    auto call = std::make_shared<Call>();
-    call->life = node_->life;
-    call->led = node_->leads(call->terms);
-    open_calls_.push_back(call);
+    const CallRef call = open_call(*node_);
     const std::size_t before = key->history.size();
     node_->spawn([](SetWorld* world, CallRef mine, Key* one) -> Task<void> {
       co_await world->get(world->node_.get(), mine, one);
@@ -119,15 +116,6 @@ void SetWorld::take_down(std::uint32_t mask) {
   for (const auto& disks : disks_)
     for (std::uint32_t slot = 0; slot < plan_.drives; ++slot)
       if ((mask >> slot & 1) != 0) disks[slot]->lost_at_stop = true;
-}
-
-void SetWorld::check_histories() {
-  for (const auto& key : keys_) {
-    bool undetermined = false;
-    const std::string bad = key->history.check(undetermined);
-    if (undetermined) ++undetermined_;
-    if (!bad.empty()) violate(fmt::format("{}/{}: {}", key->bucket, key->name, bad));
-  }
 }
 
 }  // namespace flashstor::sim

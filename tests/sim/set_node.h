@@ -9,6 +9,7 @@
 #include "engine/cluster/set.h"
 #include "engine/cluster/slots.h"
 #include "engine/objects/object_store.h"
+#include "tests/sim/client_world.h"
 #include "tests/sim/sim_medium.h"
 #include "tests/sim/sim_runtime.h"
 
@@ -17,10 +18,10 @@ namespace flashstor::sim {
 /// One process: a loop, the sets, an object store over them. After `kill` its drives fail everything and
 /// touch nothing; it then runs to its end as a ghost, so that whatever it holds is taken down as the code
 /// takes it down when all drives fail, and nothing leaks.
-class SetNode final : public cluster::ClusterApi {
+class SetNode final : public cluster::ClusterApi, public ClientNode {
  public:
   SetNode(SimWorld& world, std::uint64_t life, const Uuid& deployment, std::uint32_t sets)
-      : life(life),
+      : ClientNode(life),
         runtime_(world),
         pool_(world, Milliseconds(1)),
         deployment_(deployment),
@@ -43,8 +44,7 @@ class SetNode final : public cluster::ClusterApi {
   void finish();
   /// Destroys what lives on the loop; on it. After `gone`.
   void drop_parts();
-  /// Starts `task` on this node's loop and counts it.
-  void spawn(Task<void> task);
+  void spawn(Task<void> task) override;
 
   [[nodiscard]] SimRuntime& runtime() { return runtime_; }
   [[nodiscard]] async::WorkPool& pool() { return pool_; }
@@ -53,15 +53,12 @@ class SetNode final : public cluster::ClusterApi {
     return drives_[set][slot];
   }
   [[nodiscard]] cluster::ErasureSet& erasure_set(std::uint32_t index) { return *sets_[index]; }
-  [[nodiscard]] objects::ObjectStore& store() { return *store_; }
-  /// Every set has a leader; their terms, added up.
-  [[nodiscard]] bool leads(std::uint64_t& terms) const;
+  [[nodiscard]] objects::ObjectStore& store() override { return *store_; }
+  [[nodiscard]] bool leads(std::uint64_t& terms) const override;
 
-  const std::uint64_t life;
   bool ready = false;
   bool failed = false;
   bool gone = false;
-  bool killed = false;
   bool finishing = false;
 
  private:

@@ -48,7 +48,7 @@ bool plant(PlantedDefects& defects, std::string_view name) {
 }
 
 SetWorld::SetWorld(std::uint64_t seed, bool files, const PlantedDefects& defects, bool trace)
-    : world_(seed), seed_(seed), files_(files), defects_(defects), trace_(trace) {
+    : ClientWorld(seed, trace), files_(files), defects_(defects) {
   objects::register_object_commands(registry_);
   if (defects.free_referenced)
     registry_.replace_planner(static_cast<cluster::CommandKind>(objects::ObjectCommand::kDropReferences),
@@ -66,23 +66,12 @@ SetWorld::SetWorld(std::uint64_t seed, bool files, const PlantedDefects& defects
       }
     }
   }
-  for (std::uint32_t i = 0; i < plan_.keys; ++i) {
-    keys_.push_back(std::make_unique<Key>(Key{
-        .bucket = "plain", .name = fmt::format("k{}", i), .versioned = false, .history = KeyHistory(false)}));
-    if (plan_.versions)
-      keys_.push_back(std::make_unique<Key>(Key{
-          .bucket = "kept", .name = fmt::format("k{}", i), .versioned = true, .history = KeyHistory(true)}));
-  }
+  make_keys(plan_.clients);
 }
 
 SetWorld::~SetWorld() {
   // Only after a failure: what hangs cannot be taken down, so it stays.
   for (auto& ghost : ghosts_) static_cast<void>(ghost.release());
-}
-
-void SetWorld::violate(std::string what) {
-  note("FAILED: {}", what);
-  if (failure_.empty()) failure_ = std::move(what);
 }
 
 void SetWorld::draw_plan() {
@@ -116,11 +105,11 @@ void SetWorld::draw_plan() {
     plan_.rots = true;
   }
   plan_.fills = files_ && chance(200);
-  plan_.large = chance(700);
-  plan_.versions = chance(600);
-  plan_.copies = chance(400);
-  plan_.uploads = chance(400);
-  plan_.keys = 1 + static_cast<std::uint32_t>(below(4));
+  plan_.clients.large = chance(700);
+  plan_.clients.versions = chance(600);
+  plan_.clients.copies = chance(400);
+  plan_.clients.uploads = chance(400);
+  plan_.clients.keys = 1 + static_cast<std::uint32_t>(below(4));
   plan_.call_every_ns = kMs * static_cast<std::int64_t>(1 + below(60));
   plan_.fault_every_ns = 20 * kMs * static_cast<std::int64_t>(1 + below(60));
   plan_.faults_end_ns = 1000 * kMs * static_cast<std::int64_t>(1 + below(6));
@@ -185,19 +174,10 @@ void SetWorld::watch_node() {
   world_.after(kWatchPace, [this] { watch_node(); });
 }
 
-/// Nobody hears any more what the calls under way will answer.
-void SetWorld::close_calls() {
-  for (const CallRef& call : open_calls_) {
-    call->closed = true;
-    for (const auto& [key, number] : call->open) key->history.lose(number, call->life);
-  }
-  open_calls_.clear();
-}
-
 /// The process is to end, in order or not; another follows.
 void SetWorld::retire() {
   setting_up_ = false;
-  close_calls();
+  close_calls(*node_);
   node_->finish();
   ghosts_.push_back(std::move(node_));
   down_ = true;
@@ -294,7 +274,7 @@ void SetWorld::tick_faults() {
 
 void SetWorld::tick_clients() {
   if (!faults_on_) return;
-  if (node_ && node_->ready && ready_buckets_ && open_calls_.size() < kMostCalls) start_call();
+  if (node_ && node_->ready && ready_buckets_ && open_calls_.size() < kMostCalls) start_call(*node_);
   world_.after(Nanoseconds(1 + below(2 * static_cast<std::uint64_t>(plan_.call_every_ns))),
                [this] { tick_clients(); });
 }
@@ -324,8 +304,8 @@ SetOutcome SetWorld::run() {
   if (failure_.empty()) check_end();
   if (failure_.empty()) check_histories();
   // Whatever stands is taken down in virtual time too.
-  close_calls();
   if (node_) {
+    close_calls(*node_);
     node_->finish();
     ghosts_.push_back(std::move(node_));
   }

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/sim/key_history.h"
+#include "tests/sim/client_world.h"
 #include "tests/sim/set_node.h"
 #include "tests/sim/sim_medium.h"
 
@@ -31,14 +31,10 @@ struct SetPlan {
   bool absent = false;  ///< Some starts find any drives missing.
   bool rots = false;
   bool read_errors = false;
-  bool large = true;  ///< Some objects are staged.
-  bool versions = true;
-  bool copies = false;
-  bool uploads = false;
+  ClientPlan clients;
   bool lies = false;        ///< Simulated files: one drive's cache lies about its last second.
   bool bad_writes = false;  ///< Simulated files: writes are lost, torn or misdirected.
   bool fills = false;       ///< Simulated files: a drive runs full.
-  std::uint32_t keys = 3;
   std::int64_t call_every_ns = 0;
   std::int64_t fault_every_ns = 0;
   std::int64_t faults_end_ns = 0;
@@ -68,7 +64,7 @@ struct SetOutcome {
 /// Rung one, whole sets: simulated drives under the real ErasureSet, consensus, planners and object store;
 /// one seed, one thread, virtual time. Damage stays within what must be survived: at most m drives of a set
 /// fail.
-class SetWorld {
+class SetWorld final : private ClientWorld {
  public:
   /// `files`: rung two, the drives are XlStorage over simulated files.
   SetWorld(std::uint64_t seed, bool files, const PlantedDefects& defects, bool trace);
@@ -78,31 +74,12 @@ class SetWorld {
   SetOutcome run();
 
  private:
-  struct Key {
-    std::string bucket;
-    std::string name;
-    bool versioned = false;
-    KeyHistory history;
-    std::vector<std::pair<int, std::string>> versions;  ///< Operations that made one, and its id.
-    std::map<int, std::string> etags;                   ///< Content to ETag, as clients saw it.
-  };
-  /// A client's request that is under way.
-  struct Call {
-    std::uint64_t life = 0;
-    bool closed = false;  ///< The process died: what it answers now nobody hears.
-    std::uint64_t terms = 0;
-    bool led = false;
-    std::vector<std::pair<Key*, int>> open;
-  };
-  using CallRef = std::shared_ptr<Call>;
-
   // set_world.cc: lives and time.
   void draw_plan();
   void start_node(std::uint32_t missing);
   void watch_node();
   void crash();
   void retire();
-  void close_calls();
   void bury_ghosts();
   void fault();
   void stop_faults();
@@ -114,38 +91,15 @@ class SetWorld {
     return static_cast<std::uint32_t>(std::countr_zero(plan_.victims));
   }
   /// No redundancy and damage: an error is all that can be asked for.
-  [[nodiscard]] bool may_be_unreadable() const {
+  [[nodiscard]] bool may_be_unreadable() const override {
     return plan_.parity == 0 && plan_.rots && plan_.victims != 0;
   }
-  bool wait(const std::function<bool()>& done, Nanoseconds limit);
-  void violate(std::string what);
-  template <class... Args>
-  void note(const char* format, const Args&... args) {
-    if (!trace_) return;
-    fmt::print("{:>14.6f} ", static_cast<double>(world_.now_ns()) / 1e9);
-    fmt::print(fmt::runtime(format), args...);
-    fmt::print("\n");
+  [[nodiscard]] bool all_drives_stand() const override { return plan_.victims == 0 && !plan_.absent; }
+  [[nodiscard]] bool decides(const Call& call, bool reads) const override {
+    std::uint64_t terms = 0;
+    return !reads || (call.led && node_->leads(terms) && terms == call.terms);
   }
-
-  // set_clients.cc: what clients do.
-  Task<void> set_up(SetNode* node);
-  void start_call();
-  int begin(const CallRef& call, Key& key, KeyHistory::Operation operation);
-  void end(const CallRef& call, Key& key, int number, KeyHistory::Outcome outcome,
-           int content = KeyHistory::kNothing);
-  void end_failed(const CallRef& call, Key& key, int number, const Error& error);
-  Task<void> put(SetNode* node, CallRef call, Key* key);
-  Task<void> get(SetNode* node, CallRef call, Key* key);
-  Task<void> get_version(SetNode* node, CallRef call, Key* key);
-  Task<void> remove(SetNode* node, CallRef call, Key* key, bool version);
-  Task<void> list(SetNode* node, CallRef call, bool versioned);
-  Task<void> copy(SetNode* node, CallRef call, Key* source, Key* key);
-  Task<void> upload(SetNode* node, CallRef call, Key* key);
-  Task<Result<std::string>> read_all(SetNode* node, objects::GetRequest request);
-  int new_content(std::size_t size);
-  int content_of(const std::string& bytes, const char* what);
-  [[nodiscard]] int content_of_etag(const std::string& etag);
-  [[nodiscard]] std::size_t draw_size();
+  bool wait(const std::function<bool()>& done, Nanoseconds limit);
 
   // set_checks.cc: what must hold at the end.
   void check_end();
@@ -169,18 +123,11 @@ class SetWorld {
   Task<void> end_slow_read(std::shared_ptr<SlowRead> read);
   void take_down(std::uint32_t mask);
   void check_reads(const char* when, bool strict);
-  void check_histories();
-
-  std::uint64_t below(std::uint64_t bound) { return world_.random().below(bound); }
-  bool chance(std::uint64_t per_mille) { return below(1000) < per_mille; }
 
   static constexpr std::size_t kMostCalls = 6;
   static constexpr std::uint64_t kMostEvents = 3'000'000;
-  SimWorld world_;
-  std::uint64_t seed_;
   bool files_;
   PlantedDefects defects_;
-  bool trace_;
   SetPlan plan_;
   cluster::CommandRegistry registry_;
   Uuid deployment_{1, 2};
@@ -192,19 +139,9 @@ class SetWorld {
   bool down_ = false;  ///< No process: one starts at `start_at_`.
   std::int64_t start_at_ = 0;
   bool faults_on_ = true;
-  bool ready_buckets_ = false;
-  bool setting_up_ = false;
   std::uint64_t events_ = 0;
-  std::uint64_t calls_ = 0;
-  std::uint64_t undetermined_ = 0;
   std::uint64_t left_behind_ = 0;
-  std::vector<std::unique_ptr<Key>> keys_;
-  std::vector<CallRef> open_calls_;
-  std::vector<std::string> contents_;
-  std::map<std::string, int> content_ids_;
-  std::map<std::string, int> etag_ids_;
   bool stopped_last_ = false;
-  std::string failure_;
 };
 
 }  // namespace flashstor::sim

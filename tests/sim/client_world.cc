@@ -1,3 +1,5 @@
+#include "tests/sim/client_world.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -5,7 +7,6 @@
 #include "engine/base/hex.h"
 #include "engine/codec/checksum.h"
 #include "tests/sim/probes.h"
-#include "tests/sim/set_world.h"
 
 /// What clients do, and what they write down of it.
 namespace flashstor::sim {
@@ -26,14 +27,14 @@ bool means_absent(ErrorCode code) {
 
 }  // namespace
 
-std::size_t SetWorld::draw_size() {
-  if (plan_.large && chance(200)) return 1500 + below(9000);
+std::size_t ClientWorld::draw_size() {
+  if (client_plan_.large && chance(200)) return 1500 + below(9000);
   if (chance(300)) return 300 + below(1200);
   return 1 + below(120);
 }
 
 /// Bytes that no other content has.
-int SetWorld::new_content(std::size_t size) {
+int ClientWorld::new_content(std::size_t size) {
   std::string bytes = fmt::format("<{}>", contents_.size());
   bytes.reserve(size);
   std::uint64_t state = contents_.size() * 0x9e3779b97f4a7c15 + seed_;
@@ -48,21 +49,37 @@ int SetWorld::new_content(std::size_t size) {
   return id;
 }
 
-int SetWorld::content_of(const std::string& bytes, const char* what) {
+int ClientWorld::content_of(const std::string& bytes, const char* what) {
   const auto found = content_ids_.find(bytes);
   if (found != content_ids_.end()) return found->second;
   violate(fmt::format("{} gave {} bytes that nobody put", what, bytes.size()));
   return KeyHistory::kNothing;
 }
 
-int SetWorld::content_of_etag(const std::string& etag) {
+int ClientWorld::content_of_etag(const std::string& etag) {
   const auto found = etag_ids_.find(etag);
   if (found != etag_ids_.end()) return found->second;
   violate("an ETag that nobody was given: " + etag);
   return KeyHistory::kNothing;
 }
 
-Task<void> SetWorld::set_up(SetNode* node) {
+void ClientWorld::violate(std::string what) {
+  note("FAILED: {}", what);
+  if (failure_.empty()) failure_ = std::move(what);
+}
+
+void ClientWorld::make_keys(const ClientPlan& plan) {
+  client_plan_ = plan;
+  for (std::uint32_t i = 0; i < plan.keys; ++i) {
+    keys_.push_back(std::make_unique<Key>(Key{
+        .bucket = "plain", .name = fmt::format("k{}", i), .versioned = false, .history = KeyHistory(false)}));
+    if (plan.versions)
+      keys_.push_back(std::make_unique<Key>(Key{
+          .bucket = "kept", .name = fmt::format("k{}", i), .versioned = true, .history = KeyHistory(true)}));
+  }
+}
+
+Task<void> ClientWorld::set_up(ClientNode* node) {
   bool good = true;
   for (const char* name : {"plain", "kept"}) {
     const auto made = co_await node->store().create_bucket({.name = name, .owner = "sim", .region = {}});
@@ -74,7 +91,7 @@ Task<void> SetWorld::set_up(SetNode* node) {
   ready_buckets_ = good;
 }
 
-int SetWorld::begin(const CallRef& call, Key& key, KeyHistory::Operation operation) {
+int ClientWorld::begin(const CallRef& call, Key& key, KeyHistory::Operation operation) {
   const int number = key.history.call(operation);
   if (!call->closed) {
     call->open.emplace_back(&key, number);
@@ -86,23 +103,21 @@ int SetWorld::begin(const CallRef& call, Key& key, KeyHistory::Operation operati
   return number;
 }
 
-void SetWorld::end(const CallRef& call, Key& key, int number, Outcome outcome, int content) {
+void ClientWorld::end(const CallRef& call, Key& key, int number, Outcome outcome, int content) {
   if (call->closed) return;
   note("{}/{} op {} ends: {} content {}", key.bucket, key.name, number, static_cast<int>(outcome), content);
   std::erase(call->open, std::pair(&key, number));
   if (outcome == Outcome::kUnknown) {
-    SET_PROBE("unknown-outcome");
+    CLIENT_PROBE("unknown-outcome");
     key.history.lose(number, call->life);
     return;
   }
   key.history.answer(number, outcome, content);
-  std::uint64_t terms = 0;
   const bool reads = key.history.operation(number).kind >= Kind::kRead;
-  const bool led = call->led && node_->leads(terms) && terms == call->terms;
-  if (outcome == Outcome::kDone && (!reads || led)) key.history.decide(call->life);
+  if (outcome == Outcome::kDone && decides(*call, reads)) key.history.decide(call->life);
 }
 
-void SetWorld::end_failed(const CallRef& call, Key& key, int number, const Error& error) {
+void ClientWorld::end_failed(const CallRef& call, Key& key, int number, const Error& error) {
   if (call->closed) return;
   note("{}/{} op {}: {}", key.bucket, key.name, number, error.describe());
   const ErrorCode code = error.code();
@@ -111,22 +126,37 @@ void SetWorld::end_failed(const CallRef& call, Key& key, int number, const Error
   if ((damage && !may_be_unreadable()) || code == ErrorCode::kInternal) {
     violate(fmt::format("{}/{}: {}", key.bucket, key.name, error.describe()));
   }
-  if (plan_.victims == 0 && !plan_.absent && code == ErrorCode::kReadQuorum)
+  if (all_drives_stand() && code == ErrorCode::kReadQuorum)
     violate(fmt::format("{}/{} cannot be read though no drive failed: {}", key.bucket, key.name,
                         error.describe()));
-  if (code == ErrorCode::kTimeout) SET_PROBE("timed-out");
-  if (code == ErrorCode::kReadOnly) SET_PROBE("refused-read-only");
+  if (code == ErrorCode::kTimeout) CLIENT_PROBE("timed-out");
+  if (code == ErrorCode::kReadOnly) CLIENT_PROBE("refused-read-only");
   end(call, key, number, code == ErrorCode::kUnknownOutcome ? Outcome::kUnknown : Outcome::kNever);
 }
 
-void SetWorld::start_call() {
-  ++calls_;
+ClientWorld::CallRef ClientWorld::open_call(ClientNode& node) {
   auto call = std::make_shared<Call>();
-  call->life = node_->life;
-  call->led = node_->leads(call->terms);
+  call->node = &node;
+  call->life = node.life;
+  call->led = node.leads(call->terms);
   open_calls_.push_back(call);
+  return call;
+}
+
+void ClientWorld::close_calls(const ClientNode& node) {
+  for (const CallRef& call : open_calls_) {
+    if (call->node != &node) continue;
+    call->closed = true;
+    for (const auto& [key, number] : call->open) key->history.lose(number, call->life);
+  }
+  std::erase_if(open_calls_, [](const CallRef& call) { return call->closed; });
+}
+
+void ClientWorld::start_call(ClientNode& at) {
+  ++calls_;
+  const CallRef call = open_call(at);
+  ClientNode* node = &at;
   Key* key = keys_[below(keys_.size())].get();
-  SetNode* node = node_.get();
   const std::uint64_t kind = below(20);
   Task<void> work;
   if (kind < 7) {
@@ -139,14 +169,14 @@ void SetWorld::start_call() {
     work = list(node, call, key->versioned);
   } else if (kind < 17 && key->versioned) {
     work = chance(500) ? remove(node, call, key, true) : get_version(node, call, key);
-  } else if (kind < 18 && plan_.copies) {
+  } else if (kind < 18 && client_plan_.copies) {
     work = copy(node, call, keys_[below(keys_.size())].get(), key);
-  } else if (kind < 19 && plan_.uploads) {
+  } else if (kind < 19 && client_plan_.uploads) {
     work = upload(node, call, key);
   } else {
     work = get(node, call, key);
   }
-  node->spawn([](SetWorld* world, CallRef mine, Task<void> inner) -> Task<void> {
+  node->spawn([](ClientWorld* world, CallRef mine, Task<void> inner) -> Task<void> {
     co_await std::move(inner);
     if (mine->closed) co_return;
     FLASHSTOR_CHECK(mine->open.empty());
@@ -154,7 +184,7 @@ void SetWorld::start_call() {
   }(this, call, std::move(work)));
 }
 
-Task<void> SetWorld::put(SetNode* node, CallRef call, Key* key) {
+Task<void> ClientWorld::put(ClientNode* node, CallRef call, Key* key) {
   const int content = new_content(draw_size());
   KeyHistory::Operation operation{.kind = Kind::kPut, .content = content};
   objects::PutRequest request{.bucket = key->bucket, .key = key->name};
@@ -181,14 +211,14 @@ Task<void> SetWorld::put(SetNode* node, CallRef call, Key* key) {
     end(call, *key, number, Outcome::kDone);
     if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
   } else if (refused) {
-    SET_PROBE("condition-refused");
+    CLIENT_PROBE("condition-refused");
     end(call, *key, number, Outcome::kRefused);
   } else {
     end_failed(call, *key, number, done.error());
   }
 }
 
-Task<Result<std::string>> SetWorld::read_all(SetNode* node, objects::GetRequest request) {
+Task<Result<std::string>> ClientWorld::read_all(ClientNode* node, objects::GetRequest request) {
   auto found = co_await or_return(node->store().get_object(std::move(request)));
   std::string bytes;
   while (true) {
@@ -200,7 +230,7 @@ Task<Result<std::string>> SetWorld::read_all(SetNode* node, objects::GetRequest 
   co_return bytes;
 }
 
-Task<void> SetWorld::get(SetNode* node, CallRef call, Key* key) {
+Task<void> ClientWorld::get(ClientNode* node, CallRef call, Key* key) {
   const int number = begin(call, *key, {.kind = Kind::kRead});
   const auto bytes = co_await read_all(node, {.bucket = key->bucket, .key = key->name});
   if (call->closed) co_return;
@@ -213,7 +243,7 @@ Task<void> SetWorld::get(SetNode* node, CallRef call, Key* key) {
   }
 }
 
-Task<void> SetWorld::get_version(SetNode* node, CallRef call, Key* key) {
+Task<void> ClientWorld::get_version(ClientNode* node, CallRef call, Key* key) {
   if (key->versions.empty()) co_return;
   const auto [target, id] = key->versions[below(key->versions.size())];
   const int number = begin(call, *key, {.kind = Kind::kReadVersion, .target = target});
@@ -232,7 +262,7 @@ Task<void> SetWorld::get_version(SetNode* node, CallRef call, Key* key) {
   }
 }
 
-Task<void> SetWorld::remove(SetNode* node, CallRef call, Key* key, bool version) {
+Task<void> ClientWorld::remove(ClientNode* node, CallRef call, Key* key, bool version) {
   KeyHistory::Operation operation{.kind = Kind::kDelete};
   objects::DeleteRequest request{.bucket = key->bucket, .key = key->name};
   if (version) {
@@ -252,7 +282,7 @@ Task<void> SetWorld::remove(SetNode* node, CallRef call, Key* key, bool version)
 }
 
 /// For each key of the bucket a listing is a read of what is there.
-Task<void> SetWorld::list(SetNode* node, CallRef call, bool versioned) {
+Task<void> ClientWorld::list(ClientNode* node, CallRef call, bool versioned) {
   std::vector<std::pair<Key*, int>> reads;
   for (const auto& key : keys_)
     if (key->versioned == versioned) reads.emplace_back(key.get(), begin(call, *key, {.kind = Kind::kRead}));
@@ -279,7 +309,7 @@ Task<void> SetWorld::list(SetNode* node, CallRef call, bool versioned) {
 }
 
 /// The content that it copies is named in the request, so that it is known even when the outcome is not.
-Task<void> SetWorld::copy(SetNode* node, CallRef call, Key* source, Key* key) {
+Task<void> ClientWorld::copy(ClientNode* node, CallRef call, Key* source, Key* key) {
   if (source == key) co_return;
   const auto head = co_await node->store().head_object({.bucket = source->bucket, .key = source->name});
   if (!head || call->closed) co_return;
@@ -291,7 +321,7 @@ Task<void> SetWorld::copy(SetNode* node, CallRef call, Key* source, Key* key) {
   const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
   const auto done = co_await node->store().copy_object(std::move(request));
   if (done) {
-    SET_PROBE("copied");
+    CLIENT_PROBE("copied");
     end(call, *key, number, Outcome::kDone);
     if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
   } else {
@@ -299,7 +329,7 @@ Task<void> SetWorld::copy(SetNode* node, CallRef call, Key* source, Key* key) {
   }
 }
 
-Task<void> SetWorld::upload(SetNode* node, CallRef call, Key* key) {
+Task<void> ClientWorld::upload(ClientNode* node, CallRef call, Key* key) {
   objects::ObjectStore& store = node->store();
   const auto made = co_await store.create_upload({.bucket = key->bucket, .key = key->name});
   if (!made || call->closed) co_return;
@@ -330,11 +360,20 @@ Task<void> SetWorld::upload(SetNode* node, CallRef call, Key* key) {
   const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
   const auto done = co_await store.complete_upload(std::move(request));
   if (done) {
-    SET_PROBE("upload-completed");
+    CLIENT_PROBE("upload-completed");
     end(call, *key, number, Outcome::kDone);
     if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
   } else {
     end_failed(call, *key, number, done.error());
+  }
+}
+
+void ClientWorld::check_histories() {
+  for (const auto& key : keys_) {
+    bool undetermined = false;
+    const std::string bad = key->history.check(undetermined);
+    if (undetermined) ++undetermined_;
+    if (!bad.empty()) violate(fmt::format("{}/{}: {}", key->bucket, key->name, bad));
   }
 }
 

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/objects/object_store.h"
+#include "tests/sim/key_history.h"
+#include "tests/sim/sim_runtime.h"
+
+namespace flashstor::sim {
+
+/// A process as its clients see it.
+class ClientNode {
+ public:
+  explicit ClientNode(std::uint64_t number) : life(number) {}
+  ClientNode(const ClientNode&) = delete;
+  ClientNode& operator=(const ClientNode&) = delete;
+  virtual ~ClientNode() = default;
+  [[nodiscard]] virtual objects::ObjectStore& store() = 0;
+  /// Starts `task` on the node's loop; it is waited for before the node ends.
+  virtual void spawn(Task<void> task) = 0;
+  /// Every set has its leader here; their terms, added up.
+  [[nodiscard]] virtual bool leads(std::uint64_t& terms) const = 0;
+
+  const std::uint64_t life;
+  bool killed = false;
+};
+
+/// What clients of a schedule do.
+struct ClientPlan {
+  bool large = true;  ///< Some objects are staged.
+  bool versions = true;
+  bool copies = false;
+  bool uploads = false;
+  std::uint32_t keys = 3;
+};
+
+/// A schedule's clock, its clients and what they write down. What the nodes are made of is the derived
+/// world's business.
+class ClientWorld {
+ public:
+  ClientWorld(std::uint64_t seed, bool trace) : world_(seed), seed_(seed), trace_(trace) {}
+  ClientWorld(const ClientWorld&) = delete;
+  ClientWorld& operator=(const ClientWorld&) = delete;
+
+ protected:
+  ~ClientWorld() = default;
+  struct Key {
+    std::string bucket;
+    std::string name;
+    bool versioned = false;
+    KeyHistory history;
+    std::vector<std::pair<int, std::string>> versions;  ///< Operations that made one, and its id.
+  };
+  /// A client's request that is under way.
+  struct Call {
+    ClientNode* node = nullptr;
+    std::uint64_t life = 0;
+    bool closed = false;  ///< The process died: what it answers now nobody hears.
+    std::uint64_t terms = 0;
+    bool led = false;
+    std::vector<std::pair<Key*, int>> open;
+  };
+  using CallRef = std::shared_ptr<Call>;
+
+  /// No redundancy and damage: an error is all that can be asked for.
+  [[nodiscard]] virtual bool may_be_unreadable() const = 0;
+  /// Nothing that was broken or taken away can explain a read that is refused for want of drives.
+  [[nodiscard]] virtual bool all_drives_stand() const = 0;
+  /// What this call was told shows that whatever was lost in earlier lives has happened or never will.
+  [[nodiscard]] virtual bool decides(const Call& call, bool reads) const = 0;
+
+  void make_keys(const ClientPlan& plan);
+  void violate(std::string what);
+  template <class... Args>
+  void note(const char* format, const Args&... args) {
+    if (!trace_) return;
+    fmt::print("{:>14.6f} ", static_cast<double>(world_.now_ns()) / 1e9);
+    fmt::print(fmt::runtime(format), args...);
+    fmt::print("\n");
+  }
+
+  // client_world.cc: what clients do.
+  Task<void> set_up(ClientNode* node);
+  void start_call(ClientNode& node);
+  CallRef open_call(ClientNode& node);
+  /// Nobody hears any more what the calls under way at `node` will answer.
+  void close_calls(const ClientNode& node);
+  int begin(const CallRef& call, Key& key, KeyHistory::Operation operation);
+  void end(const CallRef& call, Key& key, int number, KeyHistory::Outcome outcome,
+           int content = KeyHistory::kNothing);
+  void end_failed(const CallRef& call, Key& key, int number, const Error& error);
+  Task<void> put(ClientNode* node, CallRef call, Key* key);
+  Task<void> get(ClientNode* node, CallRef call, Key* key);
+  Task<void> get_version(ClientNode* node, CallRef call, Key* key);
+  Task<void> remove(ClientNode* node, CallRef call, Key* key, bool version);
+  Task<void> list(ClientNode* node, CallRef call, bool versioned);
+  Task<void> copy(ClientNode* node, CallRef call, Key* source, Key* key);
+  Task<void> upload(ClientNode* node, CallRef call, Key* key);
+  Task<Result<std::string>> read_all(ClientNode* node, objects::GetRequest request);
+  int new_content(std::size_t size);
+  int content_of(const std::string& bytes, const char* what);
+  [[nodiscard]] int content_of_etag(const std::string& etag);
+  [[nodiscard]] std::size_t draw_size();
+  void check_histories();
+
+  std::uint64_t below(std::uint64_t bound) { return world_.random().below(bound); }
+  bool chance(std::uint64_t per_mille) { return below(1000) < per_mille; }
+
+  SimWorld world_;
+  std::uint64_t seed_;
+  bool trace_;
+  bool ready_buckets_ = false;
+  bool setting_up_ = false;
+  std::uint64_t calls_ = 0;
+  std::uint64_t undetermined_ = 0;
+  std::vector<std::unique_ptr<Key>> keys_;
+  std::vector<CallRef> open_calls_;
+  std::vector<std::string> contents_;
+  std::string failure_;
+
+ private:
+  ClientPlan client_plan_;
+  std::map<std::string, int> content_ids_;
+  std::map<std::string, int> etag_ids_;
+};
+
+}  // namespace flashstor::sim
