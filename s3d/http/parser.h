@@ -35,26 +35,4 @@ class HeaderScan {
 /// Source: RFC 9112; Boost.Beast's basic_parser does the grammar.
 std::expected<Request::Parts, ParseFailure> parse_request(std::string_view block, Arena& arena);
 
-/// Takes RFC 9112 chunked framing off a stream of bytes.
-class ChunkedDecoder {
- public:
-  ChunkedDecoder();
-  ~ChunkedDecoder();
-  ChunkedDecoder(const ChunkedDecoder&) = delete;
-  ChunkedDecoder& operator=(const ChunkedDecoder&) = delete;
-
-  struct Step {
-    std::size_t consumed = 0;
-    std::string_view payload;  ///< Into the bytes given; empty when more are needed or at the end.
-  };
-  /// Goes on to the next payload bytes, at most `max_payload` (not 0). What was not consumed is given again,
-  /// in front of more. Errors: kMalformed.
-  Result<Step> next(std::string_view bytes, std::size_t max_payload);
-  [[nodiscard]] bool done() const;
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
 }  // namespace flashstor::s3d

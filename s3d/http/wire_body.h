@@ -4,7 +4,7 @@
 #include <span>
 
 #include "s3d/http/body.h"
-#include "s3d/http/parser.h"
+#include "s3d/http/chunked_decoder.h"
 #include "s3d/http/wire.h"
 
 namespace flashstor::s3d {

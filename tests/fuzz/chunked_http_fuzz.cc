@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/base/check.h"
-#include "s3d/http/parser.h"
+#include "s3d/http/chunked_decoder.h"
 
 using namespace flashstor;
 using namespace flashstor::s3d;

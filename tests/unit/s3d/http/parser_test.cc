@@ -110,46 +110,5 @@ TEST(HeaderScanTest, FindsTheEndInPieces) {
   EXPECT_EQ(bare.find_end("GET / HTTP/1.1\nHost: h\n\n").error().refusal, Refusal::kSmuggling);
 }
 
-TEST(ChunkedDecoderTest, GivesPayloadAtEverySplit) {
-  const std::string wire =
-      "5;name=value\r\nhello\r\n1\r\n \r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\nnext";
-  for (std::size_t piece = 1; piece <= wire.size(); ++piece) {
-    ChunkedDecoder decoder;
-    std::string held;
-    std::string payload;
-    for (std::size_t at = 0; at < wire.size() && !decoder.done();) {
-      const std::size_t size = std::min(piece, wire.size() - at);
-      held.append(wire, at, size);
-      at += size;
-      for (;;) {
-        const auto step = decoder.next(held, 3);
-        ASSERT_TRUE(step.has_value()) << step.error().describe();
-        payload.append(step->payload);
-        held.erase(0, step->consumed);
-        if (step->payload.empty()) break;
-      }
-    }
-    EXPECT_TRUE(decoder.done());
-    EXPECT_EQ(payload, "hello 0123456789");
-    EXPECT_TRUE(std::string_view("next").starts_with(held));
-  }
-}
-
-TEST(ChunkedDecoderTest, RefusesBrokenFraming) {
-  for (const std::string wire :
-       {"x\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "ffffffffffffffffff\r\n", "5\nhello\r\n", "-5\r\nhello\r\n"}) {
-    ChunkedDecoder decoder;
-    bool refused = false;
-    std::string held = wire + std::string(5000, 'a');
-    while (!held.empty() && !refused) {
-      const auto step = decoder.next(held, 100);
-      refused = !step.has_value();
-      if (refused || (step->consumed == 0 && step->payload.empty())) break;
-      held.erase(0, step->consumed);
-    }
-    EXPECT_TRUE(refused) << wire;
-  }
-}
-
 }  // namespace
 }  // namespace flashstor::s3d
