@@ -25,6 +25,7 @@ std::string formatted(WallTime time, const char* format) {
 
 Result<WallTime> from_tm(std::tm parts, long nanoseconds, std::string_view text) {
   const bool sane = parts.tm_mon >= 0 && parts.tm_mon < 12 && parts.tm_mday >= 1 && parts.tm_mday <= 31 &&
+                    parts.tm_year >= -200 && parts.tm_year <= 300 &&  // what nanoseconds since 1970 hold
                     parts.tm_hour < 24 && parts.tm_min < 60 && parts.tm_sec <= 60;
   if (!sane) return fail(ErrorCode::kMalformed, fmt::format("`{}` is no time", text));
   return WallTime(std::chrono::seconds(timegm(&parts)) + Nanoseconds(nanoseconds));

@@ -1,5 +1,8 @@
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "fusefs/mount.h"
 
 namespace flashstor::fusefs {
@@ -21,8 +24,13 @@ Task<void> get_attributes(Mount& mount, fuse_req_t request, NodeId node, OpenFil
   fuse_reply_attr(request, &out, mount.times.attribute_s);
 }
 
+// A time beyond what can be stored (the years 1677 to 2262) becomes the last that can, as file systems do.
 WallTime time_of(const timespec& time) {
-  return base::from_nanoseconds(static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec);
+  constexpr std::int64_t kInSecond = 1'000'000'000;
+  constexpr std::int64_t kMostSeconds = INT64_MAX / kInSecond - 1;
+  const std::int64_t seconds = std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds);
+  return base::from_nanoseconds(seconds * kInSecond +
+                                std::clamp<std::int64_t>(time.tv_nsec, 0, kInSecond - 1));
 }
 
 files::AttributeChange change_of(Mount& mount, const struct stat& wanted, int what) {

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace flashstor::base {
 namespace {
@@ -138,10 +139,20 @@ void write_number(Writer& writer, const Json& value) {
   }
 }
 
+// JSON is UTF-8, whatever bytes a name or a path holds (RFC 8259, 8.1).
+template <class Write>
+void write_text(const std::string& text, Write write) {
+  const bool plain = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  const std::string repaired = plain ? std::string() : base::utf8_repaired(text);
+  const std::string& out = plain ? text : repaired;
+  write(out.data(), length_of(out));
+}
+
 template <class Writer>
 void write(Writer& writer, const Json& value) {
+  const auto string = [&](const char* data, rapidjson::SizeType size) { writer.String(data, size); };
   if (const std::string* text = value.as_string()) {
-    writer.String(text->data(), length_of(*text));
+    write_text(*text, string);
   } else if (const auto flag = value.as_bool()) {
     writer.Bool(*flag);
   } else if (value.is_number()) {
@@ -149,7 +160,7 @@ void write(Writer& writer, const Json& value) {
   } else if (value.is_object()) {
     writer.StartObject();
     for (const JsonMember& member : value.members()) {
-      writer.Key(member.name.data(), length_of(member.name));
+      write_text(member.name, [&](const char* data, rapidjson::SizeType size) { writer.Key(data, size); });
       write(writer, member.value);
     }
     writer.EndObject();

@@ -1,5 +1,6 @@
 #include "engine/objects/types.h"
 
+#include "engine/base/utf8.h"
 #include "engine/objects/bucket_types.h"
 #include "engine/objects/limits.h"
 
@@ -20,27 +21,13 @@ bool looks_like_address(std::string_view name) {
   return dots == 3;
 }
 
-// Code points of well-formed UTF-8 (RFC 3629), or nothing.
+// Characters of a text that is UTF-8, or nothing.
 std::optional<std::size_t> utf8_length(std::string_view text) {
   std::size_t count = 0;
-  for (std::size_t i = 0; i < text.size(); ++count) {
-    const auto lead = static_cast<std::uint8_t>(text[i]);
-    const std::size_t size = lead < 0x80           ? 1
-                             : (lead >> 5) == 0x6  ? 2
-                             : (lead >> 4) == 0xe  ? 3
-                             : (lead >> 3) == 0x1e ? 4
-                                                   : 0;
-    if (size == 0 || i + size > text.size()) return std::nullopt;
-    std::uint32_t point = size == 1 ? lead : lead & (0x7fU >> size);
-    for (std::size_t j = 1; j < size; ++j) {
-      const auto next = static_cast<std::uint8_t>(text[i + j]);
-      if ((next >> 6) != 2) return std::nullopt;
-      point = (point << 6) | (next & 0x3f);
-    }
-    constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (point < kSmallest[size] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-      return std::nullopt;
-    i += size;
+  for (; !text.empty(); ++count) {
+    const std::size_t size = base::utf8_size(text);
+    if (size == 0) return std::nullopt;
+    text.remove_prefix(size);
   }
   return count;
 }

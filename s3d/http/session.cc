@@ -114,9 +114,12 @@ void Session::recycle(std::span<std::byte> rest) {
 
 Task<std::optional<std::size_t>> Session::receive_header() {
   HeaderScan scan;
+  bool skipped = false;
   if (buffer_.empty()) grow(http_limits::kFirstHeaderBytes);
   for (;;) {
-    if (used_ >= 2 && view_of(buffer_).starts_with("\r\n")) {  // an empty line after a body: RFC 9112, 2.2
+    // One empty line after a body, however it came: RFC 9112, 2.2.
+    if (!skipped && used_ >= 2 && view_of(buffer_).starts_with("\r\n")) {
+      skipped = true;
       used_ -= 2;
       std::memmove(buffer_.data(), buffer_.data() + 2, used_);
       scan = HeaderScan();

@@ -199,7 +199,7 @@ std::optional<WallTime> parse_http_time(std::string_view text) {
   const std::chrono::year_month_day date{
       std::chrono::year(year), std::chrono::month(static_cast<unsigned>(found - kMonths.begin()) + 1),
       std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok() || year > 2200) return std::nullopt;
+  if (!date.ok() || year < 1700 || year > 2200) return std::nullopt;  // what nanoseconds since 1970 hold
   return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
          std::chrono::seconds(second);
 }

@@ -2,18 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
+#include "engine/base/utf8.h"
 #include "s3d/http/request.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
 namespace {
 
-/// Text as a JSON string. Bytes that are no UTF-8 pass as they are, as in every HTTP log.
+/// Text as a JSON string, which is UTF-8 whatever the client sent.
 void append_quoted(std::string& out, std::string_view text) {
   out.push_back('"');
-  for (const char byte : text) {
+  const bool plain = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  const std::string repaired = plain ? std::string() : base::utf8_repaired(text);
+  for (const char byte : plain ? text : std::string_view(repaired)) {
     const auto value = static_cast<unsigned char>(byte);
     if (byte == '"' || byte == '\\') {
       out.push_back('\\');

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/base/utf8.h"
+
 namespace flashstor::s3d {
 namespace {
 
@@ -42,7 +44,12 @@ template <class Put>
 void escape(std::string_view text, Put put) {
   std::size_t from = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view reference = reference_of(text[i]);
+    std::string_view reference = reference_of(text[i]);
+    if (static_cast<unsigned char>(text[i]) >= 0x80) {
+      const std::size_t size = base::utf8_size(text.substr(i));
+      i += size > 0 ? size - 1 : 0;
+      if (size == 0) reference = base::kReplacementCharacter;
+    }
     if (reference.empty()) continue;
     if (i > from) put(text.substr(from, i - from));
     put(reference);
