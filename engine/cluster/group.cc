@@ -301,6 +301,7 @@ void Group::look_for_leader() {
     leader = member->slot;
     term = member->core->term();
   }
+  if (!leader && !is_spread() && !stopping_) share_commits();
   if (leader == leader_ && (!leader || term == leader_term_)) return;
   leader_ = leader;
   leader_term_ = term;

@@ -148,6 +148,7 @@ class Group {
   Task<Result<void>> apply_batch(MemberState& member, const std::vector<raft::Entry>& batch);
   Task<void> load(MemberState& member, raft::EntriesWanted wanted);
   void look_for_leader();
+  void share_commits();
   [[nodiscard]] bool clock_needed() const;
   [[nodiscard]] Nanoseconds append_age(const MemberState& member) const;
   [[nodiscard]] bool waits_for_drive() const;

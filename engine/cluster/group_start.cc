@@ -5,7 +5,8 @@
 #include "engine/cluster/group.h"
 #include "engine/cluster/limits.h"
 
-// How a group finds its members' state again when its process starts.
+// How a group finds its members' state again when its process starts, and what they know of it without a
+// leader.
 namespace flashstor::cluster {
 namespace {
 
@@ -159,6 +160,22 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   }
   member.core = std::make_unique<raft::Raft>(options, std::move(restored), home_.random(), clock());
   touch(member);
+}
+
+// Without a leader nobody says what is committed; but what one member knows, or knew when its drive failed,
+// or had applied before the process started, all may apply.
+void Group::share_commits() {
+  const raft::Raft* best = nullptr;
+  for (const auto& member : members_)
+    if (member->core && member->core->closed() != raft::Closed::kInconsistent &&
+        (best == nullptr || member->core->commit_index() > best->commit_index()))
+      best = member->core.get();
+  for (const auto& member : members_) {
+    if (!member->open() || member->core->commit_index() >= best->commit_index()) continue;
+    const raft::Index before = member->core->commit_index();
+    member->core->learn_commit(best->log(), best->commit_index());
+    if (member->core->commit_index() != before) touch(*member);
+  }
 }
 
 }  // namespace flashstor::cluster

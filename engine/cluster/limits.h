@@ -43,6 +43,8 @@ inline constexpr std::chrono::milliseconds kConfirmDelay{500};
 inline constexpr std::chrono::milliseconds kHousePace{50};
 /// How often a leader looks again at versions that it could not settle.
 inline constexpr std::chrono::milliseconds kSettleRetry{1000};
+/// Reads wait so long for a leader; then the set serves them without one, if enough drives stand.
+inline constexpr std::chrono::seconds kLeaderPatience{2};
 /// Versions that one entry confirms.
 inline constexpr std::size_t kMaxConfirms = 1024;
 /// Rows of the set's own that ride on one entry.

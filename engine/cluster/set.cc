@@ -137,10 +137,14 @@ void ErasureSet::publish() {
   int reader = -1;
   if (leader) {
     reader = static_cast<int>(*leader);
-  } else if (group_.open_members() < group_.majority()) {
-    reader = serve_without_leader();
+    leaderless_since_ = {};
+  } else {
+    if (leaderless_since_ == MonotonicTime{}) leaderless_since_ = parts_.home->now();
+    const bool none_comes = parts_.home->now() >= leaderless_since_ + limits::kLeaderPatience;
+    if (none_comes || group_.open_members() < group_.majority()) reader = serve_without_leader();
   }
   reader_.store(reader);
+  if (!leader && reader >= 0) drop_tail_marks(group_.applied(static_cast<std::uint32_t>(reader)));
   const std::lock_guard lock(status_mutex_);
   status_.info = parts_.info;
   status_.leader_slot = leader.value_or(parts_.info.drives);
@@ -153,7 +157,7 @@ void ErasureSet::publish() {
 }
 
 // Read-only service: enough drives stand to be sure of what may have been committed. Names touched by entries
-// that may or may not be are undecided until a leader comes.
+// that may or may not be are undecided until a leader comes, those that are until they are applied.
 int ErasureSet::serve_without_leader() {
   const auto highest = group_.highest_log();
   if (!highest) return -1;
@@ -162,21 +166,29 @@ int ErasureSet::serve_without_leader() {
     if (group_.is_open(slot) && group_.applied(slot) > group_.applied(reader)) reader = slot;
   for (const raft::Entry& entry : group_.tail(*highest)) {
     if (entry.index <= group_.applied(reader) || entry.payload.empty()) continue;
+    if (!tail_marks_.insert(entry.index).second) continue;
     const auto body = storage::decode_entry(entry.payload.view());
-    if (!body) continue;
-    undecided_.add(entry.index, names_of(*body));
-    tail_marks_.push_back(entry.index);
+    if (body) undecided_.add(entry.index, names_of(*body));
     tail_undecided_.store(true);
   }
   return static_cast<int>(reader);
 }
 
+// What is applied is in the index that answers (readers learn of that index first), and as undecided as its
+// version is.
+void ErasureSet::drop_tail_marks(raft::Index through) {
+  while (!tail_marks_.empty() && *tail_marks_.begin() <= through) {
+    const raft::Index index = *tail_marks_.begin();
+    tail_marks_.erase(tail_marks_.begin());
+    if (pending_.find(index) == nullptr) undecided_.remove(index, true);
+  }
+  if (tail_marks_.empty()) tail_undecided_.store(false);
+  decided_signal_.notify_all();
+}
+
 void ErasureSet::changed() {
   const auto leader = group_.leader();
   if (leader) {
-    for (const raft::Index index : std::exchange(tail_marks_, {}))
-      if (pending_.find(index) == nullptr) undecided_.remove(index, true);
-    tail_undecided_.store(false);
     if (settled_term_ != group_.leader_term()) {
       settled_term_ = group_.leader_term();
       pending_.restart();
@@ -187,6 +199,7 @@ void ErasureSet::changed() {
     }
   }
   publish();
+  if (leader) drop_tail_marks(UINT64_MAX);
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
   leader_signal_.notify_all();
   applied_signal_.notify_all();

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -135,6 +136,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> say_riders();
   void publish();
   int serve_without_leader();
+  void drop_tail_marks(raft::Index through);
 
   // set_settle.cc
   struct Inquiry {
@@ -203,7 +205,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   raft::Term settled_term_ = 0;
   std::uint32_t lagging_ = 0;  // slots that missed a deadline and have not caught up
   std::vector<std::pair<raft::Index, raft::Index>> voiding_;  // the entry that says so, and which
-  std::vector<raft::Index> tail_marks_;                       // undecided for want of a leader
+  std::set<raft::Index> tail_marks_;                          // undecided for want of a leader
+  MonotonicTime leaderless_since_{};
   MonotonicTime riders_since_{};
   MonotonicTime next_due_{};
   MonotonicTime next_heal_{};

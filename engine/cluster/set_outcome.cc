@@ -74,11 +74,13 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
                            Flight* flight) {
   for (const std::uint64_t confirmed : body.confirms) {
     pending_.erase(confirmed);
-    undecided_.remove(confirmed, false);
+    if (!tail_marks_.contains(confirmed)) undecided_.remove(confirmed, false);
   }
   for (const std::uint64_t voided : body.voids) voiding_.emplace_back(index, voided);
   if (body.data.place != DataPlace::kNone) {
     pending_.add(index, term, body.data);
+    // A mark of the same place may be that of another entry, which lost it.
+    if (tail_marks_.contains(index)) undecided_.remove(index, true);
     const bool named = flight != nullptr && !flight->names.empty();
     undecided_.add(index, named ? std::move(flight->names) : names_of(body));
   }
@@ -87,13 +89,15 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
 
 void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
   if (applied_signal_.has_waiters()) applied_signal_.notify_all();
-  if (group_.leader() != slot) return;
+  if (!tail_marks_.empty() && !group_.leader()) publish();  // what is applied is no longer in doubt
+  if (reader_.load() != static_cast<int>(slot)) return;
   while (!voiding_.empty() && voiding_.front().first <= index) {
     pending_.erase(voiding_.front().second);
     undecided_.remove(voiding_.front().second, true);
     voiding_.erase(voiding_.begin());
     decided_signal_.notify_all();
   }
+  if (group_.leader() != slot) return;
   flights_.for_each(index, [this](Flight& flight) {
     if (flight.applied) return;
     flight.applied = true;

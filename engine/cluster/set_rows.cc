@@ -27,8 +27,8 @@ Task<Result<void>> SetRows::give_up_drive(std::uint32_t slot, Error error) {
 
 Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string key) {
   while (true) {
-    const std::uint32_t slot = co_await or_return(set_.read_slot());
     const std::uint64_t voids = set_.undecided_.voids();
+    const std::uint32_t slot = co_await or_return(set_.read_slot());
     storage::StorageApi& drive = *set_.drives_[slot];
     Result<std::optional<std::string>> row = fail(ErrorCode::kWouldBlock);
     if (storage::RowStore* rows = drive.rows(); rows != nullptr)
@@ -120,7 +120,8 @@ Task<Result<std::uint32_t>> ErasureSet::read_slot() {
   co_return co_await async::run_on(*parts_.home, read_slot_home());
 }
 
-// Between two leaders: waits for the next, or for the set to find that there will be none.
+// Between two leaders: waits for the next, or for the set to find that there will be none. A majority that
+// stands and elects nobody for long (one of it lacks too much of the log to follow) is none.
 Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
   const MonotonicTime deadline = parts_.home->now() + limits::kWaitDeadline;
   while (true) {
@@ -131,7 +132,11 @@ Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
     if (!group_.is_spread() && group_.open_members() < drives_.size() - group_.majority() + 1)
       co_return fail(ErrorCode::kReadQuorum, "too few drives of the set stand to be sure of its rows");
     if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
-    if (!co_await leader_signal_.wait_until(deadline) && reader_.load() < 0)
+    const MonotonicTime patience = leaderless_since_ + limits::kLeaderPatience;
+    const bool patient = !group_.is_spread() && parts_.home->now() < patience;
+    if (co_await leader_signal_.wait_until(patient ? std::min(patience, deadline) : deadline)) continue;
+    if (patient) publish();
+    if (reader_.load() < 0 && parts_.home->now() >= deadline)
       co_return fail(ErrorCode::kTimeout, "the set has no leader");
   }
   co_return static_cast<std::uint32_t>(reader_.load());

@@ -106,7 +106,8 @@ class SetWorld final : private ClientWorld {
   bool settle(Nanoseconds limit);
   bool restart_whole();
   [[nodiscard]] bool whole() const;
-  /// `strict`: each must be answered.
+  [[nodiscard]] std::uint32_t to_be_filled() const;
+  [[nodiscard]] bool in_step(std::uint32_t set) const;
   void check_drives_agree();
   void check_nothing_staged();
   void check_leftovers();
@@ -122,6 +123,7 @@ class SetWorld final : private ClientWorld {
   Task<void> begin_slow_read(SetNode* node, std::shared_ptr<SlowRead> read);
   Task<void> end_slow_read(std::shared_ptr<SlowRead> read);
   void take_down(std::uint32_t mask);
+  /// `strict`: each must be answered.
   void check_reads(const char* when, bool strict);
 
   static constexpr std::size_t kMostCalls = 6;
@@ -141,7 +143,7 @@ class SetWorld final : private ClientWorld {
   bool faults_on_ = true;
   std::uint64_t events_ = 0;
   std::uint64_t left_behind_ = 0;
-  bool stopped_last_ = false;
+  bool crashed_last_ = false;
 };
 
 }  // namespace flashstor::sim

@@ -45,6 +45,7 @@ struct MemoryDisk {
   bool drop_data = false;  ///< Loses data records and staged shards while it takes entries.
   bool frozen = false;     ///< Appends wait until it is false and `thaw` is called.
   Nanoseconds append_delay{0};
+  Nanoseconds apply_delay{0};
   std::set<DataId> corrupt;
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
@@ -125,6 +126,7 @@ class MemoryStorage : public storage::StorageApi {
 
   Task<Result<void>> apply(std::vector<storage::LogEntry> entries) override {
     co_await async::switch_to(*Runtime::current());
+    if (disk_->apply_delay.count() > 0) co_await async::sleep_for(*Runtime::current(), disk_->apply_delay);
     for (const auto& entry : entries) {
       if (entry.index <= disk_->applied) continue;
       FLASHSTOR_CHECK(entry.index == disk_->applied + 1);

@@ -109,6 +109,16 @@ void Raft::applied(MonotonicTime now, Index index) {
   log_.shrink(applied_, options_.max_entries_in_memory, limits::kMaxBytesInMemory);
 }
 
+void Raft::learn_commit(const LogView& peer, Index commit) {
+  if (closed_ != Closed::kOpen) return;
+  // One entry of the same index and term, and all before it are the same too.
+  for (Index at = std::min(commit, log_.last_index()); at > commit_; --at) {
+    if (!peer.matches(at, log_.term_at(at))) continue;
+    commit_ = at;
+    return;
+  }
+}
+
 void Raft::compacted(Index index) { log_.compact(std::min(index, applied_)); }
 
 Result<void> Raft::filled(MonotonicTime now, LogBase base, Membership membership) {

@@ -48,6 +48,9 @@ class Raft {
   void append_done(MonotonicTime now, std::uint64_t sequence, bool ok);
   /// Entries up to `index` are applied and visible here.
   void applied(MonotonicTime now, Index index);
+  /// Another member, whose log `peer` is at hand, knows it to be committed up to `commit`: so it is here, as
+  /// far as the logs agree. For members that have no leader to tell them.
+  void learn_commit(const LogView& peer, Index commit);
   /// The driver's log no longer has the entries up to `index` (applied ones only).
   void compacted(Index index);
   /// The answer to EntriesWanted: entries from the index asked for on; empty if they could not be read.

@@ -71,6 +71,37 @@ TEST(Raft, MinorityDoesNotCommitAndItsEntriesGo) {
   EXPECT_EQ(group.at(old_leader).log().last_index(), group.at(leader).log().last_index());
 }
 
+TEST(Raft, WhatAnotherLogHasCommittedIsCommittedHereAsFarAsTheyAgree) {
+  Group group(3);
+  const MemberId leader = group.elect();
+  const MemberId behind = leader == 1 ? 2 : 1;
+  const MemberId third = 6 - leader - behind;
+  ASSERT_TRUE(group.put(leader, "a"));
+  group.advance(Milliseconds(200));
+  group.cut(leader);
+  ASSERT_TRUE(group.put(leader, "lost"));
+  const Index lost = group.at(leader).log().last_index();
+  const MemberId next = group.elect();
+  ASSERT_TRUE(group.put(next, "b"));
+  group.cut(next == behind ? third : behind);
+  ASSERT_TRUE(group.put(next, "c"));  // one of three holds it
+  group.advance(Milliseconds(200));
+  const raft::Raft& source = group.at(next);
+  ASSERT_GE(source.commit_index(), lost);
+
+  // The old leader has another entry where the others have "b".
+  const Index before = group.at(leader).commit_index();
+  group.at(leader).learn_commit(source.log(), source.commit_index());
+  EXPECT_EQ(group.at(leader).commit_index(), before);
+  EXPECT_EQ(group.at(leader).log().last_index(), lost);
+  // Not more than the source knows to be committed, though the logs go on.
+  const MemberId cut = next == behind ? third : behind;
+  group.at(cut).learn_commit(source.log(), source.commit_index());
+  group.pump();
+  EXPECT_EQ(group.at(cut).commit_index(), source.commit_index());
+  EXPECT_EQ(group.member(cut).rows, (Rows{"a", "b"}));
+}
+
 TEST(Raft, AnswerWaitsForTheSync) {
   Group group(3);
   const MemberId leader = group.elect();

@@ -209,6 +209,55 @@ TEST_F(FourDrives, AVersionThatTooFewDrivesHoldIsVoidedAndUncoversTheOldOne) {
   EXPECT_EQ(set_->status().undecided, 0U);
 }
 
+// Group::start merges what the drives recovered: the one that goes back furthest does not tell of what was
+// undecided last.
+TEST_F(FourDrives, WhatIsUndecidedIsKnownThoughADriveWentBackFurther) {
+  start();
+  ASSERT_TRUE(put("a", "old").has_value());
+  turn(Milliseconds(700));
+  for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->drop_data = true;
+  ASSERT_TRUE(put("a", "new").has_value());
+  for (const auto& disk : disks_) disk->drop_data = false;
+  turn(Milliseconds(50));
+  for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->flush();
+  kill();
+  ASSERT_EQ(disks_[3]->applied, 0U);
+  ASSERT_GT(disks_[0]->applied, 0U);
+  start();
+  turn(Milliseconds(200));
+  EXPECT_EQ(get_or_error("a"), "old");
+  EXPECT_EQ(set_->status().undecided, 0U);
+}
+
+// ErasureSet::close waits until every drive has applied what is committed, the last confirmation too.
+TEST_F(FourDrives, TwoDrivesThatComeBackAloneAfterAStopShowTheLastWrite) {
+  start();
+  const std::uint32_t leader = set_->status().leader_slot;
+  for (std::uint32_t slot = 0; slot < 4; ++slot)
+    if (slot != leader) disks_[slot]->apply_delay = Milliseconds(100);
+  ASSERT_TRUE(put("a", "1").has_value());
+  stop();
+  start({leader, (leader + 1) % 4});
+  EXPECT_EQ(set_->status().undecided, 0U);
+  EXPECT_EQ(get_or_error("a"), "1");
+}
+
+// After a kill each drive has another part of the log applied. Two of four have no leader to tell them what
+// is committed, but what one of them has applied is: both serve its data.
+TEST_F(FourDrives, TwoDrivesThatComeBackAloneAfterAKillServeWhatEitherHadApplied) {
+  start();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(put("k" + std::to_string(i), "v" + std::to_string(i)).has_value());
+  turn(Milliseconds(700));
+  disks_[1]->flush();
+  kill();
+  ASSERT_EQ(disks_[2]->applied, 0U);
+  start({0, 3});
+  turn(Milliseconds(50));
+  EXPECT_FALSE(set_->status().can_write);
+  EXPECT_EQ(disks_[2]->applied, disks_[1]->applied);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(get_or_error("k" + std::to_string(i)), "v" + std::to_string(i));
+}
+
 TEST_F(FourDrives, AnUndecidedVersionIsWaitedForNotSkipped) {
   start();
   ASSERT_TRUE(put("a", "old").has_value());
