@@ -34,6 +34,11 @@ class Connection {
   virtual void close() = 0;
   /// Address and port of the other side, for logs.
   [[nodiscard]] virtual std::string peer() const = 0;
+  /// Whether the other side showed a certificate that is trusted here and names `host`. Never without TLS.
+  [[nodiscard]] virtual bool is_certified(const std::string& host) const {
+    static_cast<void>(host);
+    return false;
+  }
 };
 
 /// Accepts connections on one runtime.

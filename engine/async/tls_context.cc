@@ -46,10 +46,23 @@ std::vector<std::string> certificate_dirs(const std::string& root) {
   return names;
 }
 
+// Authorities that the operator pinned.
+std::vector<std::string> authority_files(const std::string& root) {
+  std::vector<std::string> files;
+  if (DIR* dir = ::opendir((root + "/CAs").c_str())) {
+    while (const dirent* entry = ::readdir(dir))
+      if (entry->d_name[0] != '.') files.push_back(root + "/CAs/" + entry->d_name);
+    ::closedir(dir);
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
 std::string fingerprint_of(const std::string& root) {
   std::string all;
   for (const std::string& dir : certificate_dirs(root))
     all += mark_of(dir + "/public.crt") + mark_of(dir + "/private.key");
+  for (const std::string& file : authority_files(root)) all += mark_of(file);
   return all;
 }
 
@@ -91,17 +104,47 @@ int choose_by_name(SSL* ssl, int*, void* argument) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-Result<SslContextPointer> load_pair(const std::string& dir, const TlsCertificates* all) {
-  SslContextPointer context = make_context(TLS_server_method());
+// Whom a node believes when another shows its certificate; each may act as client and as server.
+Result<void> trust_authorities(SSL_CTX* context, const std::string& root) {
+  std::vector<std::string> files = authority_files(root);
+  if (files.empty()) {
+    SSL_CTX_set_default_verify_paths(context);
+    files.push_back(root + "/public.crt");
+  }
+  ERR_clear_error();
+  for (const std::string& file : files)
+    if (SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) != 1)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", file, openssl_words()));
+  X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(context), X509_PURPOSE_ANY);
+  return {};
+}
+
+// Asks clients for a certificate. Those of S3 have none, or one that means nothing here: what was shown is
+// looked at where it matters (Connection::is_certified).
+Result<void> ask_for_certificates(SSL_CTX* context, const std::string& root) {
+  if (auto trusted = trust_authorities(context, root); !trusted) return trusted;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+  static constexpr std::array<unsigned char, 9> kSessions = {'f', 'l', 'a', 's', 'h', 's', 't', 'o', 'r'};
+  SSL_CTX_set_session_id_context(context, kSessions.data(), kSessions.size());
+  return {};
+}
+
+Result<void> use_pair(SSL_CTX* context, const std::string& dir) {
   ERR_clear_error();
   const auto refuse = [](const std::string& path) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", path, openssl_words()));
   };
-  if (SSL_CTX_use_certificate_chain_file(context.get(), (dir + "/public.crt").c_str()) != 1)
+  if (SSL_CTX_use_certificate_chain_file(context, (dir + "/public.crt").c_str()) != 1)
     return refuse(dir + "/public.crt");
-  if (SSL_CTX_use_PrivateKey_file(context.get(), (dir + "/private.key").c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context.get()) != 1)
+  if (SSL_CTX_use_PrivateKey_file(context, (dir + "/private.key").c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1)
     return refuse(dir + "/private.key");
+  return {};
+}
+
+Result<SslContextPointer> load_pair(const std::string& dir, const TlsCertificates* all) {
+  SslContextPointer context = make_context(TLS_server_method());
+  if (auto used = use_pair(context.get(), dir); !used) return std::unexpected(used.error());
   // The argument lives as long as the context: both are the same TlsCertificates'.
   SSL_CTX_set_tlsext_servername_callback(context.get(), choose_by_name);
   SSL_CTX_set_tlsext_servername_arg(context.get(), const_cast<TlsCertificates*>(all));
@@ -121,7 +164,16 @@ Result<SslContextPointer> load_pair(const std::string& dir, const TlsCertificate
   return context;
 }
 
-Result<std::shared_ptr<const TlsCertificates>> load_certificates(const std::string& root) {
+Result<SslContextPointer> load_node_pair(const std::string& root) {
+  SslContextPointer context = make_context(TLS_client_method());
+  if (auto used = use_pair(context.get(), root); !used) return std::unexpected(used.error());
+  if (auto trusted = trust_authorities(context.get(), root); !trusted)
+    return std::unexpected(trusted.error());
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  return context;
+}
+
+Result<std::shared_ptr<const TlsCertificates>> load_certificates(const std::string& root, bool among_nodes) {
   auto all = std::make_shared<TlsCertificates>();
   all->fingerprint = fingerprint_of(root);  // before reading: a change in between is seen the next time
   if (mark_of(root + "/public.crt").empty())
@@ -129,12 +181,19 @@ Result<std::shared_ptr<const TlsCertificates>> load_certificates(const std::stri
   for (const std::string& dir : certificate_dirs(root)) {
     auto context = load_pair(dir, all.get());
     if (!context) return std::unexpected(std::move(context).error());
+    if (among_nodes)
+      if (auto asks = ask_for_certificates(context->get(), root); !asks) return std::unexpected(asks.error());
     collect_names(context->get(), all->by_name);
     if (dir == root) {
       all->fallback = std::move(*context);
     } else {
       all->others.push_back(std::move(*context));
     }
+  }
+  if (among_nodes) {
+    auto node = load_node_pair(root);
+    if (!node) return std::unexpected(std::move(node).error());
+    all->node = std::move(*node);
   }
   return all;
 }
@@ -158,7 +217,7 @@ SSL_CTX* TlsCertificates::find(std::string_view server_name) const {
   return fallback.get();
 }
 
-SslPointer TlsContext::State::make_ssl() const {
+SslPointer TlsContext::State::make_ssl(bool to_node) const {
   // The SSL keeps its SSL_CTX, and the TlsCertificates behind the SNI callback must live as long: tie them
   // together.
   static const int index = SSL_get_ex_new_index(
@@ -167,7 +226,8 @@ SslPointer TlsContext::State::make_ssl() const {
             static_cast<std::shared_ptr<const TlsCertificates>*>(kept));
       });
   const auto now = certificates();
-  SslPointer ssl(SSL_new(now->fallback.get()));
+  FLASHSTOR_CHECK(!to_node || now->node != nullptr);
+  SslPointer ssl(SSL_new(to_node ? now->node.get() : now->fallback.get()));
   FLASHSTOR_CHECK(ssl != nullptr);
   SSL_set_ex_data(ssl.get(), index, std::make_unique<std::shared_ptr<const TlsCertificates>>(now).release());
   return ssl;
@@ -176,13 +236,22 @@ SslPointer TlsContext::State::make_ssl() const {
 TlsContext::TlsContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<TlsContext>> TlsContext::load_server(const std::string& certs_dir) {
-  auto certificates = load_certificates(certs_dir);
+Result<std::shared_ptr<TlsContext>> TlsContext::load(const std::string& certs_dir, bool among_nodes) {
+  auto certificates = load_certificates(certs_dir, among_nodes);
   if (!certificates) return std::unexpected(std::move(certificates).error());
   auto state = std::make_unique<State>();
   state->certs_dir = certs_dir;
+  state->among_nodes = among_nodes;
   state->current = std::move(*certificates);
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(state)));  // NOLINT: the constructor is private
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::load_server(const std::string& certs_dir) {
+  return load(certs_dir, false);
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::load_node(const std::string& certs_dir) {
+  return load(certs_dir, true);
 }
 
 Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& ca_file, bool verify) {
@@ -202,7 +271,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& ca_fil
 
 Result<void> TlsContext::reload() {
   if (state_->certs_dir.empty()) return {};
-  auto certificates = load_certificates(state_->certs_dir);
+  auto certificates = load_certificates(state_->certs_dir, state_->among_nodes);
   if (!certificates) return std::unexpected(std::move(certificates).error());
   const std::lock_guard lock(state_->mutex);
   state_->current = std::move(*certificates);

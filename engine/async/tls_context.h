@@ -25,6 +25,7 @@ using SslContextPointer = std::unique_ptr<SSL_CTX, SslDeleter>;
 /// Contexts by the names in their certificates. Never changed once made; connections under way keep theirs.
 struct TlsCertificates {
   SslContextPointer fallback;  ///< For names that no other has.
+  SslContextPointer node;      ///< For connections to other nodes; null but for a node of several.
   std::vector<SslContextPointer> others;
   std::map<std::string, SSL_CTX*, std::less<>> by_name;  ///< Lower case; "*.example.org" as it stands.
   std::string fingerprint;                               ///< Of the files: path, size, time of change, inode.
@@ -34,6 +35,7 @@ struct TlsCertificates {
 /// For uv_tls.cc and tls_context.cc.
 struct TlsContext::State {
   std::string certs_dir;  ///< Empty for a client.
+  bool among_nodes = false;
   mutable std::mutex mutex;
   std::shared_ptr<const TlsCertificates> current;
 
@@ -41,7 +43,8 @@ struct TlsContext::State {
     const std::lock_guard lock(mutex);
     return current;
   }
-  [[nodiscard]] SslPointer make_ssl() const;
+  /// `to_node`: for a connection to another node.
+  [[nodiscard]] SslPointer make_ssl(bool to_node = false) const;
 };
 
 }  // namespace flashstor::async

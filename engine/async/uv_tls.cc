@@ -3,6 +3,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -100,6 +101,12 @@ class TlsConnection final : public Connection {
     inner_->close();
   }
   [[nodiscard]] std::string peer() const override { return inner_->peer(); }
+  [[nodiscard]] bool is_certified(const std::string& host) const override {
+    X509* shown = SSL_get0_peer_certificate(ssl_.get());
+    if (shown == nullptr || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return false;
+    return X509_check_ip_asc(shown, host.c_str(), 0) == 1 ||
+           X509_check_host(shown, host.c_str(), host.size(), 0, nullptr) == 1;
+  }
 
  private:
   static TlsConnection* self_of(BIO* bio) { return static_cast<TlsConnection*>(BIO_get_data(bio)); }
@@ -234,14 +241,30 @@ std::unique_ptr<Connection> tls_server(std::unique_ptr<Connection> inner,
   return std::make_unique<TlsConnection>(std::move(inner), context, std::move(ssl));
 }
 
-std::unique_ptr<Connection> tls_client(std::unique_ptr<Connection> inner,
+namespace {
+
+std::unique_ptr<Connection> connect_as(bool to_node, std::unique_ptr<Connection> inner,
                                        const std::shared_ptr<TlsContext>& context,
                                        const std::string& server_name) {
-  SslPointer ssl = context->state().make_ssl();
+  SslPointer ssl = context->state().make_ssl(to_node);
   SSL_set_connect_state(ssl.get());
   SSL_set_tlsext_host_name(ssl.get(), server_name.c_str());
   SSL_set1_host(ssl.get(), server_name.c_str());
   return std::make_unique<TlsConnection>(std::move(inner), context, std::move(ssl));
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> tls_client(std::unique_ptr<Connection> inner,
+                                       const std::shared_ptr<TlsContext>& context,
+                                       const std::string& server_name) {
+  return connect_as(false, std::move(inner), context, server_name);
+}
+
+std::unique_ptr<Connection> tls_node(std::unique_ptr<Connection> inner,
+                                     const std::shared_ptr<TlsContext>& context,
+                                     const std::string& server_name) {
+  return connect_as(true, std::move(inner), context, server_name);
 }
 
 std::unique_ptr<Listener> tls_listener(std::unique_ptr<Listener> inner, std::shared_ptr<TlsContext> context) {

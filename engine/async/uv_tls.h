@@ -16,6 +16,10 @@ class TlsContext {
   /// Errors: kNotFound without public.crt, kInvalidArgument for a certificate or key that does not parse or
   /// match; the message names the file.
   static Result<std::shared_ptr<TlsContext>> load_server(const std::string& certs_dir);
+  /// The same for a node of several: it also asks who connects for a certificate (and takes connections
+  /// without one), and connects to other nodes with its own (`tls_node`). Trusted are the authorities in
+  /// `CAs/` of the directory; where there are none, the system's and public.crt itself.
+  static Result<std::shared_ptr<TlsContext>> load_node(const std::string& certs_dir);
   /// For outgoing connections. `ca_file` empty takes the system's authorities; `verify` false trusts anybody
   /// (tests, self-signed aliases when the user asked for it).
   static Result<std::shared_ptr<TlsContext>> client(const std::string& ca_file, bool verify);
@@ -35,6 +39,7 @@ class TlsContext {
   [[nodiscard]] State& state() const { return *state_; }
 
  private:
+  static Result<std::shared_ptr<TlsContext>> load(const std::string& certs_dir, bool among_nodes);
   explicit TlsContext(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
@@ -46,6 +51,10 @@ class TlsContext {
 [[nodiscard]] std::unique_ptr<Connection> tls_client(std::unique_ptr<Connection> inner,
                                                      const std::shared_ptr<TlsContext>& context,
                                                      const std::string& server_name);
+/// The client's end of a node that connects to another, named `server_name`, with a context of `load_node`.
+[[nodiscard]] std::unique_ptr<Connection> tls_node(std::unique_ptr<Connection> inner,
+                                                   const std::shared_ptr<TlsContext>& context,
+                                                   const std::string& server_name);
 /// A listener whose connections speak TLS.
 [[nodiscard]] std::unique_ptr<Listener> tls_listener(std::unique_ptr<Listener> inner,
                                                      std::shared_ptr<TlsContext> context);

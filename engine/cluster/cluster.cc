@@ -140,7 +140,10 @@ void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index,
         drive.drive != nullptr
             ? std::make_unique<storage::GuardedStorage>(std::move(drive.drive), options.guard, retired_)
             : std::make_unique<storage::GuardedStorage>(drive.info, options.guard, retired_);
-    kept.push_back({.place = place.get(), .path = drive.placed->path, .expected = drive.placed->format});
+    kept.push_back({.slot = drive.placed->slot,
+                    .place = place.get(),
+                    .path = drive.placed->path,
+                    .expected = drive.placed->format});
     const std::uint32_t member = drive.placed->format.member;
     parts.members.push_back(member != 0 ? member : first_member_of(drive.placed->slot));
     parts.drives.push_back(std::move(place));

@@ -68,7 +68,7 @@ class Cluster final : public ClusterApi {
 
   /// For the admin API: healing and states of drives.
   [[nodiscard]] ErasureSet& erasure_set(std::uint32_t index) { return *sets_[index]; }
-  /// Null for a set whose drives are on several nodes: nothing fills those yet.
+  /// Looks after this node's drives of the set.
   [[nodiscard]] DriveKeeper* keeper(std::uint32_t index) {
     return index < keepers_.size() ? keepers_[index].get() : nullptr;
   }
@@ -93,10 +93,9 @@ class Cluster final : public ClusterApi {
 
   std::shared_ptr<storage::RetiredDrives> retired_ = std::make_shared<storage::RetiredDrives>();
   std::vector<std::unique_ptr<ErasureSet>> sets_;
-  std::vector<std::unique_ptr<DriveKeeper>>
-      keepers_;                                  // of sets wholly in this process; end before their sets
-  std::vector<std::unique_ptr<SetApi>> routed_;  // by set, where drives are on several nodes
-  std::vector<SetApi*> doors_;                   // what callers see
+  std::vector<std::unique_ptr<DriveKeeper>> keepers_;  // by set; end before their sets
+  std::vector<std::unique_ptr<SetApi>> routed_;        // by set, where drives are on several nodes
+  std::vector<SetApi*> doors_;                         // what callers see
   Peers* peers_ = nullptr;
   std::vector<storage::RestStorage*> elsewhere_;
   bool stopping_ = false;

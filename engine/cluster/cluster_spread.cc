@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/async/gather.h"
+#include "engine/base/log.h"
 #include "engine/cluster/cluster.h"
 #include "engine/cluster/limits.h"
 #include "engine/codec/checksum.h"
@@ -60,18 +61,25 @@ class SpreadStart {
     const SpreadDrive* place = nullptr;
     storage::DriveInspection found;
     bool touched = false;
+    bool filling = false;  ///< It is to be filled before it takes part.
   };
 
   Result<void> inspect_now() {
     for (const SpreadDrive& drive : spread_.drives) {
       if (drive.node != spread_.self) continue;
-      Own own{.place = &drive, .found = storage::inspect_drive(*options_.io, drive.path), .touched = false};
+      Own own{.place = &drive,
+              .found = storage::inspect_drive(*options_.io, drive.path),
+              .touched = false,
+              .filling = false};
       if (own.found.condition == DriveCondition::kForeign)
         return fail(ErrorCode::kDriveForeign, own.found.words);
       if (own.found.condition == DriveCondition::kFormatted) {
         const auto log = options_.io->list(drive.path + "/log");
         if (!log) return std::unexpected(log.error());
         own.touched = !log->empty();
+        const auto filling = storage::is_filling(*options_.io, drive.path);
+        if (!filling) return std::unexpected(filling.error());
+        own.filling = *filling;
       }
       own_.push_back(std::move(own));
     }
@@ -219,41 +227,63 @@ class SpreadStart {
     co_return co_await async::offload(*options->pool, [options, &path] { return options->open_drive(path); });
   }
 
-  Task<void> open_own(SetParts& parts, const SpreadDrive& drive) {
-    storage::DriveInfo& info = parts.described[drive.slot];
-    const auto own = std::ranges::find_if(own_, [&](const Own& item) { return item.place == &drive; });
-    info.state = storage::DriveInfo::State::kMissing;
-    info.error = own->found.words;
-    if (own->found.condition == DriveCondition::kEmpty)
-      info.error = drive.path + " is empty: it is to be filled as a new drive of its set";
-    if (own->found.condition != DriveCondition::kFormatted) co_return;
-    if (auto same = storage::check_identity(drive.path, *own->found.format, format_of(drive)); !same) {
-      info.state = storage::DriveInfo::State::kForeign;
-      info.error = std::string(same.error().message());
-      co_return;
+  // What stands in the place of an own drive: the drive, or why there is none.
+  Task<std::unique_ptr<storage::GuardedStorage>> open_own(const Own& own, storage::DriveInfo& info,
+                                                          std::shared_ptr<storage::RetiredDrives> retired) {
+    const std::string& path = own.place->path;
+    Result<void> good;
+    if (own.found.condition == DriveCondition::kFormatted) {
+      good = storage::check_place(path, *own.found.format, format_of(*own.place));
+      info.state = good ? storage::DriveInfo::State::kFilling : storage::DriveInfo::State::kForeign;
+      info.error = good ? path + " is being filled" : std::string(good.error().message());
+    } else {
+      const bool empty = own.found.condition == DriveCondition::kEmpty;
+      good = fail(ErrorCode::kDriveFailed);
+      info.state = storage::DriveInfo::State::kMissing;
+      info.error = empty ? path + " is empty: it is to be filled as a new drive of its set" : own.found.words;
     }
-    auto opened = co_await open_drive(&options_, drive.path);
-    if (!opened) {
+    if (good && !own.filling) {
+      auto opened = co_await open_drive(&options_, path);
+      if (opened) {
+        info.state = storage::DriveInfo::State::kOnline;
+        info.error.clear();
+        co_return std::make_unique<storage::GuardedStorage>(std::move(*opened), options_.guard, retired);
+      }
       info.state = storage::DriveInfo::State::kFailed;
       info.error = opened.error().describe();
-      co_return;
     }
-    own->touched = true;
-    info.state = storage::DriveInfo::State::kOnline;
-    info.error.clear();
-    parts.drives[drive.slot] = std::move(*opened);
+    base::log_error("drive {} of set {} at {} is out: {}", info.slot + 1, info.set + 1, path, info.error);
+    co_return std::make_unique<storage::GuardedStorage>(info, options_.guard, retired);
   }
 
-  // Only what was recovered may be asked: before, a drive has no index.
-  void serve_drives(const ErasureSet& set, const std::vector<storage::StorageApi*>& drives) {
-    const SetStatus status = set.status();
-    for (std::uint32_t slot = 0; slot < drives.size(); ++slot) {
-      const bool own = spread_.drive(set.info().index, slot).node == spread_.self;
-      const auto state = status.drives[slot].state;
-      if (own && drives[slot] != nullptr && state != storage::DriveInfo::State::kFailed &&
-          state != storage::DriveInfo::State::kMissing && state != storage::DriveInfo::State::kForeign)
-        peers_.drives().add(set.info().index, slot, *drives[slot]);
+  // Of another node's drive a door, of an own one its place, which its keeper looks after.
+  Task<KeptDrive> add_drive(Cluster& cluster, SetParts& parts, const SpreadDrive& drive) {
+    storage::DriveInfo& info = parts.described[drive.slot];
+    info.path = drive.node == spread_.self
+                    ? drive.path
+                    : fmt::format("{}{}{}", spread_.scheme(), spread_.nodes[drive.node], drive.path);
+    info.drive_id = first_drive_id(deployment_, drive.set, drive.slot);
+    info.deployment_id = deployment_;
+    info.set = drive.set;
+    info.slot = drive.slot;
+    parts.place.nodes.push_back(drive.node);
+    parts.members.push_back(first_member_of(drive.slot));
+    if (drive.node != spread_.self) {
+      auto elsewhere = std::make_unique<storage::RestStorage>(peers_.caller(drive.node), info);
+      cluster.elsewhere_.push_back(elsewhere.get());
+      parts.drives[drive.slot] = std::move(elsewhere);
+      co_return KeptDrive{};
     }
+    const auto own = std::ranges::find_if(own_, [&](const Own& item) { return item.place == &drive; });
+    KeptDrive kept{.slot = drive.slot, .place = nullptr, .path = drive.path, .expected = format_of(drive)};
+    if (own->found.format && storage::check_place(drive.path, *own->found.format, kept.expected))
+      kept.expected = *own->found.format;
+    info.drive_id = kept.expected.drive_id;
+    if (kept.expected.member != 0) parts.members.back() = kept.expected.member;
+    auto place = co_await open_own(*own, info, cluster.retired_);
+    kept.place = place.get();
+    parts.drives[drive.slot] = std::move(place);
+    co_return kept;
   }
 
   Task<void> open_sets(Cluster& cluster) {
@@ -266,34 +296,37 @@ class SpreadStart {
       parts.drives.resize(spread_.set_drives);
       parts.described.resize(spread_.set_drives);
       parts.place = {.transport = &peers_, .set = index, .self = spread_.self, .nodes = {}};
+      std::vector<KeptDrive> kept;
       for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
-        const SpreadDrive& drive = spread_.drive(index, slot);
-        parts.place.nodes.push_back(drive.node);
-        storage::DriveInfo& info = parts.described[slot];
-        info.path = drive.node == spread_.self
-                        ? drive.path
-                        : fmt::format("http://{}{}", spread_.nodes[drive.node], drive.path);
-        info.drive_id = first_drive_id(deployment_, index, slot);
-        info.deployment_id = deployment_;
-        info.set = index;
-        info.slot = slot;
-        if (drive.node == spread_.self) {
-          co_await open_own(parts, drive);
-        } else {
-          auto elsewhere = std::make_unique<storage::RestStorage>(peers_.caller(drive.node), info);
-          cluster.elsewhere_.push_back(elsewhere.get());
-          parts.drives[slot] = std::move(elsewhere);
-        }
+        KeptDrive drive = co_await add_drive(cluster, parts, spread_.drive(index, slot));
+        if (drive.place != nullptr) kept.push_back(std::move(drive));
       }
-      std::vector<storage::StorageApi*> drives;
-      for (const auto& drive : parts.drives) drives.push_back(drive.get());
-      auto set = std::make_unique<ErasureSet>(std::move(parts));
-      static_cast<void>(co_await set->open());
-      serve_drives(*set, drives);
-      cluster.add_set(std::move(set), &peers_);
-      peers_.add_set(cluster.erasure_set(index));
+      Runtime& home = *parts.home;
+      auto owner = std::make_unique<ErasureSet>(std::move(parts));
+      ErasureSet& set = *owner;
+      static_cast<void>(co_await set.open());
+      for (const KeptDrive& drive : kept)
+        peers_.drives().add(index, drive.slot, *drive.place,
+                            [&set, slot = drive.slot] { return set.is_open(slot); });
+      cluster.add_set(std::move(owner), &peers_);
+      peers_.add_set(set);
+      cluster.keepers_.push_back(std::make_unique<DriveKeeper>(
+          set, home,
+          DriveOpener{.io = options_.io, .open_drive = options_.open_drive, .open_rows = options_.open_rows},
+          std::move(kept), KeeperPlace{.peers = &peers_, .self = spread_.self}));
+      peers_.add_keeper(index, *cluster.keepers_.back());
+      co_await start_keeper(*cluster.keepers_.back(), home);
     }
+    for (Own& own : own_) own.touched = own.touched || own.found.condition == DriveCondition::kFormatted;
     publish_reports();
+  }
+
+  static Task<void> start_keeper(DriveKeeper& keeper, Runtime& home) {
+    const auto on_home = [](DriveKeeper* started) -> Task<void> {
+      started->start();
+      co_return;
+    };
+    co_await async::run_on(home, on_home(&keeper));
   }
 
   Task<Result<void>> await_leaders(Cluster& cluster) {

@@ -11,11 +11,16 @@ namespace flashstor::cluster {
 using storage::DriveCondition;
 using storage::DriveInfo;
 
-DriveKeeper::DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives)
-    : set_(set), home_(home), opener_(std::move(opener)) {
+DriveKeeper::DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives,
+                         KeeperPlace place)
+    : set_(set),
+      home_(home),
+      opener_(std::move(opener)),
+      place_(place),
+      sessions_(home, *opener_.io, opener_.open_rows) {
   for (KeptDrive& drive : drives) {
     auto slot = std::make_unique<Slot>();
-    slot->number = static_cast<std::uint32_t>(slots_.size());
+    slot->number = drive.slot;
     slot->drive = std::move(drive);
     slots_.push_back(std::move(slot));
   }
@@ -33,10 +38,22 @@ void DriveKeeper::start() {
 
 Task<void> DriveKeeper::run() {
   while (!stopping_) {
+    co_await look_at_set();
     look_at_all();
     co_await wake_.wait_until(home_.now() + limits::kKeeperPace);
   }
   running_ = false;
+}
+
+Task<void> DriveKeeper::look_at_set() {
+  auto view = co_await current_view();
+  if (stopping_) co_return;
+  view_.reset();
+  suffering_ = view && view->suffering;
+  if (view) view_ = std::move(*view);
+  for (std::uint32_t number = 0; set_.group().leader() && number < set_.info().drives; ++number)
+    if (set_.group().is_open(number)) take_part(number);
+  async::start_detached(sessions_.sweep());
 }
 
 void DriveKeeper::look_at_all() {
@@ -59,6 +76,7 @@ Task<void> DriveKeeper::look_now() {
     };
     while (busy()) co_await async::sleep_for(self->home_, Milliseconds(1));
     for (const auto& slot : self->slots_) slot->next_try = {};
+    co_await self->look_at_set();
     self->look_at_all();
     while (busy()) co_await async::sleep_for(self->home_, Milliseconds(1));
   };
@@ -80,6 +98,9 @@ Task<std::size_t> DriveKeeper::stop() {
     // A thread that hangs in a drive cannot be joined: it is left behind.
     for (const auto& slot : self->slots_)
       if (slot->busy) static_cast<void>(slot->thread.release());
+    while (self->serving_.load() > 0 && self->home_.now() < deadline)
+      co_await async::sleep_for(self->home_, Milliseconds(1));
+    if (!co_await self->sessions_.stop()) ++hanging;
     co_return hanging;
   };
   co_return co_await async::run_on(home_, on_home(this));
@@ -134,7 +155,10 @@ Task<void> DriveKeeper::look_at_open(Slot& slot) {
   set_.set_full(slot.number, checked && checked->state == DriveInfo::State::kFull);
   if (!slot.said.empty()) say(slot, DriveInfo::State::kOnline, {});
   slot.backoff = {};
-  co_await take_part(slot);
+  if (!std::exchange(slot.swept, true))
+    co_await async::offload(slot.pool(), [&] { storage::sweep_frozen(*opener_.io, slot.drive.path); });
+  if (co_await check_standing(slot) && set_.group().leader() && place_.peers == nullptr)
+    co_await tell_formats();
 }
 
 // A drive that failed: once nothing of its member is under way, the place is emptied for whatever comes back.
@@ -205,8 +229,11 @@ Task<void> DriveKeeper::look_at_empty(Slot& slot) {
     case DriveCondition::kFormatted:
       break;
   }
-  if (auto same = storage::check_identity(slot.drive.path, *inspection.format, slot.drive.expected); !same)
+  const auto check = place_.peers == nullptr ? storage::check_identity : storage::check_place;
+  if (auto same = check(slot.drive.path, *inspection.format, slot.drive.expected); !same)
     co_return refuse(DriveInfo::State::kForeign, std::string(same.error().message()));
+  if (place_.peers != nullptr && view_ && !found->filling && is_replaced(*inspection.format, *view_))
+    co_return refuse(DriveInfo::State::kForeign, replaced_words(slot.drive.path));
   slot.drive.expected = *inspection.format;
   co_await take_back(slot, found->filling);
 }

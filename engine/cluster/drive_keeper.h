@@ -7,10 +7,12 @@
 
 #include "engine/async/sync.h"
 #include "engine/async/work_pool.h"
+#include "engine/cluster/fill_sessions.h"
+#include "engine/cluster/keeper_peers.h"
 #include "engine/cluster/set.h"
-#include "engine/storage/drive_fill.h"
 #include "engine/storage/drive_format.h"
 #include "engine/storage/guarded_storage.h"
+#include "engine/storage/wire/methods.h"
 
 namespace flashstor::cluster {
 
@@ -23,6 +25,7 @@ struct DriveOpener {
 
 /// One drive's place in a set.
 struct KeptDrive {
+  std::uint32_t slot = 0;
   storage::GuardedStorage* place = nullptr;
   std::string path;
   storage::DriveFormat expected;  ///< What stands there, or has to.
@@ -31,18 +34,25 @@ struct KeptDrive {
 /// How filling a replaced drive goes.
 struct FillStatus {
   bool filling = false;
-  std::uint64_t rows = 0;  ///< Copied since the fill began.
+  std::uint64_t rows = 0;  ///< Copied since the start.
 };
 
-/// Looks after the drives of one set while it runs: takes out a drive that was unmounted, emptied, made
-/// read-only or replaced under its path; takes a drive back that is well again; makes a new member of an
-/// empty drive in the place of a lost one, fills it and lets it vote. Writes to no directory that is not
-/// empty and not this set's own, and says in words what is wrong. Threads: the set's loop. What may wait for
-/// a drive is done on a thread of the drive's own. Source:  protocol.md, The log on a drive;
-/// docs/decisions/0006-returning-drives.md.
+/// The other nodes of a set, for its keeper.
+struct KeeperPlace {
+  KeeperPeersApi* peers = nullptr;  ///< Null: all drives are in this process.
+  std::uint32_t self = 0;           ///< This node.
+};
+
+/// Looks after this process's drives of one set while it runs: takes out a drive that was unmounted, emptied,
+/// made read-only or replaced under its path; takes a drive back that is well again; makes a new member of an
+/// empty drive in the place of a lost one, fills it and, where the set's leader is, lets it vote. Writes to
+/// no directory that is not empty and not this set's own, and says in words what is wrong. Threads: the set's
+/// loop. What may wait for a drive is done on a thread of the drive's own. Source:  protocol.md, The log on a
+/// drive; docs/decisions/0006-returning-drives.md.
 class DriveKeeper {
  public:
-  DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives);
+  DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std::vector<KeptDrive> drives,
+              KeeperPlace place = {});
   DriveKeeper(const DriveKeeper&) = delete;
   DriveKeeper& operator=(const DriveKeeper&) = delete;
   ~DriveKeeper();
@@ -55,10 +65,17 @@ class DriveKeeper {
   Task<void> look_now();
   [[nodiscard]] FillStatus fill_status() const;
 
+  /// Answers the keeper of another node (peers/peers_keepers.cc), encoded. Counted from the call on: `stop`
+  /// waits for it. On any loop.
+  Task<Result<std::string>> answer(storage::wire::Method method, Uuid session, Family family,
+                                   std::string from);
+
  private:
   struct Slot;
   struct Found;
+  class Serving;
   Task<void> run();
+  Task<void> look_at_set();
   void look_at_all();
   static Task<void> look(DriveKeeper* self, Slot* slot);
   Task<void> look_at(Slot& slot);
@@ -72,19 +89,37 @@ class DriveKeeper {
   void say(Slot& slot, storage::DriveInfo::State state, const std::string& words);
   void wait_longer(Slot& slot);
 
-  // drive_fill_keeper: a new member.
+  // drive_replace.cc: a new member.
   Task<Result<void>> replace(Slot& slot, bool discard);
   Task<Result<void>> fill(Slot& slot);
-  Task<Result<storage::FillBase>> fill_base(storage::GuardedStorage& source, std::uint32_t leader,
-                                            storage::AppliedState applied);
+  Task<Result<storage::FillBase>> fill_from(Slot& slot, std::uint32_t node);
+  Task<Result<void>> fill_families(Slot& slot, std::uint32_t node, Uuid session, storage::RowStore* target);
   Task<Result<void>> seed_log(Slot& slot, const storage::FillBase& base);
-  [[nodiscard]] storage::DriveFormat next_format(const Slot& slot) const;
-  Task<void> take_part(Slot& slot);
+  [[nodiscard]] storage::DriveFormat next_format(const Slot& slot, const SetView& view) const;
+
+  // drive_standing.cc: who takes part, and what others ask.
+  Task<Result<SetView>> current_view();
+  Task<Result<SetView>> view_here();
+  Task<bool> check_standing(Slot& slot);
+  void take_part(std::uint32_t number);
   Task<void> tell_formats();
+  Task<Result<std::string>> answer_home(storage::wire::Method method, Uuid session, Family family,
+                                        std::string from);
+  static Task<Result<std::string>> counted(std::shared_ptr<Serving> serving, Runtime* home,
+                                           Task<Result<std::string>> work);
+  [[nodiscard]] Slot* source_here();
+  Task<Result<FillStart>> open_fill_here();
+  Task<Result<storage::FillBase>> fill_base(Slot& source, storage::AppliedState applied);
 
   ErasureSet& set_;
   Runtime& home_;
   DriveOpener opener_;
+  KeeperPlace place_;
+  FillSessions sessions_;
+  std::optional<SetView> view_;  ///< As of the last look.
+  std::atomic<bool> suffering_ = false;
+  std::atomic<std::size_t> serving_ = 0;
+  std::uint32_t scan_owed_ = 0;  ///< Slots with new members, whose shards the scanner is to look for.
   std::vector<std::unique_ptr<Slot>> slots_;
   std::shared_ptr<storage::FillProgress> progress_ = std::make_shared<storage::FillProgress>();
   bool filling_ = false;

@@ -11,10 +11,9 @@ struct DriveKeeper::Slot {
   std::unique_ptr<async::ThreadPool> thread;  ///< For what may wait for the drive; made when first needed.
   bool busy = false;
   bool damaged = false;  ///< Its index or log is not to be trusted: it comes back as a new member.
-  bool scan_owed = false;
+  bool swept = false;    ///< Of what fills left behind that a stop cut off.
   MonotonicTime next_try{};
   Nanoseconds backoff{};
-  std::uint32_t told_revision = 0;  ///< The newest revision that its format is known to say.
   std::string said;
 
   [[nodiscard]] async::ThreadPool& pool() {
@@ -33,6 +32,22 @@ struct DriveKeeper::Slot {
     info.error = std::move(words);
     return info;
   }
+};
+
+/// Whether the drive with `format` was taken out of its set for another one in its place.
+[[nodiscard]] bool is_replaced(const storage::DriveFormat& format, const SetView& view);
+[[nodiscard]] std::string replaced_words(const std::string& path);
+
+/// Counts a call of another node's keeper.
+class DriveKeeper::Serving {
+ public:
+  explicit Serving(DriveKeeper& keeper) : count_(keeper.serving_) { count_.fetch_add(1); }
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+  ~Serving() { count_.fetch_sub(1); }
+
+ private:
+  std::atomic<std::size_t>& count_;
 };
 
 /// What was found at a drive's path.

@@ -28,6 +28,8 @@ class GroupListener {
   /// Just before `entries` become visible in the index of `slot`.
   virtual void applying(std::uint32_t slot, std::span<const raft::Entry> entries) = 0;
   virtual void applied(std::uint32_t slot, raft::Index index) = 0;
+  /// The drive of `slot`, on another node, has (no) room for data.
+  virtual void room(std::uint32_t slot, bool full) = 0;
   /// A leader stands, or stands no more; or a drive fell silent.
   virtual void changed() = 0;
 };
@@ -127,6 +129,8 @@ class Group {
   [[nodiscard]] std::vector<raft::Entry> tail(std::uint32_t slot) const;
   /// Entries that are applied somewhere and may still be undecided, as recovery gave them.
   [[nodiscard]] std::vector<storage::LogEntry> take_recovered() { return std::move(recovered_); }
+  /// The drive of `slot` has (no) room for data: the other nodes are told.
+  void set_full(std::uint32_t slot, bool full) { members_[slot]->full = full; }
   /// Takes a drive out after a failed operation.
   void fail_member(std::uint32_t slot, std::string why, ErrorCode code = ErrorCode::kDriveFailed);
   /// Fails a drive whose append hangs; hands leadership over when the leader's own drive is slow and another
@@ -162,6 +166,8 @@ class Group {
   void note_appended(MemberState& member, const std::vector<AppendedEntry>& entries);
   void take_report(std::uint32_t node, const MemberReport& report);
   void report_members(std::uint32_t node);
+  void report_to_all();
+  [[nodiscard]] static MemberReport report_of(const MemberState& member);
   void report_appended();
   void flush_bundle(std::uint32_t node);
   void flush_bundles();

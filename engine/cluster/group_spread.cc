@@ -72,12 +72,20 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
   if (report.slot >= members_.size() || place_.nodes[report.slot] != node) return;
   MemberState& member = *members_[report.slot];
   if (!member.remote || !member.reachable) return;
-  if (member.reported_open != report.open) {
+  if (report.member != member.id && report.member != 0 && slot_of_member(report.member) == member.slot) {
+    member.id = report.member;  // another drive, which has applied less
+    member.applied = 0;
+  }
+  if (member.reported_open != report.open || member.reported_votes != report.votes ||
+      member.reported_leads != report.leads) {
     member.reported_open = report.open;
+    member.reported_votes = report.votes;
+    member.reported_leads = report.leads;
     member.failure = report.open ? "" : "its drive is out";
     changed_ = true;
     schedule();
   }
+  if (member.full != report.full) listener_.room(member.slot, member.full = report.full);
   if (!report.appended.empty()) listener_.appended(member.slot, report.appended);
   if (report.applied > member.applied) {
     member.applied = report.applied;
@@ -90,6 +98,7 @@ void Group::node_changed(std::uint32_t node, bool up) {
     if (!member->remote || place_.nodes[member->slot] != node) continue;
     member->reachable = up;
     member->reported_open = false;
+    member->reported_leads = 0;
     member->failure = "its node does not answer";
   }
   changed_ = true;
@@ -97,12 +106,31 @@ void Group::node_changed(std::uint32_t node, bool up) {
   schedule();
 }
 
+MemberReport Group::report_of(const MemberState& member) {
+  return {.slot = member.slot,
+          .member = member.id,
+          .open = member.open(),
+          .votes = member.votes(),
+          .full = member.full,
+          .leads = member.leads(),
+          .applied = member.applied,
+          .appended = {}};
+}
+
 void Group::report_members(std::uint32_t node) {
   Bundle& bundle = bundles_[node];
   for (const auto& member : members_)
-    if (!member->remote)
-      bundle.reports.push_back(
-          {.slot = member->slot, .open = member->open(), .applied = member->applied, .appended = {}});
+    if (!member->remote) bundle.reports.push_back(report_of(*member));
+}
+
+void Group::report_to_all() {
+  std::vector<std::uint32_t> told;
+  for (const auto& member : members_) {
+    const std::uint32_t node = place_.nodes[member->slot];
+    if (!member->remote || !member->reachable || std::ranges::find(told, node) != told.end()) continue;
+    told.push_back(node);
+    report_members(node);
+  }
 }
 
 // Which entries lie with their shards on the drives here: only the leader wants to know.
@@ -112,10 +140,9 @@ void Group::report_appended() {
     if (member->unreported.empty()) continue;
     std::vector<AppendedEntry> entries = std::exchange(member->unreported, {});
     if (leader < 0 || leader == static_cast<int>(place_.self)) continue;
-    bundles_[static_cast<std::uint32_t>(leader)].reports.push_back({.slot = member->slot,
-                                                                    .open = member->open(),
-                                                                    .applied = member->applied,
-                                                                    .appended = std::move(entries)});
+    MemberReport report = report_of(*member);
+    report.appended = std::move(entries);
+    bundles_[static_cast<std::uint32_t>(leader)].reports.push_back(std::move(report));
   }
 }
 
@@ -140,13 +167,7 @@ void Group::tick_spread() {
   }
   report_next_ = !report_next_;
   if (!report_next_) return;
-  std::vector<std::uint32_t> told;
-  for (const auto& member : members_) {
-    const std::uint32_t node = place_.nodes[member->slot];
-    if (!member->remote || !member->reachable || std::ranges::find(told, node) != told.end()) continue;
-    told.push_back(node);
-    report_members(node);
-  }
+  report_to_all();
   schedule();
 }
 
@@ -155,7 +176,13 @@ void Group::look_for_leader_node() {
   if (leader_) {
     found = static_cast<int>(place_.self);
   } else {
+    // What the leader's node says, and what the members here have heard: a node without drives hears nothing.
     raft::Term term = 0;
+    for (const auto& member : members_) {
+      if (!member->remote || member->leads() <= term) continue;
+      found = static_cast<int>(place_.nodes[member->slot]);
+      term = member->leads();
+    }
     for (const auto& member : members_) {
       if (member->remote || !member->open() || member->core->term() < term) continue;
       const raft::MemberId leader = member->core->leader();

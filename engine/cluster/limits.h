@@ -101,6 +101,12 @@ inline constexpr std::chrono::seconds kKeeperRetry{5};
 inline constexpr std::chrono::seconds kKeeperStop{3};
 /// A start waits so long to learn what stands at the paths that it was given.
 inline constexpr std::chrono::seconds kInspectDeadline{10};
+/// Drives that are filled from the drives here of one set at a time, and how long one of them may say
+/// nothing.
+inline constexpr std::size_t kMaxFillSessions = 2;
+inline constexpr std::chrono::seconds kFillIdle{60};
+/// How long a leader takes to be sure that it still is one, when asked who takes part.
+inline constexpr std::chrono::milliseconds kViewDeadline{1000};
 /// A new member may vote when it is at most so many entries behind.
 inline constexpr std::uint64_t kCaughtUp = 64;
 /// Shards reported bad and not yet in the durable queue.

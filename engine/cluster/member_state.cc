@@ -15,7 +15,7 @@ void encode_members(ByteWriter& out, const std::vector<raft::MemberId>& members)
 std::vector<raft::MemberId> decode_members(ByteReader& in) {
   std::vector<raft::MemberId> members;
   const std::uint64_t count = in.varint();
-  if (count > flashstor::limits::kMaxDrivesPerSet) in.mark_bad();
+  if (count > raft::limits::kMaxVoters) in.mark_bad();
   for (std::uint64_t i = 0; in.ok() && i < count; ++i)
     members.push_back(static_cast<raft::MemberId>(in.varint()));
   return members;

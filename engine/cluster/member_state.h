@@ -22,6 +22,7 @@ struct MemberState {
   std::string failure;               ///< Why the member is silent, in words.
   ErrorCode failure_code = ErrorCode::kDriveFailed;
   bool dirty = false;
+  bool full = false;  ///< Its drive takes no more data.
   std::size_t appends = 0;
   std::deque<MonotonicTime> append_starts;
   std::deque<raft::Entry> to_apply;
@@ -39,6 +40,8 @@ struct MemberState {
   bool remote = false;
   bool reachable = false;      ///< Its node answers.
   bool reported_open = false;  ///< Since it answers.
+  bool reported_votes = false;
+  raft::Term reported_leads = 0;
   // In this process, led from another node.
   std::map<std::pair<raft::Index, raft::Term>, storage::DataRecord>
       incoming;  ///< Shards for entries to come.
@@ -50,8 +53,16 @@ struct MemberState {
   }
   /// Nothing of it is under way at its drive.
   [[nodiscard]] bool quiet() const { return appends == 0 && !applying && loads == 0; }
-  /// Counts in elections, as far as this process knows: of a member elsewhere it has no core to ask.
-  [[nodiscard]] bool votes() const { return open() && (remote || core->membership().is_voter(id)); }
+  /// Counts in elections, as far as this process knows.
+  [[nodiscard]] bool votes() const {
+    return open() && (remote ? reported_votes : core->membership().is_voter(id));
+  }
+  /// The term that it leads and is ready in; 0 otherwise.
+  [[nodiscard]] raft::Term leads() const {
+    if (!open()) return 0;
+    if (remote) return reported_leads;
+    return core->leader_ready() ? core->term() : 0;
+  }
 };
 
 /// Names of members: the slot, and how often its drive was replaced by a new member. Never given twice.

@@ -88,6 +88,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   /// Has the scanner begin a pass at once: compares what the drives hold, `deep` reads it all as well. From
   /// any loop; returns at once.
   void scan_soon(bool deep = false);
+  /// Whether the drive at `slot` takes part, as of the last change. From any thread.
+  [[nodiscard]] bool is_open(std::uint32_t slot) const { return (open_mask_.load() >> slot & 1) != 0; }
   /// The drive at `slot` has (no) room for data: slices are no longer put there. On the home loop.
   void set_full(std::uint32_t slot, bool full);
   /// Frees what is due at `now` and not pinned; gives how many slices went.
@@ -110,6 +112,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void appended(std::uint32_t slot, std::span<const AppendedEntry> entries) override;
   void applying(std::uint32_t slot, std::span<const raft::Entry> entries) override;
   void applied(std::uint32_t slot, raft::Index index) override;
+  void room(std::uint32_t slot, bool full) override;
   void changed() override;
 
   // set_execute.cc: a command at the leader.

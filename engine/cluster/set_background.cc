@@ -39,6 +39,11 @@ Task<void> ErasureSet::rest_after(MonotonicTime begun) {
 }
 
 void ErasureSet::set_full(std::uint32_t slot, bool full) {
+  group_.set_full(slot, full);
+  room(slot, full);
+}
+
+void ErasureSet::room(std::uint32_t slot, bool full) {
   const std::uint32_t bit = std::uint32_t{1} << slot;
   if (full) {
     full_mask_.fetch_or(bit);

@@ -15,19 +15,18 @@ namespace {
 struct Url {
   std::string node;
   std::string path;
+  bool tls = false;
 };
 
 Result<Url> parse_url(const std::string& text) {
-  constexpr std::string_view kScheme = "http://";
-  if (text.starts_with("https://"))
-    return fail(ErrorCode::kNotImplemented,
-                text + ": TLS between nodes is not there yet; use http:// on a network of their own");
-  if (!text.starts_with(kScheme))
+  const std::string_view scheme = text.starts_with("https://") ? "https://" : "http://";
+  if (!text.starts_with(scheme))
     return fail(ErrorCode::kInvalidArgument,
                 text + ": where one drive is given with its node (http://HOST:PORT/PATH), all must be");
-  const std::size_t slash = text.find('/', kScheme.size());
+  const std::size_t slash = text.find('/', scheme.size());
   Url url;
-  url.node = text.substr(kScheme.size(), slash == std::string::npos ? slash : slash - kScheme.size());
+  url.tls = scheme == "https://";
+  url.node = text.substr(scheme.size(), slash == std::string::npos ? slash : slash - scheme.size());
   const std::size_t colon = url.node.rfind(':');
   const bool bare_v6 = url.node.starts_with('[') && url.node.ends_with(']');
   if (colon == std::string::npos || bare_v6) url.node += ":9000";
@@ -91,7 +90,8 @@ bool names_nodes(const std::vector<std::string>& arguments) {
 
 std::string Spread::text() const {
   std::string out = fmt::format("sets of {}\n", set_drives);
-  for (const SpreadDrive& drive : drives) out += fmt::format("http://{}{}\n", nodes[drive.node], drive.path);
+  for (const SpreadDrive& drive : drives)
+    out += fmt::format("{}{}{}\n", scheme(), nodes[drive.node], drive.path);
   return out;
 }
 
@@ -105,6 +105,9 @@ Result<Spread> lay_out_spread(const std::vector<std::string>& arguments, std::st
   for (const std::string& text : *expanded) {
     const auto url = parse_url(text);
     if (!url) return std::unexpected(url.error());
+    if (!seen.empty() && url->tls != spread.tls)
+      return fail(ErrorCode::kInvalidArgument, text + ": either all nodes are named http:// or all https://");
+    spread.tls = url->tls;
     if (!seen.insert(url->node + url->path).second)
       return fail(ErrorCode::kInvalidArgument, fmt::format("the drive {} is given twice", text));
     auto node = std::ranges::find(spread.nodes, url->node);

@@ -24,6 +24,9 @@ struct Spread {
   std::vector<SpreadDrive> drives;  ///< By set, then slot.
   std::uint32_t set_drives = 1;
   std::uint32_t self = 0;  ///< This node's number.
+  bool tls = false;        ///< Nodes are named https://: they speak TLS.
+
+  [[nodiscard]] std::string_view scheme() const { return tls ? "https://" : "http://"; }
 
   [[nodiscard]] std::uint32_t set_count() const {
     return static_cast<std::uint32_t>(drives.size() / set_drives);
@@ -43,7 +46,7 @@ struct Spread {
 /// says which node this is; with a wildcard host the node of that port, or of `host_name` where several have
 /// it. Errors: kInvalidArgument in words: a mixture with local paths, a node without a port or with another
 /// number of drives, a drive given twice, drives that no sets can be cut from, this node not in the list or
-/// not told apart.
+/// not told apart; http:// beside https://.
 [[nodiscard]] Result<Spread> lay_out_spread(const std::vector<std::string>& arguments,
                                             std::string_view address, std::string_view host_name);
 

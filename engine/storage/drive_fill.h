@@ -12,7 +12,8 @@
 #include "engine/storage/row_store.h"
 #include "engine/storage/storage_api.h"
 
-/// Filling a drive's index from another of its set. All of it blocks: on a thread that may wait for drives.
+/// Filling a drive's index from another of its set: what comes before and after its rows (fill_pages.h). All
+/// of it blocks: on a thread that may wait for drives.
 /// Source: protocol.md, The log on a drive.
 namespace flashstor::storage {
 
@@ -31,11 +32,6 @@ struct FillProgress {
   std::condition_variable never_;
 };
 
-/// Makes the set's rows in `target` those of `source`, which does not change meanwhile; what is the same
-/// already is not written again, so a fill that was cut off goes on where it was. Rows that belong to the
-/// drive itself are left alone. Errors: of either store; kCancelled.
-Result<void> copy_rows(RowStore& source, RowStore& target, FillProgress& progress);
-
 /// The state of the drive that `source` (a checkpoint of its index) was taken of.
 [[nodiscard]] Result<AppliedState> applied_in(RowStore& source);
 
@@ -47,10 +43,6 @@ struct FillBase {
   std::string configuration;
 };
 
-/// Copies a consistent state of the set's rows from `source` (the index of a drive in use) to the drive at
-/// `path`: gives up to where they are applied. `scratch` is a directory to be made on the source's own drive.
-Result<AppliedState> fill_rows(FileIo& io, RowStore& source, const std::string& scratch,
-                               const std::string& path, const OpenRows& open_rows, FillProgress& progress);
 /// Readies the drive, whose rows are filled, to be opened with an empty log just before `base.entries`.
 Result<void> begin_filled_log(FileIo& io, const std::string& path, const OpenRows& open_rows,
                               const FillBase& base);

@@ -153,7 +153,7 @@ Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat
   return replace_file(io, path + kDirectory + "/format.json", encode_format(format));
 }
 
-Result<void> check_identity(const std::string& path, const DriveFormat& found, const DriveFormat& expected) {
+Result<void> check_place(const std::string& path, const DriveFormat& found, const DriveFormat& expected) {
   if (found.deployment_id != expected.deployment_id)
     return fail(ErrorCode::kDriveForeign,
                 fmt::format("{} belongs to deployment {}, not to {}", path, found.deployment_id.to_text(),
@@ -164,6 +164,11 @@ Result<void> check_identity(const std::string& path, const DriveFormat& found, c
                             "drive {} of set {} of pool {} (were drives swapped?)",
                             path, found.slot + 1, found.set + 1, found.pool + 1, expected.slot + 1,
                             expected.set + 1, expected.pool + 1));
+  return {};
+}
+
+Result<void> check_identity(const std::string& path, const DriveFormat& found, const DriveFormat& expected) {
+  if (auto placed = check_place(path, found, expected); !placed) return placed;
   if (found.drive_id != expected.drive_id)
     return fail(ErrorCode::kDriveForeign,
                 fmt::format("{} is drive {}, which set {} does not know in this place (it expects {})", path,

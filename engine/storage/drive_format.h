@@ -53,6 +53,9 @@ struct DriveInspection {
 Result<void> format_drive(FileIo& io, const std::string& path, const DriveFormat& format,
                           bool filling = false);
 
+/// Whether a drive is of this deployment and place. Errors: kDriveForeign, in words.
+[[nodiscard]] Result<void> check_place(const std::string& path, const DriveFormat& found,
+                                       const DriveFormat& expected);
 /// Compares what a drive says with what it should be. Errors: kDriveForeign, in words: another deployment,
 /// swapped with another slot (which one), a drive that this set does not know (or replaced by another).
 [[nodiscard]] Result<void> check_identity(const std::string& path, const DriveFormat& found,

@@ -36,9 +36,10 @@ class Busy {
 
 }  // namespace
 
-void StorageServer::add(std::uint32_t set, std::uint32_t slot, StorageApi& drive) {
+void StorageServer::add(std::uint32_t set, std::uint32_t slot, StorageApi& drive,
+                        std::function<bool()> takes_part) {
   const std::lock_guard lock(mutex_);
-  drives_[{set, slot}] = &drive;
+  drives_[{set, slot}] = {.drive = &drive, .takes_part = std::move(takes_part)};
 }
 
 void StorageServer::remove_all() {
@@ -46,10 +47,11 @@ void StorageServer::remove_all() {
   drives_.clear();
 }
 
-StorageApi* StorageServer::find(std::uint32_t set, std::uint32_t slot) {
+StorageApi* StorageServer::find(std::uint32_t set, std::uint32_t slot, bool any) {
   const std::lock_guard lock(mutex_);
   const auto found = drives_.find({set, slot});
-  return found == drives_.end() ? nullptr : found->second;
+  if (found == drives_.end() || (!any && !found->second.takes_part())) return nullptr;
+  return found->second.drive;
 }
 
 Task<Result<Payload>> StorageServer::handle(Method method, Payload request) {
@@ -58,7 +60,7 @@ Task<Result<Payload>> StorageServer::handle(Method method, Payload request) {
   const auto set = static_cast<std::uint32_t>(in.varint());
   const auto slot = static_cast<std::uint32_t>(in.varint());
   if (!in.ok()) co_return bad_request();
-  StorageApi* drive = find(set, slot);
+  StorageApi* drive = find(set, slot, method == Method::kDriveInfo);
   if (drive == nullptr) co_return fail(ErrorCode::kDriveFailed, "this node does not have the drive");
   if (method >= Method::kStageOpen && method <= Method::kStageAbort)
     co_return co_await stage(*drive, method, in, request);

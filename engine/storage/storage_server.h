@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,8 +14,11 @@ namespace flashstor::storage {
 /// Threads: any loop.
 class StorageServer {
  public:
-  /// `drive` is served until `remove_all`.
-  void add(std::uint32_t set, std::uint32_t slot, StorageApi& drive);
+  /// `drive` is served until `remove_all`, while `takes_part` says so (before it was recovered it has no
+  /// index); information about it always.
+  void add(
+      std::uint32_t set, std::uint32_t slot, StorageApi& drive,
+      std::function<bool()> takes_part = [] { return true; });
   /// Nothing is served any more; waits for nothing: calls under way hold the drive's owner off (see busy).
   void remove_all();
   /// Calls under way.
@@ -35,10 +39,14 @@ class StorageServer {
   Task<Result<wire::Payload>> stage(StorageApi& drive, wire::Method method, ByteReader in,
                                     wire::Payload& request);
   Task<Result<void>> restore(StorageApi& drive, ByteReader in, BufferChain piece);
-  StorageApi* find(std::uint32_t set, std::uint32_t slot);
+  struct Served {
+    StorageApi* drive = nullptr;
+    std::function<bool()> takes_part;
+  };
+  StorageApi* find(std::uint32_t set, std::uint32_t slot, bool any);
 
   std::mutex mutex_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, StorageApi*> drives_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Served> drives_;
   std::map<std::pair<StorageApi*, DataId>, Restoring> restoring_;
   std::atomic<std::size_t> busy_{0};
 };

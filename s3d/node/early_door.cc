@@ -31,14 +31,19 @@ HostPort listening_address(HostPort address) {
   return address;
 }
 
-Result<std::uint16_t> EarlyDoor::listen(const HostPort& address) {
+Result<std::uint16_t> EarlyDoor::listen(const HostPort& address, std::shared_ptr<async::TlsContext> tls) {
   const HostPort on = listening_address(address);
   auto listener = async::listen_tcp(runtime_, on.host, on.port, {.join_port = false});
   if (!listener) return std::unexpected(listener.error());
   const std::uint16_t port = (*listener)->port();
   ServerOptions options;
   options.upgrades = &upgrades_;
-  server_ = std::make_unique<HttpServer>(runtime_, std::move(*listener), options, gate_);
+  std::unique_ptr<async::Listener> door = std::move(*listener);
+  if (tls != nullptr) {
+    options.tls = true;
+    door = async::tls_listener(std::move(door), std::move(tls));
+  }
+  server_ = std::make_unique<HttpServer>(runtime_, std::move(door), options, gate_);
   server_->start();
   return port;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/async/uv_runtime.h"
+#include "engine/async/uv_tls.h"
 #include "s3d/http/server.h"
 #include "s3d/node/options.h"
 
@@ -14,11 +15,14 @@ namespace flashstor::s3d {
 class EarlyDoor {
  public:
   EarlyDoor(async::UvRuntime& runtime, ConnectionTaker& upgrades) : runtime_(runtime), upgrades_(upgrades) {}
-  /// Listens. A host that is a name listens on every address. Gives the port. Errors: of listen_tcp.
-  Result<std::uint16_t> listen(const HostPort& address);
+  /// Listens, with TLS if given. A host that is a name listens on every address. Gives the port. Errors: of
+  /// listen_tcp.
+  Result<std::uint16_t> listen(const HostPort& address, std::shared_ptr<async::TlsContext> tls);
   /// From now on `handler` answers; it outlives the server.
   void open(HttpHandler& handler) { gate_.inner = &handler; }
   Task<void> stop(Milliseconds grace);
+  /// Null before `listen`.
+  [[nodiscard]] const HttpServer* server() const { return server_.get(); }
 
  private:
   struct Gate final : HttpHandler {

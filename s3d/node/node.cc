@@ -136,7 +136,8 @@ class Node {
 
   Task<Result<void>> load_certificates() {
     if (options_.certs_dir.empty()) co_return Result<void>();
-    tls_ = co_await or_return(async::TlsContext::load_server(options_.certs_dir));
+    tls_ = co_await or_return(options_.several_nodes ? async::TlsContext::load_node(options_.certs_dir)
+                                                     : async::TlsContext::load_server(options_.certs_dir));
     co_return Result<void>();
   }
 
@@ -154,9 +155,9 @@ class Node {
 
   /// The node listens first: the others wait for it as it waits for them.
   Task<Result<void>> open_spread(std::vector<Runtime*> homes) {
-    peering_ = co_await or_return(Peering::make(options_, threads_.at(0)));
+    peering_ = co_await or_return(Peering::make(options_, threads_.at(0), tls_));
     options_.drives = peering_->own_drives();
-    port_ = co_await or_return(peering_->door().listen(address_));
+    port_ = co_await or_return(peering_->door().listen(address_, tls_));
     const auto progress = [](const std::string& words) {
       fmt::print("{}\n", words);
       std::fflush(stdout);
@@ -193,10 +194,23 @@ class Node {
     pages_.add(std::string(kMetricsPath), *scrape_);
     metrics_.add([this](base::MetricsPage& page) { RequestStats::write(page, stats_); });
     metrics_.add([this](base::MetricsPage& page) { write_cluster_metrics(page, engine_.cluster()); });
+    metrics_.add([this](base::MetricsPage& page) { write_fill_metrics(page); });
     metrics_.add([this](base::MetricsPage& page) {
       for (std::size_t i = 0; i < threads_.size(); ++i) write_loop_metrics(page, i, threads_.at(i).turns());
     });
     metrics_.add(write_process_metrics);
+  }
+
+  void write_fill_metrics(base::MetricsPage& page) {
+    for (std::uint32_t set = 0; set < engine_.cluster().set_count(); ++set) {
+      const cluster::DriveKeeper* keeper = engine_.cluster().keeper(set);
+      if (keeper == nullptr) continue;
+      const cluster::FillStatus fill = keeper->fill_status();
+      page.gauge("flashstor_fill_active", "1 while a new drive here is filled.",
+                 {{"set", std::to_string(set)}}, fill.filling ? 1 : 0);
+      page.counter("flashstor_fill_rows_total", "Rows copied to new drives here.",
+                   {{"set", std::to_string(set)}}, static_cast<double>(fill.rows));
+    }
   }
 
   Task<Result<void>> start_services() {
@@ -255,7 +269,9 @@ class Node {
     metrics_.add([this](base::MetricsPage& page) {
       std::uint64_t accepted = 0, open = 0, running = 0;
       for (const auto& loop : loops_) {
-        const ServerCounters& counters = loop->server()->counters();
+        // Of several nodes the first loop's is the door that opened early.
+        const HttpServer* server = loop->server() != nullptr ? loop->server() : peering_->door().server();
+        const ServerCounters& counters = server->counters();
         accepted += counters.accepted;
         open += counters.open_connections;
         running += counters.running_requests;

@@ -253,10 +253,11 @@ Result<void> take_secret(NodeOptions& options) {
     return fail(ErrorCode::kInvalidArgument,
                 "a store of several nodes needs their common secret of at least 16 characters: "
                 "FLASHSTORE_CLUSTER_SECRET or --cluster-secret-file, the same on every node");
-  if (!options.certs_dir.empty())
-    return fail(
-        ErrorCode::kNotImplemented,
-        "--certs-dir with several nodes is not there yet: they would speak to each other in the clear");
+  const bool tls = options.drives.front().starts_with("https://");
+  if (tls && options.certs_dir.empty())
+    return fail(ErrorCode::kInvalidArgument, "nodes named https:// need --certs-dir with their certificates");
+  if (!tls && !options.certs_dir.empty())
+    return fail(ErrorCode::kInvalidArgument, "with --certs-dir the nodes are to be named https://");
   return {};
 }
 

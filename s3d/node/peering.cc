@@ -17,14 +17,18 @@ std::string host_name() {
 }
 
 Task<Result<std::unique_ptr<async::Connection>>> connect_node(async::UvRuntime& runtime, std::string node,
-                                                              MonotonicTime deadline) {
+                                                              MonotonicTime deadline,
+                                                              std::shared_ptr<async::TlsContext> tls) {
   const auto address = co_await or_return(parse_host_port(node));
-  co_return co_await async::connect_tcp(runtime, address.host, address.port, deadline);
+  auto connection = co_await or_return(async::connect_tcp(runtime, address.host, address.port, deadline));
+  if (tls != nullptr) connection = async::tls_node(std::move(connection), tls, address.host);
+  co_return connection;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Peering>> Peering::make(const NodeOptions& options, async::UvRuntime& home) {
+Result<std::unique_ptr<Peering>> Peering::make(const NodeOptions& options, async::UvRuntime& home,
+                                               std::shared_ptr<async::TlsContext> tls) {
   auto spread = cluster::lay_out_spread(options.drives, options.address, host_name());
   if (!spread) return std::unexpected(spread.error());
   std::unique_ptr<Peering> out(
@@ -35,8 +39,8 @@ Result<std::unique_ptr<Peering>> Peering::make(const NodeOptions& options, async
                             .version = std::string(kProductVersion),
                             .parity = static_cast<std::uint8_t>(std::min<std::size_t>(options.parity, 255)),
                             .home = &home,
-                            .connect = [&home](std::string node, MonotonicTime deadline) {
-                              return connect_node(home, std::move(node), deadline);
+                            .connect = [&home, tls](std::string node, MonotonicTime deadline) {
+                              return connect_node(home, std::move(node), deadline, tls);
                             }});
   return out;
 }

@@ -16,17 +16,18 @@ class Member:
     def __init__(self, cluster, number, port):
         self.cluster, self.number, self.port = cluster, number, port
         self.process = None
+        self.options = []
         self.log_path = os.path.join(cluster.data, f"node{number + 1}.log")
         self.out_path = os.path.join(cluster.data, f"node{number + 1}.out")
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.cluster.scheme}://127.0.0.1:{self.port}"
 
     def start(self):
         for drive in self.cluster.drives_of(self.number):
             os.makedirs(drive, exist_ok=True)
-        command = [program("flashstor-s3d"), "--address", f"127.0.0.1:{self.port}", "--loops", "1"] + self.cluster.arguments
+        command = [program("flashstor-s3d"), "--address", f"127.0.0.1:{self.port}", "--loops", "1"] + self.cluster.options + self.options + self.cluster.arguments
         environment = dict(os.environ, FLASHSTORE_ROOT_USER=self.cluster.access, FLASHSTORE_ROOT_PASSWORD=self.cluster.secret)
         if self.cluster.cluster_secret:
             environment["FLASHSTORE_CLUSTER_SECRET"] = self.cluster.cluster_secret
@@ -42,6 +43,8 @@ class Member:
         return any(line.startswith("ready") for line in self.output().splitlines())
 
     def tail(self, lines=30):
+        if not os.path.exists(self.log_path):
+            return ""
         with open(self.log_path, errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 
@@ -66,17 +69,18 @@ class Member:
 class Nodes:
     """`nodes` daemons with `drives` directories each, on loopback ports."""
 
-    def __init__(self, nodes=3, drives=4, data=None):
+    def __init__(self, nodes=3, drives=4, data=None, options=(), scheme="http"):
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix="flashstor-nodes-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
         self.access, self.secret = "testroot", secrets.token_hex(16)
         self.cluster_secret = secrets.token_hex(24)
-        self.count, self.drives = nodes, drives
+        self.scheme = scheme
+        self.count, self.drives, self.options = nodes, drives, list(options)
         ports = set()
         while len(ports) < nodes:
             ports.add(free_port())
         self.members = [Member(self, number, port) for number, port in enumerate(sorted(ports))]
-        self.arguments = [f"http://127.0.0.1:{member.port}{self.data}/node{member.number + 1}/drive{{1...{drives}}}" for member in self.members]
+        self.arguments = [f"{scheme}://127.0.0.1:{member.port}{self.data}/node{member.number + 1}/drive{{1...{drives}}}" for member in self.members]
 
     def drives_of(self, number):
         return [os.path.join(self.data, f"node{number + 1}", f"drive{n}") for n in range(1, self.drives + 1)]

@@ -83,7 +83,8 @@ void read_messages(ByteReader& in, const Buffer& whole, const std::vector<raft::
 void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
   out.varint(reports.size());
   for (const MemberReport& report : reports) {
-    out.varint(report.slot).boolean(report.open).varint(report.applied).varint(report.appended.size());
+    out.varint(report.slot).varint(report.member).boolean(report.open).boolean(report.votes);
+    out.boolean(report.full).varint(report.leads).varint(report.applied).varint(report.appended.size());
     for (const AppendedEntry& entry : report.appended)
       out.varint(entry.index).varint(entry.term).boolean(entry.with_data);
   }
@@ -95,7 +96,11 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
   for (std::uint64_t i = 0; in.ok() && i < count; ++i) {
     MemberReport report;
     report.slot = static_cast<std::uint32_t>(in.varint());
+    report.member = static_cast<raft::MemberId>(in.varint());
     report.open = in.boolean();
+    report.votes = in.boolean();
+    report.full = in.boolean();
+    report.leads = in.varint();
     report.applied = in.varint();
     const std::uint64_t entries = in.varint();
     if (entries > kMaxAppended) in.mark_bad();

@@ -27,7 +27,11 @@ struct AppendedEntry {
 /// What a node says of one of its members to the set's other nodes.
 struct MemberReport {
   std::uint32_t slot = 0;
+  raft::MemberId member = 0;  ///< Its name; another once its drive was replaced.
   bool open = false;
+  bool votes = false;
+  bool full = false;     ///< Its drive takes no more data.
+  raft::Term leads = 0;  ///< The term that it leads, ready to serve; 0 when it does not.
   raft::Index applied = 0;
   std::vector<AppendedEntry> appended;  ///< Since the last report; for the leader.
 };

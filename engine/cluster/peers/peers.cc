@@ -125,6 +125,7 @@ void Peers::remove_sets() {
   drives_.remove_all();
   const std::lock_guard lock(mutex_);
   sets_.clear();
+  keepers_.clear();
 }
 
 void Peers::on_change(std::function<Task<void>()> taken) {

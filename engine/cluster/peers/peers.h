@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/cluster/drive_keeper.h"
 #include "engine/cluster/group.h"
 #include "engine/cluster/peers/messages.h"
 #include "engine/cluster/set.h"
@@ -35,7 +37,7 @@ inline constexpr Milliseconds kNoticeDeadline{1000};
 /// This node's channels to all others and its answers to theirs. To each node there are two: one for the
 /// consensus, so that no heartbeat waits behind a shard, and one for everything else.
 /// Threads: start and stop on `home`; the rest on any loop. Outlives the sets.
-class Peers final : public GroupTransport {
+class Peers final : public GroupTransport, public KeeperPeersApi {
  public:
   explicit Peers(PeersOptions options);
   Peers(const Peers&) = delete;
@@ -60,9 +62,16 @@ class Peers final : public GroupTransport {
   [[nodiscard]] storage::StorageServer& drives() { return drives_; }
   /// From now on `set` hears what is for it. Sets are added in order, and removed before they are destroyed.
   void add_set(ErasureSet& set);
+  /// The keeper of this node's drives of a set. Before it is stopped `remove_sets`.
+  void add_keeper(std::uint32_t set, DriveKeeper& keeper);
   void remove_sets();
 
   void send(std::uint32_t node, Bundle bundle) override;
+  Task<Result<SetView>> view(std::uint32_t node, std::uint32_t set) override;
+  Task<Result<FillStart>> open_fill(std::uint32_t node, std::uint32_t set) override;
+  Task<Result<storage::RowPage>> fill_rows(std::uint32_t node, std::uint32_t set, Uuid session, Family family,
+                                           std::string from) override;
+  Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) override;
   /// Errors: the leader's; kNotLeader when it is not that node; kUnknownOutcome when the answer did not come.
   Task<Result<CommandResult>> execute(std::uint32_t node, std::uint32_t set, const Command& command,
                                       std::uint32_t staged);
@@ -84,6 +93,8 @@ class Peers final : public GroupTransport {
                                               storage::wire::Payload request);
   Task<Result<storage::wire::Payload>> answer_set(storage::wire::Method method,
                                                   storage::wire::Payload request, std::uint32_t from);
+  Task<Result<storage::wire::Payload>> answer_keeper(storage::wire::Method method,
+                                                     storage::wire::Payload request);
   void take_bundle(std::uint32_t from, const storage::wire::Payload& request);
   [[nodiscard]] std::optional<std::uint32_t> number_of_node(std::string_view name) const;
   [[nodiscard]] ErasureSet* find_set(std::uint32_t index);
@@ -98,6 +109,7 @@ class Peers final : public GroupTransport {
   Uuid deployment_;
   std::optional<std::vector<DriveReport>> reports_;
   std::vector<ErasureSet*> sets_;
+  std::map<std::uint32_t, DriveKeeper*> keepers_;
   std::function<Task<void>()> change_taken_;
 };
 

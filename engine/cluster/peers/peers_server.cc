@@ -14,7 +14,7 @@ using wire::Payload;
 Task<void> Peers::serve(async::Connection& connection, std::string token) {
   Runtime& runtime = *Runtime::current();
   const auto claims = co_await wire::accept_upgrade(connection, verifier_, options_.secret, std::move(token),
-                                                    runtime.wall_now());
+                                                    runtime.wall_now(), options_.spread.tls);
   if (!claims) {
     base::log_warning("a channel from {} was refused: {}", connection.peer(), claims.error().message());
     co_return;
@@ -31,6 +31,9 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
         if (greeted && method >= wire::number_of(Method::kDrives) &&
             method <= wire::number_of(Method::kQuery))
           return answer_set(static_cast<Method>(method), std::move(request), from);
+        if (greeted && method >= wire::number_of(Method::kSetView) &&
+            method <= wire::number_of(Method::kFillClose))
+          return answer_keeper(static_cast<Method>(method), std::move(request));
         return answer(greeted, method, std::move(request));
       });
   static_cast<void>(co_await channel.run());

@@ -7,7 +7,7 @@
 /// What bounds the consensus core.
 namespace flashstor::cluster::raft::limits {
 
-inline constexpr std::size_t kMaxVoters = flashstor::limits::kMaxDrivesPerSet;
+inline constexpr std::size_t kMaxVoters = flashstor::limits::kMaxDrivesPerSet + 1;
 inline constexpr std::size_t kMaxStandbys = flashstor::limits::kMaxDrivesPerSet;
 inline constexpr std::size_t kMaxEntriesInMemory = flashstor::limits::kMaxEntriesInMemory;
 inline constexpr std::size_t kMaxEntryBytes = flashstor::limits::kMaxEntryBytes;

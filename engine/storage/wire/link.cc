@@ -15,6 +15,13 @@ Task<Result<void>> write_text(async::Connection& connection, std::string text) {
   co_return co_await connection.write(std::span(&slice, 1));
 }
 
+// Of "host:port", where the host may be an IPv6 address in brackets.
+std::string host_of(const std::string& node) {
+  std::string host = node.substr(0, node.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host;
+}
+
 }  // namespace
 
 Link::Link(Runtime& home, LinkOptions options) : home_(home), options_(std::move(options)) {}
@@ -154,8 +161,11 @@ void Link::notify(std::uint16_t method, Payload request) {
 }
 
 Task<Result<TokenClaims>> accept_upgrade(async::Connection& connection, TokenVerifier& verifier,
-                                         std::string secret, std::string token, WallTime now) {
+                                         std::string secret, std::string token, WallTime now,
+                                         bool certified) {
   auto claims = verifier.verify(token, now);
+  if (claims && certified && !connection.is_certified(host_of(claims->from)))
+    claims = fail(ErrorCode::kAccessDenied, claims->from + " shows no trusted certificate with its name");
   if (!claims) {
     static_cast<void>(co_await write_text(
         connection, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));

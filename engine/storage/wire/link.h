@@ -79,9 +79,10 @@ class Link {
 };
 
 /// The server's side of the upgrade, once its request was read. `token` is the value of its Authorization
-/// header. Answers 101 with a proof, or 403 without a reason.
-/// Errors: why it was refused, for the log.
+/// header. Answers 101 with a proof, or 403 without a reason. `certified`: only who shows a trusted
+/// certificate of the node that it says it is. Errors: why it was refused, for the log.
 Task<Result<TokenClaims>> accept_upgrade(async::Connection& connection, TokenVerifier& verifier,
-                                         std::string secret, std::string token, WallTime now);
+                                         std::string secret, std::string token, WallTime now,
+                                         bool certified = false);
 
 }  // namespace flashstor::storage::wire

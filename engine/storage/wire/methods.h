@@ -27,6 +27,10 @@ enum class Method : std::uint16_t {
   kConsensus = 49,
   kExecute = 50,
   kQuery = 51,
+  kSetView = 52,
+  kFillOpen = 53,
+  kFillRows = 54,
+  kFillClose = 55,
   // The node: s3d/node.
   kEpochChanged = 64,
 };

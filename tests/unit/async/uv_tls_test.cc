@@ -62,6 +62,35 @@ class UvTls : public ::testing::Test {
     return loop.run_until(run(this, tls_listener(std::move(*listener), server), *client, name, bytes));
   }
 
+  // Connects to a server with `server` as a node with `client`: whether it got through, and the server then
+  // sees a trusted certificate of `host`.
+  bool certified(const std::shared_ptr<TlsContext>& server, const std::shared_ptr<TlsContext>& client,
+                 const std::string& server_name, const std::string& host) {
+    auto listener = listen_tcp(loop, "127.0.0.1", 0);
+    const auto both = [](UvTls* self, std::unique_ptr<Listener> open, std::shared_ptr<TlsContext> context,
+                         std::string name, std::string shown) -> Task<bool> {
+      Gate gate;
+      bool good = false;
+      gate.spawn([](Listener* from, const std::string* wanted, bool* result) -> Task<void> {
+        auto connection = co_await from->accept();
+        if (!connection) co_return;
+        std::vector<std::byte> piece(16);
+        const auto got = co_await (*connection)->read(piece);
+        *result = got && *got == 2 && (*connection)->is_certified(*wanted);
+      }(open.get(), &shown, &good));
+      auto inner = co_await connect_tcp(self->loop, "127.0.0.1", open->port(),
+                                        self->loop.now() + std::chrono::seconds(5));
+      auto connection = tls_node(std::move(*inner), context, name);
+      const std::string text = "hi";
+      const std::span<const std::byte> slice = std::as_bytes(std::span(text));
+      const auto sent = co_await connection->write(std::span(&slice, 1));
+      if (!sent) connection->close();
+      co_await gate.close();
+      co_return sent.has_value() && good;
+    };
+    return loop.run_until(both(this, tls_listener(std::move(*listener), server), client, server_name, host));
+  }
+
   static Task<void> serve_echo(Listener* listener) {
     auto connection = co_await listener->accept();
     if (!connection) co_return;
@@ -133,6 +162,20 @@ TEST_F(UvTls, ChoosesByNameAndRefusesOthers) {
   EXPECT_FALSE(
       echo(*server, dir + "/other.test/public.crt", "node.test").has_value());  // gets the other certificate
   EXPECT_FALSE(echo(*server, dir + "/public.crt", "elsewhere.test").has_value());  // the name does not match
+}
+
+TEST_F(UvTls, NodesShowEachOtherTheirCertificates) {
+  const auto node = TlsContext::load_node(dir);
+  ASSERT_TRUE(node.has_value()) << node.error().describe();
+  EXPECT_TRUE(certified(*node, *node, "node.test", "node.test"));
+  EXPECT_FALSE(certified(*node, *node, "node.test", "elsewhere.test"));  // another name than it says
+  EXPECT_FALSE(certified(*node, *node, "elsewhere.test", "node.test"));  // refused by who connects
+  make_certificate(dir + "/stranger", "node.test", 7);
+  const auto stranger = TlsContext::load_node(dir + "/stranger");
+  ASSERT_TRUE(stranger.has_value()) << stranger.error().describe();
+  EXPECT_FALSE(certified(*node, *stranger, "node.test", "node.test"));
+  // One without a certificate is served, and is nobody.
+  EXPECT_TRUE(echo(*node, dir + "/public.crt", "node.test").has_value());
 }
 
 TEST_F(UvTls, ReloadsAllOrNothing) {

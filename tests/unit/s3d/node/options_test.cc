@@ -70,7 +70,11 @@ TEST(Options, SeveralNodesNeedTheirSecret) {
   EXPECT_EQ(from_file->options.drives.size(), 6U);
   EXPECT_THAT(
       error_of(parse({"--certs-dir", "/c", "--cluster-secret-file", file.path(), "http://n{1...2}:9000/d"})),
-      HasSubstr("--certs-dir"));
+      HasSubstr("https://"));
+  EXPECT_THAT(error_of(parse({"--cluster-secret-file", file.path(), "https://n{1...2}:9000/d"})),
+              HasSubstr("--certs-dir"));
+  EXPECT_TRUE(parse({"--certs-dir", "/c", "--cluster-secret-file", file.path(), "https://n{1...2}:9000/d"})
+                  .has_value());
 }
 
 TEST(Options, TakesSecretsAndDrivesFromTheEnvironment) {

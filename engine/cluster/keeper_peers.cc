@@ -1,0 +1,60 @@
+#include "engine/cluster/keeper_peers.h"
+
+#include <algorithm>
+
+#include "engine/base/codec.h"
+#include "engine/cluster/member_state.h"
+
+namespace flashstor::cluster {
+namespace {
+
+void write_ids(ByteWriter& out, const std::vector<raft::MemberId>& ids) {
+  out.varint(ids.size());
+  for (const raft::MemberId id : ids) out.varint(id);
+}
+
+std::vector<raft::MemberId> read_ids(ByteReader& in) {
+  std::vector<raft::MemberId> ids;
+  const std::uint64_t count = in.varint();
+  if (count > raft::limits::kMaxVoters + raft::limits::kMaxStandbys) in.mark_bad();
+  for (std::uint64_t i = 0; in.ok() && i < count; ++i)
+    ids.push_back(static_cast<raft::MemberId>(in.varint()));
+  return ids;
+}
+
+}  // namespace
+
+raft::MemberId SetView::newest_of(std::uint32_t slot) const {
+  raft::MemberId newest = 0;
+  for (const auto* ids : {&members.voters, &members.standbys})
+    for (const raft::MemberId id : *ids)
+      if (slot_of_member(id) == slot) newest = std::max(newest, id);
+  return newest;
+}
+
+std::string encode_view(const SetView& view) {
+  ByteWriter out;
+  write_ids(out, view.members.voters);
+  write_ids(out, view.members.standbys);
+  write_ids(out, view.unfit);
+  out.boolean(view.suffering);
+  return out.take();
+}
+
+Result<SetView> decode_view(std::string_view bytes) {
+  ByteReader in(bytes);
+  SetView view;
+  view.members.voters = read_ids(in);
+  view.members.standbys = read_ids(in);
+  view.unfit = read_ids(in);
+  view.suffering = in.boolean();
+  const auto ascends = [](const std::vector<raft::MemberId>& ids) {
+    return std::ranges::adjacent_find(ids, std::greater_equal<>()) == ids.end() &&
+           (ids.empty() || ids.front() != 0);
+  };
+  if (!in.ok() || !in.at_end() || !ascends(view.members.voters) || !ascends(view.members.standbys))
+    return fail(ErrorCode::kMalformed, "a set's membership from a peer does not parse");
+  return view;
+}
+
+}  // namespace flashstor::cluster
