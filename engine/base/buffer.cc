@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 
 #include "engine/base/block_pool.h"
@@ -51,24 +52,61 @@ Buffer Buffer::slice(std::size_t offset, std::size_t size) const {
 void BufferChain::append(Buffer slice) {
   if (slice.empty()) return;
   size_ += slice.size();
-  slices_.push_back(std::move(slice));
+  if (count_ == (outside_.empty() ? kInside : outside_.size() / sizeof(Buffer))) grow();
+  if (outside_.empty()) {
+    inside_[count_++] = std::move(slice);
+  } else {
+    std::construct_at(first() + count_++, std::move(slice));
+  }
 }
 
 void BufferChain::append(BufferChain other) {
-  for (Buffer& slice : other.slices_) append(std::move(slice));
+  for (Buffer& slice : std::span(other.first(), other.count_)) append(std::move(slice));
 }
 
 void BufferChain::clear() {
-  slices_.clear();
+  if (outside_.empty()) {
+    for (Buffer& slice : std::span(inside_).first(count_)) slice = Buffer();
+  } else {
+    std::destroy_n(first(), count_);
+    outside_ = Buffer();
+  }
+  count_ = 0;
   size_ = 0;
 }
 
+void BufferChain::grow() {
+  Buffer larger = Buffer::allocate(std::max<std::size_t>(count_ * 2, 16) * sizeof(Buffer));
+  std::uninitialized_move_n(first(), count_, reinterpret_cast<Buffer*>(larger.writable()));
+  if (!outside_.empty()) std::destroy_n(first(), count_);
+  outside_ = std::move(larger);
+}
+
+void BufferChain::take(BufferChain& other) noexcept {
+  for (std::size_t i = 0; i < kInside; ++i) inside_[i] = std::move(other.inside_[i]);
+  outside_ = std::move(other.outside_);
+  count_ = std::exchange(other.count_, 0);
+  size_ = std::exchange(other.size_, 0);
+}
+
+BufferChain::BufferChain(const BufferChain& other) {
+  for (const Buffer& slice : other.slices()) append(slice);
+}
+
+BufferChain::BufferChain(BufferChain&& other) noexcept { take(other); }
+
+BufferChain& BufferChain::operator=(BufferChain other) noexcept {
+  clear();
+  take(other);
+  return *this;
+}
+
 Buffer BufferChain::flatten() const {
-  if (slices_.empty()) return {};
-  if (slices_.size() == 1) return slices_.front();
+  if (count_ == 0) return {};
+  if (count_ == 1) return slices().front();
   Buffer whole = Buffer::allocate(size_);
   std::size_t at = 0;
-  for (const Buffer& slice : slices_) {
+  for (const Buffer& slice : slices()) {
     std::memcpy(whole.writable() + at, slice.data(), slice.size());
     at += slice.size();
   }
@@ -78,7 +116,7 @@ Buffer BufferChain::flatten() const {
 BufferChain BufferChain::sub(std::size_t offset, std::size_t size) const {
   FLASHSTOR_CHECK(offset <= size_ && size <= size_ - offset);
   BufferChain part;
-  for (const Buffer& slice : slices_) {
+  for (const Buffer& slice : slices()) {
     if (size == 0) break;
     if (offset >= slice.size()) {
       offset -= slice.size();

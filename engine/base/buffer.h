@@ -1,11 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace flashstor::base {
 
@@ -53,25 +53,41 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-/// Several slices in order, as they were read or received; what `writev` sends without copying.
+/// Several slices in order, as they were read or received; what `writev` sends without copying. A few are
+/// kept inside, more in a payload block, so that a chain of a warm path allocates nothing.
 class BufferChain {
  public:
   BufferChain() = default;
   explicit BufferChain(Buffer only) { append(std::move(only)); }
+  BufferChain(const BufferChain& other);
+  BufferChain(BufferChain&& other) noexcept;
+  BufferChain& operator=(BufferChain other) noexcept;
+  ~BufferChain() { clear(); }
   void append(Buffer slice);
   void append(BufferChain other);
   void clear();
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  [[nodiscard]] std::span<const Buffer> slices() const { return slices_; }
+  [[nodiscard]] std::span<const Buffer> slices() const {
+    return {outside_.empty() ? inside_.data() : reinterpret_cast<const Buffer*>(outside_.data()), count_};
+  }
   /// All bytes as one slice: the only one there is, or a copy.
   [[nodiscard]] Buffer flatten() const;
   /// A chain of references to bytes [offset, offset + size).
   [[nodiscard]] BufferChain sub(std::size_t offset, std::size_t size) const;
 
  private:
-  std::vector<Buffer> slices_;
+  static constexpr std::size_t kInside = 4;
+  [[nodiscard]] Buffer* first() {
+    return outside_.empty() ? inside_.data() : reinterpret_cast<Buffer*>(outside_.writable());
+  }
+  void grow();
+  void take(BufferChain& other) noexcept;
+
+  std::size_t count_ = 0;
   std::size_t size_ = 0;
+  std::array<Buffer, kInside> inside_;
+  Buffer outside_;  // memory for all of them, once they are too many
 };
 
 }  // namespace flashstor::base

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "engine/async/frame_pool.h"
 #include "engine/cluster/set_api.h"
 
 namespace flashstor::cluster {
@@ -24,7 +25,7 @@ class PinTable {
   }
 
  private:
-  class Pin final : public DataPin {
+  class Pin final : public DataPin, public async::InFrames {
    public:
     Pin(PinTable& table, const DataId& id) : table_(table), id_(id) {}
     Pin(const Pin&) = delete;
@@ -40,7 +41,9 @@ class PinTable {
     DataId id_;
   };
   mutable std::mutex mutex_;
-  std::unordered_map<DataId, std::uint32_t> counts_;
+  std::unordered_map<DataId, std::uint32_t, std::hash<DataId>, std::equal_to<>,
+                     async::FrameAllocator<std::pair<const DataId, std::uint32_t>>>
+      counts_;
 };
 
 }  // namespace flashstor::cluster

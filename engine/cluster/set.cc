@@ -143,6 +143,7 @@ void ErasureSet::publish() {
     const bool none_comes = parts_.home->now() >= leaderless_since_ + limits::kLeaderPatience;
     if (none_comes || group_.open_members() < group_.majority()) reader = serve_without_leader();
   }
+  if (reader != reader_.load()) reader_era_.fetch_add(1);
   reader_.store(reader);
   if (!leader && reader >= 0) drop_tail_marks(group_.applied(static_cast<std::uint32_t>(reader)));
   const std::lock_guard lock(status_mutex_);

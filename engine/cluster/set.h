@@ -77,6 +77,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<CommandResult>> execute(Command command) override;
   Task<Result<std::string>> query(CommandKind kind, std::string payload) override;
   Task<Result<void>> with_rows(std::function<Task<Result<void>>(RowView&)> read) override;
+  [[nodiscard]] std::optional<RowsMark> mark(std::string_view name) override;
   Task<Result<std::unique_ptr<StageApi>>> stage(DataId id, Geometry geometry,
                                                 std::uint64_t expected_bytes) override;
   Task<Result<BufferChain>> read(DataRef data, std::uint64_t offset, std::uint64_t length) override;
@@ -235,7 +236,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<bool> closing_{false};
   UndecidedNames undecided_;
   PinTable pins_;
-  std::atomic<int> reader_{-1};  // slot whose rows answer
+  std::atomic<int> reader_{-1};               // slot whose rows answer
+  std::atomic<std::uint64_t> reader_era_{0};  // another one before reader_ changes
   std::atomic<bool> can_write_{false};
   std::atomic<bool> tail_undecided_{false};  // names are undecided whose rows the index does not hold yet
   std::atomic<std::uint32_t> open_mask_{0};

@@ -168,6 +168,15 @@ class StageApi {
   virtual Task<void> abort() = 0;
 };
 
+/// What a RowView would give now, without asking it: as long as the mark of a name stays the same, so do the
+/// rows of Family::kVersions under it.
+struct RowsMark {
+  std::uint64_t era = 0;  ///< Of the drive that answers.
+  std::uint32_t slot = 0;
+  std::uint64_t writes = 0;
+  bool operator==(const RowsMark&) const = default;
+};
+
 /// Keeps a slice from being freed while a reader uses it.
 class DataPin {
  public:
@@ -190,6 +199,15 @@ class SetApi {
   /// The same in process: `read` runs with a RowView and keeps what it finds itself; nullptr-free shorthand
   /// for hot paths. Only valid while the leader is in this process (kNotLeader otherwise: use `query`).
   virtual Task<Result<void>> with_rows(std::function<Task<Result<void>>(RowView&)> read) = 0;
+
+  /// The mark of the versions of one key; `name` is lock_name() of their common prefix. Nothing when a read
+  /// would have to ask another node or to wait: for a lease, a decision, a write under way. What was read
+  /// between two equal marks is what a read of now gives, as long as a later mark equals them: a linearisable
+  /// read. Never waits, allocates nothing. From any loop.
+  [[nodiscard]] virtual std::optional<RowsMark> mark(std::string_view name) {
+    static_cast<void>(name);
+    return std::nullopt;
+  }
 
   /// Starts a large slice. `expected_bytes` 0 when unknown.
   virtual Task<Result<std::unique_ptr<StageApi>>> stage(DataId id, Geometry geometry,

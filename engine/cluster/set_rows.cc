@@ -108,6 +108,20 @@ Task<Result<void>> ErasureSet::with_rows(std::function<Task<Result<void>>(RowVie
   co_return co_await read(rows);
 }
 
+std::optional<RowsMark> ErasureSet::mark(std::string_view name) {
+  const Outside inside(outside_);
+  if (closing_.load() || parts_.defects.show_pending) return std::nullopt;
+  const std::uint64_t voids = undecided_.voids();
+  const std::uint64_t era = reader_era_.load();
+  const auto slot = leased_slot();
+  if (!slot || undecided_.covers(name)) return std::nullopt;
+  // Looked at last: a version that was decided since was written since.
+  const storage::RowStore* rows = drives_[*slot]->rows();
+  const auto writes = rows == nullptr ? std::nullopt : rows->writes_under(name.substr(1));
+  if (!writes || undecided_.voids() != voids) return std::nullopt;
+  return RowsMark{.era = era, .slot = *slot, .writes = *writes};
+}
+
 std::optional<std::uint32_t> ErasureSet::leased_slot() {
   const int slot = reader_.load(std::memory_order_acquire);
   if (slot < 0) return std::nullopt;

@@ -10,7 +10,7 @@
 namespace flashstor::cluster {
 
 ShardReader::ShardReader(ErasureSet& set, const DataRef& data, std::uint32_t first_block, std::uint32_t count)
-    : set_(set), state_(std::make_shared<State>()) {
+    : set_(set), state_(std::allocate_shared<State>(async::FrameAllocator<State>())) {
   state_->data = data;
   state_->first = first_block;
   state_->count = count;

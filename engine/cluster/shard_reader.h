@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/async/frame_pool.h"
 #include "engine/async/sync.h"
 #include "engine/cluster/outside.h"
 #include "engine/cluster/set.h"
@@ -27,12 +28,14 @@ class ShardReader {
   [[nodiscard]] bool saw_missing() const { return saw_missing_; }
 
  private:
+  template <class T>
+  using Each = std::vector<T, async::FrameAllocator<T>>;
   struct State {
     DataRef data;
     std::uint32_t first = 0;
     std::uint32_t count = 0;
-    std::vector<Buffer> blocks;  // by shard
-    std::vector<std::optional<Error>> errors;
+    Each<Buffer> blocks;  // by shard
+    Each<std::optional<Error>> errors;
     codec::PresenceMask got = 0;
     codec::PresenceMask failed = 0;
     async::Signal progress;

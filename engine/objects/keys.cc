@@ -54,6 +54,14 @@ std::string versions_prefix(const Uuid& bucket, std::string_view key) {
   return ended_key(bucket, key, kVersion);
 }
 
+void append_versions_prefix(std::string& out, const Uuid& bucket, std::string_view key) {
+  base::append_big_endian(out, bucket.high);
+  base::append_big_endian(out, bucket.low);
+  append_escaped(out, key);
+  out.push_back(kEscape);
+  out.push_back(kVersion);
+}
+
 std::string version_key(const Uuid& bucket, std::string_view key, const VersionId& id) {
   return versions_prefix(bucket, key).append(version_suffix(id));
 }

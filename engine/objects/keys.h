@@ -26,6 +26,7 @@ void append_escaped(std::string& out, std::string_view key);
 [[nodiscard]] std::string key_prefix(const Uuid& bucket, std::string_view key);
 /// bucket id, escaped key, 00 01: the versions of one key, newest first.
 [[nodiscard]] std::string versions_prefix(const Uuid& bucket, std::string_view key);
+void append_versions_prefix(std::string& out, const Uuid& bucket, std::string_view key);
 /// The row of one version.
 [[nodiscard]] std::string version_key(const Uuid& bucket, std::string_view key, const VersionId& id);
 /// bucket id, escaped key, 00 02, id: where the version shown as `id` ("null" or a foreign id) is, when it is

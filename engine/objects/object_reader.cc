@@ -22,8 +22,9 @@ struct State {
   std::size_t given = 0;   // of `held`: the window that the caller has
   std::uint64_t left = 0;  // bytes not yet read
   bool begun = false;
-  std::vector<Extent> extents;
-  std::vector<std::unique_ptr<cluster::DataPin>> pins;
+  Extents extents;
+  std::vector<std::unique_ptr<cluster::DataPin>, async::FrameAllocator<std::unique_ptr<cluster::DataPin>>>
+      pins;
   std::size_t window_bytes = 0;
   std::size_t at = 0;        // extent
   std::uint64_t within = 0;  // bytes of it already given
@@ -89,7 +90,7 @@ Task<void> read_ahead(std::shared_ptr<State> state) {
   state->ready.notify_all();
 }
 
-class WindowReader final : public ObjectReader {
+class WindowReader final : public ObjectReader, public async::InFrames {
  public:
   WindowReader(std::shared_ptr<State> state, async::Gate& gate) : state_(std::move(state)), gate_(gate) {}
 
@@ -125,8 +126,8 @@ class WindowReader final : public ObjectReader {
 }  // namespace
 
 std::unique_ptr<ObjectReader> make_reader(cluster::ClusterApi& cluster, async::Gate& gate, ReadBudget& budget,
-                                          std::vector<Extent> extents, std::size_t window_bytes) {
-  auto state = std::make_shared<State>(cluster, budget);
+                                          Extents extents, std::size_t window_bytes) {
+  auto state = std::allocate_shared<State>(async::FrameAllocator<State>(), cluster, budget);
   const DataRef* before = nullptr;
   for (const Extent& extent : extents) {
     state->left += extent.length;

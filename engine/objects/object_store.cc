@@ -5,6 +5,7 @@
 #include "engine/objects/planners.h"
 #include "engine/objects/queries.h"
 #include "engine/objects/upload_rows.h"
+#include "engine/objects/version_cache.h"
 
 namespace flashstor::objects {
 
@@ -14,7 +15,8 @@ ObjectStore::ObjectStore(cluster::ClusterApi& cluster, BucketEpoch& epoch, Rando
       epoch_(epoch),
       random_(random),
       options_(options),
-      buckets_(std::make_unique<BucketCache>(SystemStore(cluster, random), epoch)) {}
+      buckets_(std::make_unique<BucketCache>(SystemStore(cluster, random), epoch)),
+      versions_(std::make_unique<VersionCache>()) {}
 
 ObjectStore::~ObjectStore() = default;
 

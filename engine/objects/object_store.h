@@ -20,6 +20,7 @@
 namespace flashstor::objects {
 
 class BucketCache;
+class VersionCache;
 
 /// Moves whenever any bucket of this process changed; every loop's BucketCache looks at it. One a process.
 /// Threads: any.
@@ -65,6 +66,8 @@ class ObjectStore {
   // Buckets.
   /// Errors: kInvalidBucketName, kBucketExists, kBucketOwnedByCaller.
   Task<Result<BucketRef>> create_bucket(CreateBucketRequest request);
+  /// The bucket when this loop's cache has it; else null.
+  [[nodiscard]] BucketRef peek_bucket(std::string_view name);
   /// From this loop's cache, at most as old as the last change in this process. Errors: kNoSuchBucket.
   Task<Result<BucketRef>> head_bucket(std::string name);
   /// Errors: kNoSuchBucket, kBucketNotEmpty (any version, marker or upload is left), kConflict (another
@@ -160,6 +163,7 @@ class ObjectStore {
   Random& random_;
   StoreOptions options_;
   std::unique_ptr<BucketCache> buckets_;
+  std::unique_ptr<VersionCache> versions_;
   async::Gate gate_;
   ReadBudget reads_;
 };

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/buffer.h"
@@ -59,10 +60,11 @@ struct ByteRange {
   std::optional<std::uint64_t> last;   ///< None: to the end.
 };
 
+/// What the views name must live until the call has ended.
 struct GetRequest {
-  std::string bucket;
-  std::string key;
-  std::string version_id;
+  std::string_view bucket;
+  std::string_view key;
+  std::string_view version_id;
   std::optional<ByteRange> range;
   std::optional<std::uint32_t> part_number;  ///< Not together with a range.
   Conditions conditions;
@@ -78,7 +80,7 @@ class ObjectReader {
 };
 
 struct GetResult {
-  ObjectInfo info;
+  std::shared_ptr<const ObjectInfo> info;
   std::uint64_t offset = 0;              ///< Of the first byte given, in the object.
   std::uint64_t length = 0;              ///< Bytes that `reader` gives (for HEAD: that GET would give).
   bool is_partial = false;               ///< 206: a range or a part was asked for.

@@ -125,6 +125,8 @@ Task<Result<BucketRef>> ObjectStore::create_bucket(CreateBucketRequest request) 
   co_return fail(ErrorCode::kConflict, "Other changes of this bucket came first.");
 }
 
+BucketRef ObjectStore::peek_bucket(std::string_view name) { return buckets_->peek(name); }
+
 Task<Result<BucketRef>> ObjectStore::head_bucket(std::string name) {
   if (BucketRef known = buckets_->peek(name)) co_return known;
   co_return co_await buckets_->get(std::move(name));

@@ -45,33 +45,58 @@ Result<Span> resolve_part(const VersionRow& row, std::uint32_t number) {
 
 struct Located {
   BucketRef bucket;
-  VersionRow row;
+  VersionRef version;
   GetResult result;
 };
 
-// Everything that GET and HEAD have in common: the version, its conditions, the bytes asked for.
-Task<Result<Located>> locate(StoreParts parts, GetRequest request, bool with_slices) {
-  Located out;
-  out.bucket = parts.buckets().peek(request.bucket);
-  if (!out.bucket) out.bucket = co_await or_return(parts.buckets().get(request.bucket));
-  auto found = co_await or_return(parts.read_row(*out.bucket, request.key, request.version_id));
+// Whether a version is worth to be kept decoded: small, and all of it in its row.
+bool is_light(const VersionRow& row) {
+  const bool here = row.header.layout == Layout::kSlices || row.header.layout == Layout::kEmpty;
+  return here && row.slices.size() <= 8 && row.parts.size() <= 8;
+}
+
+// The version asked for, out of the cache when it is the newest and still the one that was read.
+Task<Result<VersionRef>> find(StoreParts parts, BucketRef bucket, const GetRequest& request,
+                              bool with_slices) {
+  VersionCache& versions = parts.versions();
+  cluster::SetApi& set = parts.cluster().set_for(bucket->id, request.key);
+  std::optional<cluster::RowsMark> mark;
+  if (request.version_id.empty()) mark = versions.mark(set, bucket->id, request.key);
+  if (mark)
+    if (VersionRef known = versions.find(bucket, request.key, *mark)) {
+      co_await or_return(check_read_conditions(request.conditions, known->row.header));
+      co_return known;
+    }
+  std::string key(request.key);
+  auto found = co_await or_return(parts.read_row(*bucket, key, std::string(request.version_id)));
   if (found.row.header.kind == RowKind::kDeleteMarker)
     co_return fail(ErrorCode::kIsDeleteMarker, found.row.shown_id());
+  const bool keep = mark && is_light(found.row) && versions.mark(set, bucket->id, key) == mark;
   co_await or_return(check_read_conditions(request.conditions, found.row.header));
-  if (with_slices || request.part_number)
-    co_await or_return(parts.inflate(*out.bucket, request.key, found.row));
-  Span span{.offset = 0, .length = found.row.header.size};
+  if (with_slices || request.part_number) co_await or_return(parts.inflate(*bucket, key, found.row));
+  VersionRef read = make_known(*bucket, std::move(key), std::move(found.row), found.is_latest);
+  if (keep) versions.put(bucket, *mark, read);
+  co_return read;
+}
+
+// Everything that GET and HEAD have in common: the version, its conditions, the bytes asked for.
+Task<Result<Located>> locate(StoreParts parts, const GetRequest& request, bool with_slices) {
+  Located out;
+  out.bucket = parts.buckets().peek(request.bucket);
+  if (!out.bucket) out.bucket = co_await or_return(parts.buckets().get(std::string(request.bucket)));
+  out.version = co_await or_return(find(parts, out.bucket, request, with_slices));
+  const VersionRow& row = out.version->row;
+  Span span{.offset = 0, .length = row.header.size};
   if (request.range) {
-    span = co_await or_return(resolve_range(*request.range, found.row.header.size));
+    span = co_await or_return(resolve_range(*request.range, row.header.size));
     out.result.is_partial = true;
   } else if (request.part_number) {
-    span = co_await or_return(resolve_part(found.row, *request.part_number));
+    span = co_await or_return(resolve_part(row, *request.part_number));
     out.result.is_partial = true;
   }
   out.result.offset = span.offset;
   out.result.length = span.length;
-  out.row = std::move(found.row);
-  out.result.info.is_latest = found.is_latest;
+  out.result.info = std::shared_ptr<const ObjectInfo>(out.version, &out.version->info);
   co_return out;
 }
 
@@ -80,7 +105,7 @@ Task<Result<Located>> locate(StoreParts parts, GetRequest request, bool with_sli
 Task<Result<std::unique_ptr<ObjectReader>>> ObjectStore::open_reader(BucketRef bucket, std::string key,
                                                                      VersionRow row, std::uint64_t offset,
                                                                      std::uint64_t length) {
-  std::vector<Extent> extents;
+  Extents extents;
   if (length != 0 && offset < row.header.size)
     co_await or_return(for_each_extent(cluster_.set_for(bucket->id, key), row, offset, length,
                                        [&extents](const Extent& extent) {
@@ -91,27 +116,22 @@ Task<Result<std::unique_ptr<ObjectReader>>> ObjectStore::open_reader(BucketRef b
 }
 
 Task<Result<GetResult>> ObjectStore::get_object(GetRequest request) {
-  std::string key = request.key;
-  Located found = co_await or_return(locate(StoreParts{*this}, std::move(request), true));
+  Located found = co_await or_return(locate(StoreParts{*this}, request, true));
   GetResult out = std::move(found.result);
-  std::vector<Extent> extents;
+  Extents extents;
   if (out.length != 0)
-    co_await or_return(for_each_extent(cluster_.set_for(found.bucket->id, key), found.row, out.offset,
-                                       out.length, [&extents](const Extent& extent) {
+    co_await or_return(for_each_extent(cluster_.set_for(found.bucket->id, request.key), found.version->row,
+                                       out.offset, out.length, [&extents](const Extent& extent) {
                                          extents.push_back(extent);
                                          return true;
                                        }));
   out.reader = make_reader(cluster_, gate_, reads_, std::move(extents), options_.read_window_bytes);
-  out.info = make_info(*found.bucket, std::move(key), std::move(found.row), out.info.is_latest);
   co_return out;
 }
 
 Task<Result<GetResult>> ObjectStore::head_object(GetRequest request) {
-  std::string key = request.key;
-  Located found = co_await or_return(locate(StoreParts{*this}, std::move(request), false));
-  GetResult out = std::move(found.result);
-  out.info = make_info(*found.bucket, std::move(key), std::move(found.row), out.info.is_latest);
-  co_return out;
+  Located found = co_await or_return(locate(StoreParts{*this}, request, false));
+  co_return std::move(found.result);
 }
 
 Task<Result<VersionRow>> ObjectStore::read_version(BucketRef bucket, std::string key,
@@ -121,24 +141,22 @@ Task<Result<VersionRow>> ObjectStore::read_version(BucketRef bucket, std::string
 }
 
 Task<Result<AttributesResult>> ObjectStore::get_attributes(AttributesRequest request) {
-  const StoreParts parts{*this};
-  GetRequest get{.bucket = request.bucket, .key = request.key, .version_id = request.version_id};
-  Located found = co_await or_return(locate(parts, std::move(get), request.with_parts));
+  const GetRequest get{.bucket = request.bucket, .key = request.key, .version_id = request.version_id};
+  const Located found = co_await or_return(locate(StoreParts{*this}, get, request.with_parts));
   AttributesResult out;
   const std::size_t max = std::min<std::size_t>(request.max_parts, limits::kMaxListKeys);
   if (request.with_parts) {
-    for (PartInfo& part : found.row.parts) {
+    for (const PartInfo& part : found.version->row.parts) {
       if (part.number <= request.part_marker) continue;
       if (out.parts.size() == max) {
         out.is_truncated = true;
         break;
       }
-      out.parts.push_back(std::move(part));
+      out.parts.push_back(part);
     }
     if (!out.parts.empty()) out.next_part_marker = out.parts.back().number;
   }
-  out.info =
-      make_info(*found.bucket, std::move(request.key), std::move(found.row), found.result.info.is_latest);
+  out.info = found.version->info;
   co_return out;
 }
 

@@ -63,20 +63,22 @@ Task<Result<void>> StoreParts::inflate(const Bucket& bucket, const std::string& 
   co_return {};
 }
 
-ObjectInfo make_info(const Bucket& bucket, std::string key, VersionRow row, bool is_latest) {
-  ObjectInfo info;
+VersionRef make_known(const Bucket& bucket, std::string key, VersionRow row, bool is_latest) {
+  auto known = std::make_shared<KnownVersion>();
+  ObjectInfo& info = known->info;
   info.key = std::move(key);
   info.version_id = row.shown_id();
   info.is_latest = is_latest;
   info.is_delete_marker = row.header.kind == RowKind::kDeleteMarker;
   info.size = row.header.size;
-  info.etag = std::move(row.header.etag);
+  info.etag = row.header.etag;
   info.last_modified = base::from_nanoseconds(row.header.created_ns);
   info.attributes = std::move(row.attributes);
   info.checksum = std::move(row.checksum);
   info.parts_count = row.parts_count;
   info.bucket_versioning = bucket.versioning;
-  return info;
+  known->row = std::move(row);
+  return known;
 }
 
 Result<void> check_attributes(const ObjectAttributes& attributes) {

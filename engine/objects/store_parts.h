@@ -9,6 +9,7 @@
 #include "engine/objects/bucket_cache.h"
 #include "engine/objects/object_store.h"
 #include "engine/objects/payloads.h"
+#include "engine/objects/version_cache.h"
 
 namespace flashstor::objects {
 
@@ -38,6 +39,7 @@ struct StoreParts {
   [[nodiscard]] Random& random() const { return store.random_; }
   [[nodiscard]] const StoreOptions& options() const { return store.options_; }
   [[nodiscard]] BucketCache& buckets() const { return *store.buckets_; }
+  [[nodiscard]] VersionCache& versions() const { return *store.versions_; }
   [[nodiscard]] async::Gate& gate() const { return store.gate_; }
   [[nodiscard]] BucketEpoch& epoch() const { return store.epoch_; }
   [[nodiscard]] cluster::SetApi& set_of(const Bucket& bucket, const std::string& key) const {
@@ -112,7 +114,8 @@ struct StoreParts {
                                   AbortUploadPayload::Mode mode) const;
 };
 
-[[nodiscard]] ObjectInfo make_info(const Bucket& bucket, std::string key, VersionRow row, bool is_latest);
+/// `row` as a door shows it.
+[[nodiscard]] VersionRef make_known(const Bucket& bucket, std::string key, VersionRow row, bool is_latest);
 [[nodiscard]] Result<void> check_attributes(const ObjectAttributes& attributes);
 /// Chooses the layout: slices in the row, or (many) in one of their own, which it gives.
 [[nodiscard]] std::string place_slices(VersionRow& row, std::vector<Slice> slices,

@@ -64,6 +64,7 @@ class GuardedStorage::Rows final : public RowStore {
   Result<void> flush() override;
   Result<void> verify() override;
   Result<void> checkpoint(const std::string& path) override;
+  [[nodiscard]] std::optional<std::uint64_t> writes_under(std::string_view prefix) const override;
   [[nodiscard]] Usage usage() const override;
 
  private:

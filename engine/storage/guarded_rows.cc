@@ -90,6 +90,11 @@ Result<void> GuardedStorage::Rows::checkpoint(const std::string& path) {
   return core == nullptr ? no_drive() : core->inner->rows()->checkpoint(path);
 }
 
+std::optional<std::uint64_t> GuardedStorage::Rows::writes_under(std::string_view prefix) const {
+  const auto core = find();
+  return core == nullptr ? std::nullopt : core->inner->rows()->writes_under(prefix);
+}
+
 RowStore::Usage GuardedStorage::Rows::usage() const {
   const auto core = find();
   return core == nullptr ? Usage{} : core->inner->rows()->usage();

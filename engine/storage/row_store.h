@@ -74,6 +74,12 @@ class RowStore {
   /// Rows with lower <= key < upper (an empty `upper` is the end of the family).
   [[nodiscard]] virtual std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower,
                                                              std::string_view upper, ReadTier tier) = 0;
+  /// A number that is another one once rows of Family::kVersions whose keys are `prefix` and a version's id
+  /// (write_marks.h) may have been written. Nothing in the middle of that, or where nobody counts.
+  [[nodiscard]] virtual std::optional<std::uint64_t> writes_under(std::string_view prefix) const {
+    static_cast<void>(prefix);
+    return std::nullopt;
+  }
   /// Makes all that was written before durable, every family at the same point. Blocks.
   virtual Result<void> flush() = 0;
   /// Verifies checksums of everything stored. Blocks for long.

@@ -44,6 +44,7 @@ Result<std::optional<std::string>> RowStoreMemory::get(Family family, std::strin
 }
 
 Result<void> RowStoreMemory::write(const std::vector<RowChange>& changes, bool /*may_wait*/) {
+  const WriteMarks::Writing writing(marks_, changes);
   const std::lock_guard lock(mutex_);
   for (const RowChange& change : changes) {
     auto& rows = rows_[static_cast<std::size_t>(change.family)];
@@ -87,6 +88,7 @@ RowStore::Usage RowStoreMemory::usage() const {
 void RowStoreMemory::crash() {
   const std::lock_guard lock(mutex_);
   rows_ = flushed_;
+  marks_.forget_all();
 }
 
 std::unique_ptr<RowStoreMemory> RowStoreMemory::checkpoint_at(const std::string& path) const {

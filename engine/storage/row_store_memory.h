@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "engine/storage/row_store.h"
+#include "engine/storage/write_marks.h"
 
 namespace flashstor::storage {
 
@@ -26,6 +27,9 @@ class RowStoreMemory final : public RowStore {
   Result<void> verify() override { return {}; }
   /// Kept in this store under `path`; `checkpoint_at` gives it back.
   Result<void> checkpoint(const std::string& path) override;
+  [[nodiscard]] std::optional<std::uint64_t> writes_under(std::string_view prefix) const override {
+    return marks_.look(prefix);
+  }
   [[nodiscard]] Usage usage() const override;
 
   /// Loses everything since the last flush, as a power cut does. Iterators stay on what they saw.
@@ -36,6 +40,7 @@ class RowStoreMemory final : public RowStore {
   [[nodiscard]] Map snapshot(Family family) const;
 
  private:
+  WriteMarks marks_;
   mutable std::mutex mutex_;
   Families rows_;
   Families flushed_;

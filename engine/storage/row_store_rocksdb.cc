@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/storage/write_marks.h"
+
 namespace flashstor::storage {
 
 struct RowStoreResources::State {
@@ -163,9 +165,14 @@ class RowStoreRocksdb final : public RowStore {
     rocksdb::WriteOptions options;
     options.disableWAL = true;
     options.no_slowdown = !may_wait;
+    const WriteMarks::Writing writing(marks_, changes);
     const rocksdb::Status status = database_->Write(options, &batch);
     if (!status.ok()) return store_error(status, "write to the index");
     return {};
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> writes_under(std::string_view prefix) const override {
+    return marks_.look(prefix);
   }
 
   std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower, std::string_view upper,
@@ -214,6 +221,7 @@ class RowStoreRocksdb final : public RowStore {
   }
   std::unique_ptr<rocksdb::DB> database_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  WriteMarks marks_;
 };
 
 Result<std::unique_ptr<RowStore>> open_rows(const std::string& path, const RowStoreResources& resources,

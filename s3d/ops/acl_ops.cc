@@ -117,11 +117,11 @@ Task<Result<void>> put_bucket_acl(Call& call) {
 Task<Result<void>> get_object_acl(Call& call) {
   const auto found = co_await or_return(call.store().head_object(
       {.bucket = call.bucket_name(), .key = call.key(), .version_id = std::string(call.query("versionId"))}));
-  if (found.info.bucket_versioning != objects::Versioning::kUnversioned)
-    add_version_header(call, found.info.version_id);
+  if (found.info->bucket_versioning != objects::Versioning::kUnversioned)
+    add_version_header(call, found.info->version_id);
   XmlWriter xml;
-  write_acl(xml, owner_of(call, found.info.attributes.owner),
-            static_cast<iam::CannedAcl>(found.info.attributes.acl));
+  write_acl(xml, owner_of(call, found.info->attributes.owner),
+            static_cast<iam::CannedAcl>(found.info->attributes.acl));
   co_return co_await call.send_xml(xml);
 }
 
@@ -129,10 +129,10 @@ Task<Result<void>> put_object_acl(Call& call) {
   const std::string version_id(call.query("versionId"));
   const auto found = co_await or_return(
       call.store().head_object({.bucket = call.bucket_name(), .key = call.key(), .version_id = version_id}));
-  const auto acl = co_await or_return(asked_acl(call, owner_of(call, found.info.attributes.owner)));
+  const auto acl = co_await or_return(asked_acl(call, owner_of(call, found.info->attributes.owner)));
   const std::string changed = co_await or_return(call.store().set_object_acl(
       call.bucket_name(), call.key(), version_id, static_cast<std::uint8_t>(acl)));
-  if (found.info.bucket_versioning != objects::Versioning::kUnversioned) add_version_header(call, changed);
+  if (found.info->bucket_versioning != objects::Versioning::kUnversioned) add_version_header(call, changed);
   co_return co_await call.send_status(200);
 }
 

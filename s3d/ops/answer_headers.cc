@@ -1,12 +1,30 @@
+#include <algorithm>
+#include <memory_resource>
+#include <string>
+
 #include "s3d/ops/object_headers.h"
 #include "s3d/ops/xml_writer.h"
 
 namespace flashstor::s3d {
+namespace {
+
+void add_metadata_header(ResponseWriter& out, std::pmr::string& text, std::string_view name,
+                         std::string_view value) {
+  text.assign("x-amz-meta-").append(name);
+  if (std::ranges::all_of(value, [](char byte) { return byte >= 0x20 && byte < 0x7f; })) {
+    out.add_header(text, value);
+  } else {
+    out.add_header(text, encode_mime_words(value));
+  }
+}
+
+}  // namespace
 
 void add_object_headers(Call& call, const objects::ObjectInfo& info) {
   ResponseWriter& out = call.response();
-  out.add_header("ETag", quoted_etag(info.etag));
-  out.add_header("Last-Modified", http_time(info.last_modified));
+  std::pmr::string text(&call.request().arena());  // nothing here takes memory of the heap
+  out.add_header("ETag", text.append("\"").append(info.etag).append("\""));
+  out.add_header("Last-Modified", http_time_text(info.last_modified).view());
   out.add_header("Accept-Ranges", "bytes");
   // A header that was set, unless a signed request asks for another.
   const auto add = [&](std::string_view name, std::string_view override_name, std::string_view stored) {
@@ -22,8 +40,7 @@ void add_object_headers(Call& call, const objects::ObjectInfo& info) {
   add("Content-Language", "response-content-language", headers.language);
   add("Cache-Control", "response-cache-control", headers.cache_control);
   add("Expires", "response-expires", headers.expires);
-  for (const auto& [name, value] : info.attributes.user_metadata)
-    out.add_header("x-amz-meta-" + name, encode_mime_words(value));
+  for (const auto& [name, value] : info.attributes.user_metadata) add_metadata_header(out, text, name, value);
   if (info.bucket_versioning != objects::Versioning::kUnversioned)
     out.add_header("x-amz-version-id", info.version_id);
   if (info.attributes.storage_class != objects::StorageClass::kStandard)

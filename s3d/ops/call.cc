@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory_resource>
+#include <string>
 
 #include "engine/codec/checksum.h"
 #include "s3d/ops/bucket_policies.h"
@@ -120,15 +122,15 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
   std::optional<Result<objects::GetResult>> found;
   const auto load = [&]() -> Task<void> {
     if (!found)
-      found = co_await store().head_object(
-          {.bucket = other->name, .key = std::string(key), .version_id = std::string(version_id)});
+      found = co_await store().head_object({.bucket = other->name, .key = key, .version_id = version_id});
   };
   const bool of_object = !key.empty() && other != nullptr;
   if (of_object && authorizer.needs_object_tags(who, known.access)) co_await load();
   const bool with_tags = found && found->has_value();
-  const RequestConditions conditions(*this, request_, with_tags ? &(*found)->info.attributes.tags : nullptr);
-  const std::string resource =
-      other == nullptr ? iam::resource_arn(target_.bucket, key) : iam::resource_arn(other->name, key);
+  const RequestConditions conditions(*this, request_, with_tags ? &(*found)->info->attributes.tags : nullptr);
+  std::pmr::string resource(iam::kS3ArnPrefix, &request_.arena());
+  resource.append(other == nullptr ? target_.bucket : std::string_view(other->name));
+  if (!key.empty()) resource.append("/").append(key);
   iam::Decision decision = authorizer.decide(who, known.access,
                                              {.action = action,
                                               .resource = resource,
@@ -142,7 +144,7 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
     co_await load();
     if (found->has_value()) {
       const auto acl = known.ignores_acls() ? iam::CannedAcl::kPrivate
-                                            : static_cast<iam::CannedAcl>((*found)->info.attributes.acl);
+                                            : static_cast<iam::CannedAcl>((*found)->info->attributes.acl);
       decision = iam::with_object_acl(decision, acl, action, is_anonymous());
     } else if ((co_await authorise_in(other, "s3:ListBucket", {}, {})).has_value()) {
       // Who may list may know that nothing is there. Answered here: an object that comes in the next moment

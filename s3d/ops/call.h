@@ -76,7 +76,7 @@ class Call {
   Task<Result<void>> send_status(int status);
 
   // Set on the way, in this order.
-  std::string trace_id;
+  std::string_view trace_id;  ///< In the request's arena.
   const Operation* operation = nullptr;
   Identity signature;    ///< How it was signed.
   iam::IdentityRef who;  ///< Who signed it.

@@ -58,7 +58,7 @@ namespace {
 Task<Result<void>> authorise_copied_tags(Call& call, objects::BucketRef bucket, const CopySource& source) {
   const auto found = co_await call.store().head_object(
       {.bucket = source.bucket, .key = source.key, .version_id = source.version_id});
-  if (!found || found->info.attributes.tags.empty()) co_return Result<void>();
+  if (!found || found->info->attributes.tags.empty()) co_return Result<void>();
   co_await or_return(call.authorise_in(
       std::move(bucket), source.version_id.empty() ? "s3:GetObjectTagging" : "s3:GetObjectVersionTagging",
       source.key, source.version_id));

@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/handlers.h"
@@ -23,9 +26,9 @@ Result<void> check_overrides(Call& call) {
 
 Task<Result<objects::GetRequest>> read_request(Call& call) {
   co_await or_return(check_overrides(call));
-  objects::GetRequest request{.bucket = call.bucket_name(),
-                              .key = call.key(),
-                              .version_id = std::string(call.query("versionId")),
+  objects::GetRequest request{.bucket = call.target().bucket,
+                              .key = call.target().key,
+                              .version_id = call.query("versionId"),
                               .conditions = read_conditions(call)};
   if (const auto range = call.header("range")) request.range = parse_range(*range);
   if (call.has_query("partNumber")) {
@@ -49,13 +52,13 @@ Task<Result<void>> explain(Call& call, const objects::GetRequest& request, const
       {.bucket = request.bucket, .key = request.key, .version_id = request.version_id});
   if (!found) co_return std::unexpected(error);
   if (error.code() == ErrorCode::kNotModified) {
-    call.response().add_header("ETag", quoted_etag(found->info.etag));
-    call.response().add_header("Last-Modified", http_time(found->info.last_modified));
-    if (found->info.bucket_versioning != objects::Versioning::kUnversioned)
-      add_version_header(call, found->info.version_id);
+    call.response().add_header("ETag", quoted_etag(found->info->etag));
+    call.response().add_header("Last-Modified", http_time(found->info->last_modified));
+    if (found->info->bucket_versioning != objects::Versioning::kUnversioned)
+      add_version_header(call, found->info->version_id);
     co_return std::unexpected(error);
   }
-  const std::string size = std::to_string(found->info.size);
+  const std::string size = std::to_string(found->info->size);
   call.response().add_header("Content-Range", "bytes */" + size);
   co_return call.refuse(
       S3Code::kInvalidRange, {},
@@ -65,14 +68,16 @@ Task<Result<void>> explain(Call& call, const objects::GetRequest& request, const
 void add_read_headers(Call& call, const objects::GetRequest& request, const objects::GetResult& found) {
   ResponseWriter& response = call.response();
   response.set_status(found.is_partial ? 206 : 200);
-  add_object_headers(call, found.info);
-  if (found.is_partial)
-    response.add_header("Content-Range",
-                        "bytes " + std::to_string(found.offset) + "-" +
-                            std::to_string(found.offset + std::max<std::uint64_t>(found.length, 1) - 1) +
-                            "/" + std::to_string(found.info.size));
-  if (request.part_number && found.info.parts_count > 0)
-    response.add_header("x-amz-mp-parts-count", std::to_string(found.info.parts_count));
+  add_object_headers(call, *found.info);
+  if (found.is_partial) {
+    std::array<char, 80> text;  // three numbers of at most 20 digits
+    const std::uint64_t last = found.offset + std::max<std::uint64_t>(found.length, 1) - 1;
+    const auto end =
+        fmt::format_to_n(text.data(), text.size(), "bytes {}-{}/{}", found.offset, last, found.info->size);
+    response.add_header("Content-Range", {text.data(), end.size});
+  }
+  if (request.part_number && found.info->parts_count > 0)
+    response.add_header("x-amz-mp-parts-count", std::to_string(found.info->parts_count));
 }
 
 /// x-amz-checksum-*, where asked for: of the whole object, or of the part that the answer is. A range has
@@ -80,14 +85,14 @@ void add_read_headers(Call& call, const objects::GetRequest& request, const obje
 Task<Result<void>> add_read_checksum(Call& call, const objects::GetRequest& request,
                                      const objects::GetResult& found) {
   const auto mode = call.header("x-amz-checksum-mode");
-  const objects::Checksum& whole = found.info.checksum;
+  const objects::Checksum& whole = found.info->checksum;
   if (!mode || !equal_ignoring_case(*mode, "ENABLED") || whole.kind == objects::ChecksumKind::kNone)
     co_return Result<void>();
-  if (request.part_number && found.info.parts_count > 0) {
+  if (request.part_number && found.info->parts_count > 0) {
     const auto parts =
-        co_await or_return(call.store().get_attributes({.bucket = request.bucket,
-                                                        .key = request.key,
-                                                        .version_id = found.info.version_id,
+        co_await or_return(call.store().get_attributes({.bucket = call.bucket_name(),
+                                                        .key = call.key(),
+                                                        .version_id = found.info->version_id,
                                                         .part_marker = *request.part_number - 1,
                                                         .max_parts = 1,
                                                         .with_parts = true}));
@@ -96,8 +101,8 @@ Task<Result<void>> add_read_checksum(Call& call, const objects::GetRequest& requ
     objects::Checksum of_part = whole;
     of_part.value = parts.parts[0].checksum;
     add_checksum_headers(call.response(), of_part, 0);
-  } else if (!found.is_partial || found.length == found.info.size) {
-    add_checksum_headers(call.response(), whole, found.info.parts_count);
+  } else if (!found.is_partial || found.length == found.info->size) {
+    add_checksum_headers(call.response(), whole, found.info->parts_count);
   }
   co_return Result<void>();
 }
@@ -113,7 +118,7 @@ Task<Result<void>> get_object(Call& call) {
   if (found->length > 0) bytes = co_await or_return(found->reader->next());
   add_read_headers(call, request, *found);
   co_await or_return(add_read_checksum(call, request, *found));
-  co_await add_object_lock_headers(call, found->info);
+  co_await add_object_lock_headers(call, *found->info);
   ResponseWriter& response = call.response();
   if (bytes.size() == found->length) co_return co_await response.send(bytes);
   response.start(found->length);
@@ -135,7 +140,7 @@ Task<Result<void>> head_object(Call& call) {
   if (!found) co_return co_await explain(call, request, found.error());
   add_read_headers(call, request, *found);
   co_await or_return(add_read_checksum(call, request, *found));
-  co_await add_object_lock_headers(call, found->info);
+  co_await add_object_lock_headers(call, *found->info);
   co_return co_await call.response().send_head(found->length);
 }
 

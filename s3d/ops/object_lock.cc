@@ -99,7 +99,7 @@ Task<Result<objects::ObjectInfo>> locked_object(Call& call) {
   co_await or_return(need_object_lock(call));
   auto found = co_await or_return(call.store().head_object(
       {.bucket = call.bucket_name(), .key = call.key(), .version_id = std::string(call.query("versionId"))}));
-  co_return std::move(found.info);
+  co_return *found.info;
 }
 
 std::string until_text(std::int64_t until_ns) { return iso_time(base::from_nanoseconds(until_ns)); }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "engine/base/log.h"
 #include "engine/objects/version_id.h"
@@ -12,7 +13,12 @@
 namespace flashstor::s3d {
 namespace {
 
-std::string make_trace_id(Random& random) { return fmt::format("{:016X}", random.next()); }
+// In the request's arena.
+std::string_view make_trace_id(Random& random, Arena& arena) {
+  std::array<char, 16> digits;
+  fmt::format_to_n(digits.data(), digits.size(), "{:016X}", random.next());
+  return arena.copy({digits.data(), digits.size()});
+}
 
 /// Loading the bucket is a part of every operation on one, but of those that make it.
 bool needs_bucket(const Operation& row) {
@@ -24,7 +30,7 @@ bool needs_bucket(const Operation& row) {
 Task<void> S3Handler::handle(Request& request, ResponseWriter& response) {
   const WallTime at = services_.runtime.wall_now();
   Call call(services_, request, response, resolve_target(request, services_.facts.domains));
-  call.trace_id = make_trace_id(services_.runtime.random());
+  call.trace_id = make_trace_id(services_.runtime.random(), request.arena());
   response.add_header("x-amz-request-id", call.trace_id);
   response.add_header("x-amz-id-2", services_.facts.host_id);
   Phases phases;
@@ -113,7 +119,9 @@ Task<Result<void>> S3Handler::authorise(Call& call) {
       co_return call.refuse(key.error().code() == ErrorCode::kKeyTooLong ? S3Code::kKeyTooLongError
                                                                          : S3Code::kInvalidURI);
   if (needs_bucket(row)) {
-    call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
+    call.bucket = services_.store.peek_bucket(call.target().bucket);
+    if (call.bucket == nullptr)
+      call.bucket = co_await or_return(services_.store.head_bucket(call.bucket_name()));
     add_cors_headers(call);  // also for a refusal: a script may read why
   }
   if (const auto owner = call.header("x-amz-expected-bucket-owner");
@@ -168,7 +176,7 @@ void S3Handler::finish(Call& call, const Phases& phases, WallTime at, const Resu
   const MonotonicTime authorised = std::max(phases.authorised, authenticated);
   const RequestRecord record{
       .at = at,
-      .trace_id = call.trace_id,
+      .trace_id = std::string(call.trace_id),
       .operation = std::string(call.operation ? call.operation->name : "Unknown"),
       .method = std::string(request.method()),
       .path = std::string(request.raw_path()),

@@ -40,10 +40,10 @@ Result<objects::Tags> parse_tagging(Call& call, std::string_view text) {
 Task<Result<void>> get_object_tagging(Call& call) {
   const auto found = co_await or_return(call.store().head_object(
       {.bucket = call.bucket_name(), .key = call.key(), .version_id = std::string(call.query("versionId"))}));
-  if (found.info.bucket_versioning != objects::Versioning::kUnversioned)
-    add_version_header(call, found.info.version_id);
+  if (found.info->bucket_versioning != objects::Versioning::kUnversioned)
+    add_version_header(call, found.info->version_id);
   XmlWriter xml;
-  write_tagging(xml, found.info.attributes.tags);
+  write_tagging(xml, found.info->attributes.tags);
   co_return co_await call.send_xml(xml);
 }
 

@@ -193,15 +193,17 @@ std::string iso_time(WallTime time) {
                      at.clock.subseconds().count());
 }
 
-std::string http_time(WallTime time) {
+HttpTime http_time_text(WallTime time) {
   static constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const CivilTime at = civil(time);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[at.weekday],
-                     static_cast<unsigned>(at.date.day()),
-                     kMonths[static_cast<unsigned>(at.date.month()) - 1], static_cast<int>(at.date.year()),
-                     at.clock.hours().count(), at.clock.minutes().count(), at.clock.seconds().count());
+  HttpTime out;
+  fmt::format_to_n(out.text.data(), out.text.size(), "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                   kDays[at.weekday], static_cast<unsigned>(at.date.day()),
+                   kMonths[static_cast<unsigned>(at.date.month()) - 1], static_cast<int>(at.date.year()),
+                   at.clock.hours().count(), at.clock.minutes().count(), at.clock.seconds().count());
+  return out;
 }
 
 }  // namespace flashstor::s3d

@@ -56,6 +56,11 @@ void append_xml_escaped(std::string& out, std::string_view text);
 /// 2009-10-12T17:50:30.000Z
 [[nodiscard]] std::string iso_time(WallTime time);
 /// Wed, 12 Oct 2009 17:50:00 GMT
-[[nodiscard]] std::string http_time(WallTime time);
+struct HttpTime {
+  std::array<char, 29> text;
+  [[nodiscard]] std::string_view view() const { return {text.data(), text.size()}; }
+};
+[[nodiscard]] HttpTime http_time_text(WallTime time);
+[[nodiscard]] inline std::string http_time(WallTime time) { return std::string(http_time_text(time).view()); }
 
 }  // namespace flashstor::s3d

@@ -45,6 +45,9 @@ class LifeRows final : public storage::RowStore {
   }
   Result<void> verify() override { return inner_.verify(); }
   Result<void> checkpoint(const std::string& path) override { return inner_.checkpoint(path); }
+  [[nodiscard]] std::optional<std::uint64_t> writes_under(std::string_view prefix) const override {
+    return inner_.writes_under(prefix);
+  }
   [[nodiscard]] Usage usage() const override { return inner_.usage(); }
 
  private:

@@ -38,6 +38,7 @@ WallTime FakeRows::now() {
 }
 
 void FakeRows::apply(const std::vector<RowChange>& changes) {
+  const storage::WriteMarks::Writing writing(marks_, changes);
   for (const RowChange& change : changes) {
     auto& rows = rows_[change.family];
     if (change.value)
@@ -106,6 +107,13 @@ Task<Result<std::string>> FakeSet::query(cluster::CommandKind kind, std::string 
 Task<Result<void>> FakeSet::with_rows(std::function<Task<Result<void>>(cluster::RowView&)> read) {
   if (remote_) co_return fail(ErrorCode::kNotLeader, "the leader is elsewhere");
   co_return co_await read(rows_);
+}
+
+std::optional<cluster::RowsMark> FakeSet::mark(std::string_view name) {
+  if (remote_) return std::nullopt;
+  const auto writes = rows_.marks().look(name.substr(1));
+  if (!writes) return std::nullopt;
+  return cluster::RowsMark{.era = 0, .slot = 0, .writes = *writes};
 }
 
 class FakeStage final : public cluster::StageApi {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/cluster/set_api.h"
+#include "engine/storage/write_marks.h"
 
 /// Sets in memory for unit tests of what stands on them: planners run one after the other and their plans are
 /// applied at once; data is a map. Nothing is durable and nothing suspends.
@@ -27,6 +28,7 @@ class FakeRows final : public cluster::RowView {
   Random& random() override { return random_; }
 
   void apply(const std::vector<RowChange>& changes);
+  [[nodiscard]] const storage::WriteMarks& marks() const { return marks_; }
   void set_now(WallTime now) { now_ns_ = base::to_nanoseconds(now); }
   /// Rows that scans have shown.
   [[nodiscard]] std::size_t visited() const { return visited_; }
@@ -35,6 +37,7 @@ class FakeRows final : public cluster::RowView {
 
  private:
   std::map<Family, std::map<std::string, std::string>> rows_;
+  storage::WriteMarks marks_;
   std::size_t visited_ = 0;
   std::int64_t now_ns_ = 1'700'000'000'000'000'000;
   base::SeededRandom random_;
@@ -50,6 +53,7 @@ class FakeSet final : public cluster::SetApi {
   Task<Result<cluster::CommandResult>> execute(cluster::Command command) override;
   Task<Result<std::string>> query(cluster::CommandKind kind, std::string payload) override;
   Task<Result<void>> with_rows(std::function<Task<Result<void>>(cluster::RowView&)> read) override;
+  [[nodiscard]] std::optional<cluster::RowsMark> mark(std::string_view name) override;
   Task<Result<std::unique_ptr<cluster::StageApi>>> stage(DataId id, Geometry geometry,
                                                          std::uint64_t expected_bytes) override;
   Task<Result<BufferChain>> read(DataRef data, std::uint64_t offset, std::uint64_t length) override;

@@ -22,6 +22,7 @@ class RoutedSet final : public SetApi {
   Task<Result<CommandResult>> execute(Command command) override;
   Task<Result<std::string>> query(CommandKind kind, std::string payload) override;
   Task<Result<void>> with_rows(std::function<Task<Result<void>>(RowView&)> read) override;
+  [[nodiscard]] std::optional<RowsMark> mark(std::string_view name) override { return here_.mark(name); }
   Task<Result<std::unique_ptr<StageApi>>> stage(DataId id, Geometry geometry,
                                                 std::uint64_t expected_bytes) override {
     return here_.stage(id, geometry, expected_bytes);

@@ -258,6 +258,30 @@ TEST_F(FourDrives, TwoDrivesThatComeBackAloneAfterAKillServeWhatEitherHadApplied
   for (int i = 0; i < 5; ++i) EXPECT_EQ(get_or_error("k" + std::to_string(i)), "v" + std::to_string(i));
 }
 
+// What a cache above may go by instead of a read.
+TEST_F(FourDrives, AMarkIsAnotherOneOnceAVersionMayHaveChanged) {
+  start();
+  const std::string key = "bucket/key" + std::string(16, 'i');
+  const std::string name = lock_name(Family::kVersions, "bucket/key");
+  ASSERT_TRUE(put(key, "old").has_value());
+  turn(Milliseconds(100));  // every drive has applied it
+  const auto old = set_->mark(name);
+  ASSERT_TRUE(old);
+  ASSERT_TRUE(put("other" + key, "x").has_value());
+  turn(Milliseconds(100));
+  EXPECT_EQ(set_->mark(name), old);
+  ASSERT_TRUE(put(key, "new").has_value());
+  EXPECT_NE(set_->mark(name), old);
+  turn(Milliseconds(100));
+  const auto now = set_->mark(name);
+  ASSERT_TRUE(now);
+  // Another drive answers: what was read of the first is not gone by any more.
+  disks_[set_->status().leader_slot]->fail_appends = true;
+  static_cast<void>(put("b", "2"));
+  turn(Milliseconds(300));
+  EXPECT_NE(set_->mark(name), now);
+}
+
 TEST_F(FourDrives, AnUndecidedVersionIsWaitedForNotSkipped) {
   start();
   ASSERT_TRUE(put("a", "old").has_value());
@@ -269,6 +293,7 @@ TEST_F(FourDrives, AnUndecidedVersionIsWaitedForNotSkipped) {
   start({0});  // drive 0 may hold it too: with drive 3 that would be k
   turn(Milliseconds(200));
   EXPECT_EQ(set_->status().undecided, 1U);
+  EXPECT_FALSE(set_->mark(lock_name(Family::kVersions, "a")));
   std::optional<Result<std::string>> answer;
   runtime_.run_until([](SetTest*, ErasureSet* set, async::UvRuntime* loop,
                         std::optional<Result<std::string>>* out) -> Task<void> {

@@ -108,7 +108,7 @@ TEST_F(BucketTest, AWriterWithAnOldBucketLearnsOfVersioning) {
   request.body = &body;
   ASSERT_TRUE(run(other.put_object(std::move(request))).has_value());
   const auto head = run(store_->head_object({.bucket = "bucket", .key = "key"}));
-  EXPECT_NE(head->info.version_id, "null");
+  EXPECT_NE(head->info->version_id, "null");
   run(other.close());
 }
 

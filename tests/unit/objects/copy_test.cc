@@ -100,7 +100,7 @@ TEST_F(CopyTest, DirectivesChooseWhatIsCopied) {
   copy.attributes.owner = "bob";
   const auto look = [&] {
     EXPECT_TRUE(run(store_->copy_object(copy)).has_value());
-    return run(store_->head_object({.bucket = "into", .key = "b"}))->info.attributes;
+    return run(store_->head_object({.bucket = "into", .key = "b"}))->info->attributes;
   };
   auto seen = look();
   EXPECT_EQ(seen.user_metadata.front().second, "old");

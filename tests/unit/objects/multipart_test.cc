@@ -75,8 +75,8 @@ TEST_F(MultipartTest, JoinsPartsInOrder) {
   const auto seventh = run(store_->get_object(request));
   EXPECT_EQ(*drain(*seventh->reader), two);
   EXPECT_EQ(seventh->offset, 100U);
-  EXPECT_EQ(seventh->info.parts_count, 3U);
-  EXPECT_EQ(seventh->info.attributes.user_metadata.front().second, "me");
+  EXPECT_EQ(seventh->info->parts_count, 3U);
+  EXPECT_EQ(seventh->info->attributes.user_metadata.front().second, "me");
   request.part_number = 8;
   EXPECT_EQ(code_of(run(store_->get_object(request))), ErrorCode::kInvalidPart);
   expect_no_leak(3);

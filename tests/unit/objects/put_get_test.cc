@@ -89,8 +89,8 @@ TEST_F(StoreTest, GivesBackAllAttributes) {
   ASSERT_TRUE(run(store_->put_object(std::move(request))).has_value());
   const auto head = run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = {}}));
   ASSERT_TRUE(head.has_value());
-  EXPECT_EQ(head->info.attributes, attributes);
-  EXPECT_EQ(head->info.size, 0U);
+  EXPECT_EQ(head->info->attributes, attributes);
+  EXPECT_EQ(head->info->size, 0U);
   EXPECT_EQ(head->reader, nullptr);
 }
 
@@ -169,7 +169,7 @@ TEST_F(StoreTest, ATrailingChecksumIsVerifiedAndKept) {
     EXPECT_EQ(result.has_value(), right);
   }
   const auto head = run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = {}}));
-  EXPECT_EQ(head->info.checksum.value, good);
+  EXPECT_EQ(head->info->checksum.value, good);
 }
 
 class LyingBody final : public BodySource {
@@ -279,7 +279,7 @@ TEST_F(StoreTest, ConditionalReads) {
   };
   constexpr auto kFine = ErrorCode::kInternal;
   const auto head = run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = {}}));
-  const WallTime then = head->info.last_modified;
+  const WallTime then = head->info->last_modified;
   const auto second = std::chrono::seconds(1);
   EXPECT_EQ(ask({.if_match = {made->etag}}), kFine);
   EXPECT_EQ(ask({.if_match = {"*"}}), kFine);
@@ -296,4 +296,33 @@ TEST_F(StoreTest, ConditionalReads) {
 }
 
 }  // namespace
+// The newest version is kept decoded: never longer than it is the newest.
+TEST_F(StoreTest, AVersionOutOfMemoryIsTheOneThatAReadWouldGive) {
+  make_bucket("bucket");
+  ASSERT_TRUE(put("bucket", "key", "one").has_value());
+  EXPECT_EQ(*get("bucket", "key"), "one");
+  const std::size_t reads = cluster_->fake(0).rows().visited();
+  EXPECT_EQ(*get("bucket", "key"), "one");
+  EXPECT_EQ(*get("bucket", "key", {}, ByteRange{.first = 1, .last = 1}), "n");
+  EXPECT_EQ(cluster_->fake(0).rows().visited(), reads) << "it was read again";
+
+  ASSERT_TRUE(put("bucket", "key", "two").has_value());
+  EXPECT_EQ(*get("bucket", "key"), "two");
+  // Through another loop's store.
+  ObjectStore other(*cluster_, epoch_, random_, {});
+  ASSERT_TRUE(run(other.set_tags("bucket", "key", {}, {{"a", "b"}})).has_value());
+  EXPECT_EQ((*run(store_->head_object({.bucket = "bucket", .key = "key"}))->info).attributes.tags.size(), 1U);
+  ASSERT_TRUE(run(other.delete_object({.bucket = "bucket", .key = "key"})).has_value());
+  EXPECT_EQ(code_of(get("bucket", "key")), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(code_of(get("bucket", "key")), ErrorCode::kNoSuchKey);
+
+  // What the bucket is shows too.
+  ASSERT_TRUE(put("bucket", "key", "three").has_value());
+  EXPECT_EQ(*get("bucket", "key"), "three");
+  ASSERT_TRUE(run(store_->set_versioning("bucket", Versioning::kEnabled)).has_value());
+  EXPECT_EQ(run(store_->head_object({.bucket = "bucket", .key = "key"}))->info->bucket_versioning,
+            Versioning::kEnabled);
+  run(other.close());
+}
+
 }  // namespace flashstor::objects

@@ -230,7 +230,7 @@ TEST_F(VersionsTest, TagsAclAndPosixChangeInPlace) {
   EXPECT_EQ(*run(store_->set_object_acl("bucket", "key", {}, 1)), two->version_id);
   ASSERT_TRUE(run(store_->set_posix("bucket", "key", {}, {.mode = 0400})).has_value());
   const auto head = [&](const std::string& id) {
-    return run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = id}))->info;
+    return *run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = id}))->info;
   };
   EXPECT_EQ(head(one->version_id).attributes.tags, (Tags{{"k", "v"}}));
   EXPECT_TRUE(head({}).attributes.tags.empty());

@@ -6,6 +6,7 @@
 
 #include "engine/storage/row_store_memory.h"
 #include "engine/storage/row_store_rocksdb.h"
+#include "engine/storage/write_marks.h"
 #include "tests/unit/storage/temp_directory.h"
 
 namespace flashstor::storage {
@@ -159,6 +160,36 @@ TEST_P(RowStoreContract, ManyRowsSurviveFlushes) {
   backend_->crash();
   for (int i = 0; i < 1000; i += 37) EXPECT_EQ(get(Family::kVersions, std::to_string(i)), "2");
   ASSERT_TRUE(store().verify());
+}
+
+TEST_P(RowStoreContract, WhoReadAVersionLearnsThatItWasWritten) {
+  const std::string name = "bucket/key", id(16, 'i');
+  const auto at_first = backend_->store().writes_under(name);
+  ASSERT_TRUE(at_first);
+  EXPECT_EQ(backend_->store().writes_under(name), at_first);
+  // Rows of other families do not count, nor what is no version.
+  ASSERT_TRUE(backend_->store().write({{Family::kExtents, name + id, "v"}, {Family::kVersions, "short", "v"}}, true));
+  EXPECT_EQ(backend_->store().writes_under(name), at_first);
+  ASSERT_TRUE(backend_->store().write({{Family::kVersions, name + id, "v"}}, true));
+  const auto put = backend_->store().writes_under(name);
+  EXPECT_TRUE(put && put != at_first);
+  ASSERT_TRUE(backend_->store().write({{Family::kVersions, name + id, std::nullopt}}, true));
+  EXPECT_NE(backend_->store().writes_under(name), put);
+}
+
+TEST(WriteMarks, SayNothingInTheMiddleOfAWrite) {
+  WriteMarks marks;
+  const std::string name = "bucket/key";
+  const std::vector<RowChange> changes{{Family::kVersions, name + std::string(16, 'i'), "v"}};
+  const auto before = marks.look(name);
+  ASSERT_TRUE(before);
+  {
+    const WriteMarks::Writing writing(marks, changes);
+    EXPECT_FALSE(marks.look(name));
+    const WriteMarks::Writing beside(marks, changes);
+    EXPECT_FALSE(marks.look(name));
+  }
+  EXPECT_TRUE(marks.look(name) && marks.look(name) != before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, RowStoreContract, testing::Bool(),
