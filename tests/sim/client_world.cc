@@ -196,8 +196,8 @@ Task<void> ClientWorld::put(ClientNode* node, CallRef call, Key* key) {
     auto head = co_await node->store().head_object({.bucket = key->bucket, .key = key->name});
     if (head && !call->closed) {
       operation.kind = Kind::kPutIfMatch;
-      operation.expected = content_of_etag(head->info.etag);
-      request.conditions.if_match = {head->info.etag};
+      operation.expected = content_of_etag(head->info->etag);
+      request.conditions.if_match = {head->info->etag};
     }
   }
   objects::BufferSource body(Buffer::copy_of(contents_[static_cast<std::size_t>(content)]), 999);
@@ -313,9 +313,9 @@ Task<void> ClientWorld::copy(ClientNode* node, CallRef call, Key* source, Key* k
   if (source == key) co_return;
   const auto head = co_await node->store().head_object({.bucket = source->bucket, .key = source->name});
   if (!head || call->closed) co_return;
-  const int content = content_of_etag(head->info.etag);
+  const int content = content_of_etag(head->info->etag);
   objects::CopyRequest request{.source_bucket = source->bucket, .source_key = source->name};
-  request.source_conditions.if_match = {head->info.etag};
+  request.source_conditions.if_match = {head->info->etag};
   request.bucket = key->bucket;
   request.key = key->name;
   const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
