@@ -12,8 +12,8 @@ namespace {
 std::string drive_line(const Json& drive) {
   const std::uint64_t total = drive.uint_or("total_bytes");
   const std::uint64_t used = drive.uint_or("used_bytes");
-  std::string line = fmt::format("    {:8} {}  set {} slot {}  {} of {} used", drive.string_or("state"),
-                                 drive.string_or("path"), drive.int_or("set"), drive.int_or("slot"),
+  std::string line = fmt::format("    {:8} {}  set {} drive {}  {} of {} used", drive.string_or("state"),
+                                 drive.string_or("path"), drive.int_or("set"), drive.int_or("drive"),
                                  human_bytes(used), human_bytes(total));
   if (const std::string error = drive.string_or("error"); !error.empty()) line += "  " + printable(error);
   return line;
@@ -28,7 +28,7 @@ std::string info_text(const Json& info) {
     for (const Json& drive : node.get("drives").items()) out += drive_line(drive) + "\n";
   }
   for (const Json& set : info.get("sets").items())
-    out += fmt::format("  Set {}  {} drives, parity {}, writes need {}, {} healthy\n", set.int_or("index"),
+    out += fmt::format("  Set {}  {} drives, parity {}, writes need {}, {} healthy\n", set.int_or("set"),
                        set.get("drives").is_array() ? set.get("drives").size() : set.uint_or("drives"),
                        set.int_or("parity"), set.int_or("write_quorum"),
                        set.get("healthy").is_bool() ? (set.bool_or("healthy") ? "all" : "not all")

@@ -23,8 +23,15 @@ Result<void> make_one(Session& session, const std::string& text, const MakeOptio
   const auto client = session.client(target->alias);
   if (!client) return std::unexpected(client.error());
   const std::string& region = options.region.empty() ? (*client)->alias().region : options.region;
-  auto made = (*client)->make_bucket(target->bucket, region, options.with_lock);
-  const bool exists = !made && made.error().code() == ErrorCode::kBucketOwnedByCaller;
+  // In us-east-1 making one's own bucket again is success, so whether it is there must be asked before.
+  bool exists = (*client)->head_bucket(target->bucket).has_value();
+  Result<void> made;
+  if (exists) {
+    made = fail(ErrorCode::kBucketOwnedByCaller, "the bucket is there already");
+  } else {
+    made = (*client)->make_bucket(target->bucket, region, options.with_lock);
+    exists = !made && made.error().code() == ErrorCode::kBucketOwnedByCaller;
+  }
   if (!made && !(exists && options.ignore_existing)) return made;
   if (options.with_versioning) {
     if (auto enabled = (*client)->set_versioning(target->bucket, true); !enabled) return enabled;

@@ -19,15 +19,19 @@ struct UserOptions {
 
 std::string user_path(const std::string& key) { return "users/" + percent_encode(key); }
 
-void print_user(Session& session, const Json& user) {
+/// The canonical id is what an ACL names a user by.
+void print_user(Session& session, const Json& user, bool with_id) {
   std::vector<std::string> policies;
   for (const Json& policy : user.get("policies").items())
     if (const std::string* name = policy.as_string()) policies.push_back(*name);
-  session.output.result(fmt::format("{:10} {:24} {}", user.string_or("status"), user.string_or("access_key"),
-                                    fmt::join(policies, ", ")),
-                        Json::object({{"access_key", user.string_or("access_key")},
-                                      {"user_status", user.string_or("status")},
-                                      {"policies", user.get("policies")}}));
+  std::string line = fmt::format("{:10} {:24} {}", user.string_or("status"), user.string_or("access_key"),
+                                 fmt::join(policies, ", "));
+  const std::string canonical_id = user.string_or("canonical_id");
+  if (with_id) line += "\n           canonical id " + canonical_id;
+  session.output.result(line, Json::object({{"access_key", user.string_or("access_key")},
+                                            {"canonical_id", canonical_id},
+                                            {"user_status", user.string_or("status")},
+                                            {"policies", user.get("policies")}}));
 }
 
 Exit add_user(Session& session, S3Client& client, const UserOptions& options) {
@@ -59,14 +63,14 @@ Exit remove_user(Session& session, S3Client& client, const UserOptions& options)
 Exit list_users(Session& session, S3Client& client, const UserOptions& options) {
   const auto users = admin_call(client, "GET", "users");
   if (!users) return session.fail(users.error(), options.alias);
-  for (const Json& user : users->items()) print_user(session, user);
+  for (const Json& user : users->items()) print_user(session, user, false);
   return Exit::kOk;
 }
 
 Exit user_info(Session& session, S3Client& client, const UserOptions& options) {
   const auto user = admin_call(client, "GET", user_path(options.key));
   if (!user) return session.fail(user.error(), options.key);
-  print_user(session, *user);
+  print_user(session, *user, true);
   return Exit::kOk;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/cluster/limits.h"
 #include "engine/cluster/peers/routed_set.h"
 #include "engine/cluster/placement.h"
+#include "engine/cluster/topology.h"
 
 namespace flashstor::cluster {
 
@@ -69,8 +70,7 @@ SetInfo info_of_set(const ClusterOptions& options, std::uint32_t index, std::uin
   SetInfo info{.index = index, .drives = drives};
   info.default_parity = default_parity(drives);
   if (options.standard_parity != ClusterOptions::kDefaultParity)
-    info.default_parity =
-        static_cast<std::uint8_t>(std::min<std::uint32_t>(options.standard_parity, drives / 2));
+    info.default_parity = options.standard_parity;
   info.reduced_parity = static_cast<std::uint8_t>(std::min<std::uint32_t>(info.default_parity, 1));
   return info;
 }
@@ -88,6 +88,10 @@ void Cluster::add_set(std::unique_ptr<ErasureSet> set, Peers* peers) {
 Task<Result<std::unique_ptr<Cluster>>> Cluster::open(ClusterOptions options) {
   if (options.peers != nullptr) co_return co_await open_spread(std::move(options));
   FLASHSTOR_CHECK(!options.loops.empty() && options.pool != nullptr && options.io != nullptr);
+  if (options.standard_parity != ClusterOptions::kDefaultParity) {
+    const std::uint32_t size = co_await or_return(set_size(options.drives.size()));
+    co_await or_return(check_parity(options.standard_parity, size));
+  }
   Random& random = Runtime::current()->random();
   auto layout = co_await async::offload(
       *options.pool, [&options, &random] { return lay_out_drives(*options.io, options.drives, random); });

@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "engine/cluster/cluster.h"
 #include "engine/cluster/limits.h"
+#include "engine/cluster/topology.h"
 #include "engine/codec/checksum.h"
 
 // How a node of several starts: which deployment its drives are of, whether they may be formatted, its sets.
@@ -35,6 +36,8 @@ class SpreadStart {
 
   Task<Result<std::unique_ptr<Cluster>>> run() {
     FLASHSTOR_CHECK(!options_.loops.empty() && options_.pool != nullptr && options_.io != nullptr);
+    if (options_.standard_parity != ClusterOptions::kDefaultParity)
+      co_await or_return(check_parity(options_.standard_parity, spread_.set_drives));
     co_await or_return(inspect());
     peers_.set_deployment(deployment_of_own());
     publish_reports();

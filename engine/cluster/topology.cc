@@ -101,4 +101,11 @@ Result<std::uint32_t> set_size(std::size_t drives) {
                           drives, flashstor::limits::kMaxDrivesPerSet));
 }
 
+Result<void> check_parity(std::uint32_t parity, std::uint32_t set_drives) {
+  if (parity <= set_drives / 2) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("parity {} is more than a set of {} drives can have: at most half of them, {}",
+                          parity, set_drives, set_drives / 2));
+}
+
 }  // namespace flashstor::cluster

@@ -22,4 +22,8 @@ namespace flashstor::cluster {
 /// Errors: kInvalidArgument when only sets of one drive would do (a prime above 16).
 [[nodiscard]] Result<std::uint32_t> set_size(std::size_t drives);
 
+/// Whether sets of this many drives can have this parity: at most half of them, rounded down, so that as many
+/// drives as are lost are left. Errors: kInvalidArgument in words.
+[[nodiscard]] Result<void> check_parity(std::uint32_t parity, std::uint32_t set_drives);
+
 }  // namespace flashstor::cluster

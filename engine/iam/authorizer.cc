@@ -79,9 +79,7 @@ Decision answer(const Residue& residue, const Principal& principal, const Reques
   for (const Residue::Open& open : residue.open_allows) {
     if (open.statement->holds_for(keys, request.resource)) return {true, open.reason};
   }
-  const bool object_acl_may_allow =
-      acl_allows(CannedAcl::kPublicRead, AclTarget::kObject, request.action, principal.is_anonymous());
-  return {false, Reason::kNothingAllows, object_acl_may_allow};
+  return {false, Reason::kNothingAllows, object_acl_knows(request.action)};
 }
 
 }  // namespace
@@ -93,6 +91,7 @@ struct Authorizer::Cache {
     IdentityRef identity;  ///< nullptr: the entry is free.
     PolicyRef policy;
     CannedAcl acl = CannedAcl::kPrivate;
+    std::shared_ptr<const Grants> grants;
     std::string action;
     std::string prefix;
     bool is_object = false;
@@ -115,7 +114,8 @@ struct Authorizer::Cache {
   static bool is_for(const Entry& entry, const IdentityRef& identity, const BucketAccess& bucket,
                      std::string_view action, Scope scope) {
     return entry.identity == identity && entry.policy == bucket.policy && entry.acl == bucket.acl &&
-           entry.is_object == scope.is_object && entry.action == action && entry.prefix == scope.prefix;
+           entry.grants == bucket.grants && entry.is_object == scope.is_object && entry.action == action &&
+           entry.prefix == scope.prefix;
   }
 
   static void fill(Entry& entry, const IdentityRef& identity, const BucketAccess& bucket,
@@ -123,6 +123,7 @@ struct Authorizer::Cache {
     entry.identity = identity;
     entry.policy = bucket.policy;
     entry.acl = bucket.acl;
+    entry.grants = bucket.grants;
     entry.is_object = scope.is_object;
     entry.action = action;
     entry.prefix = scope.prefix;
@@ -133,8 +134,9 @@ struct Authorizer::Cache {
       entry.residue.add(*policy, Reason::kIdentityPolicy, principal, action, scope);
     if (bucket.policy != nullptr)
       entry.residue.add(*bucket.policy, Reason::kBucketPolicy, principal, action, scope);
+    const Acl acl{bucket.acl, bucket.grants == nullptr ? Grants{} : *bucket.grants};
     if (entry.residue.allows == Reason::kNothingAllows &&
-        acl_allows(bucket.acl, AclTarget::kBucket, action, principal.is_anonymous()))
+        acl_allows(acl, AclTarget::kBucket, action, principal))
       entry.residue.allows = Reason::kAcl;
   }
 
@@ -143,6 +145,7 @@ struct Authorizer::Cache {
       for (Entry& entry : set.ways) {
         entry.identity = nullptr;
         entry.policy = nullptr;
+        entry.grants = nullptr;
       }
     }
   }
@@ -166,10 +169,10 @@ std::string_view name_of(Reason reason) {
   return "unknown";
 }
 
-Decision with_object_acl(const Decision& decision, CannedAcl object_acl, std::string_view action,
-                         bool is_anonymous) {
+Decision with_object_acl(const Decision& decision, const Acl& object_acl, std::string_view action,
+                         const Principal& principal) {
   if (decision.allowed || decision.reason == Reason::kExplicitDeny ||
-      !acl_allows(object_acl, AclTarget::kObject, action, is_anonymous))
+      !acl_allows(object_acl, AclTarget::kObject, action, principal))
     return decision;
   return {true, Reason::kAcl};
 }

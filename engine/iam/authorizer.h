@@ -13,13 +13,14 @@ namespace flashstor::iam {
 struct BucketAccess {
   PolicyRef policy;  ///< nullptr: no bucket policy.
   CannedAcl acl = CannedAcl::kPrivate;
+  std::shared_ptr<const Grants> grants;  ///< Of kListed.
 };
 
 enum class Reason : std::uint8_t {
   kRoot,            ///< Allowed: root.
   kIdentityPolicy,  ///< Allowed by a policy attached to the user.
   kBucketPolicy,    ///< Allowed by the bucket's policy.
-  kAcl,             ///< Allowed by the canned ACL of the bucket or object.
+  kAcl,             ///< Allowed by the ACL of the bucket or object.
   kExplicitDeny,    ///< Denied by a Deny statement.
   kNothingAllows,   ///< Denied because nobody allowed it.
 };
@@ -35,8 +36,8 @@ struct Decision {
 
 /// The decision once the object's own ACL is known. Only turns a denial into an allowance where nothing
 /// denied explicitly.
-[[nodiscard]] Decision with_object_acl(const Decision& decision, CannedAcl object_acl,
-                                       std::string_view action, bool is_anonymous);
+[[nodiscard]] Decision with_object_acl(const Decision& decision, const Acl& object_acl,
+                                       std::string_view action, const Principal& principal);
 
 /// One loop's decisions, with its cache. Explicit deny wins; then root, or any Allow of identity policies,
 /// bucket policy or ACL. Root is the account that owns every bucket: a bucket policy may deny it what it asks

@@ -39,8 +39,8 @@ struct Builtin {
   std::string_view text;
 };
 
-// The names and contents that MinIO's users know.
-constexpr std::array<Builtin, 5> kBuiltins = {{
+// The names and contents that MinIO's users know; ownbuckets is ours.
+constexpr std::array<Builtin, 6> kBuiltins = {{
     {"consoleAdmin",
      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["admin:*"]},{"Effect":"Allow","Action":["kms:*"]},)"
      R"({"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::*"]}]})"},
@@ -48,6 +48,10 @@ constexpr std::array<Builtin, 5> kBuiltins = {{
      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["admin:Profiling","admin:TopLocksInfo",)"
      R"("admin:ConsoleLog","admin:OBDInfo","admin:ServerInfo","admin:ServerTrace","admin:Prometheus",)"
      R"("admin:BandwidthMonitor"],"Resource":["arn:aws:s3:::*"]}]})"},
+    {"ownbuckets",
+     R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:CreateBucket","s3:ListAllMyBuckets"],)"
+     R"("Resource":["arn:aws:s3:::*"]},{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::*"],)"
+     R"("Condition":{"StringEquals":{"flashstor:BucketOwner":"${aws:username}"}}}]})"},
     {"readonly",
      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetBucketLocation","s3:GetObject"],)"
      R"("Resource":["arn:aws:s3:::*"]}]})"},

@@ -62,7 +62,7 @@ class Policy {
 
 using PolicyRef = std::shared_ptr<const Policy>;
 
-/// Names of the built-in policies: readwrite, readonly, writeonly, diagnostics, consoleAdmin.
+/// Names of the built-in policies: readwrite, readonly, writeonly, ownbuckets, diagnostics, consoleAdmin.
 [[nodiscard]] const std::vector<std::string>& builtin_policy_names();
 /// The document of a built-in policy, or empty.
 [[nodiscard]] std::string_view builtin_policy(std::string_view name);

@@ -18,6 +18,7 @@ enum Field : std::uint32_t {
   kObjectLock = 9,
   kDeleting = 10,
   kConfig = 11,  ///< One a document: kind, bytes.
+  kGrants = 12,
 };
 
 }  // namespace
@@ -36,6 +37,7 @@ std::string encode_bucket(const Bucket& bucket) {
   fields.field(kEpoch, [&](ByteWriter& w) { w.varint(bucket.epoch); });
   fields.field(kVersioning, [&](ByteWriter& w) { w.u8(static_cast<std::uint8_t>(bucket.versioning)); });
   fields.field(kAcl, [&](ByteWriter& w) { w.u8(bucket.acl); });
+  if (!bucket.grants.empty()) fields.field(kGrants, [&](ByteWriter& w) { w.append(bucket.grants); });
   fields.field(kObjectLock, [&](ByteWriter& w) { w.boolean(bucket.object_lock); });
   if (!bucket.deleting.is_nil())
     fields.field(kDeleting, [&](ByteWriter& w) { write_uuid(w, bucket.deleting); });
@@ -75,6 +77,9 @@ Result<Bucket> decode_bucket(std::string_view bytes) {
         break;
       case kAcl:
         bucket.acl = value.u8();
+        break;
+      case kGrants:
+        bucket.grants = value.rest();
         break;
       case kObjectLock:
         bucket.object_lock = value.boolean();

@@ -22,6 +22,7 @@ struct Bucket {
   std::uint64_t epoch = 1;  ///< Raised by changes that every writer must know of before it writes.
   Versioning versioning = Versioning::kUnversioned;
   std::uint8_t acl = 0;  ///< iam::CannedAcl by number.
+  std::string grants;    ///< iam::encode_grants, of the ACL kListed.
   bool object_lock = false;
   Uuid deleting;  ///< Not nil: a deletion is under way (its token).
   /// Documents by kind ("policy", "tagging", "cors", "lifecycle", …): opaque bytes of the doors.
@@ -34,6 +35,7 @@ struct CreateBucketRequest {
   std::string owner;
   std::string region;
   std::uint8_t acl = 0;
+  std::string grants = {};
   bool object_lock = false;                                      ///< Turns versioning on too.
   std::map<std::string, std::string, std::less<>> configs = {};  ///< Documents that it has from the start.
 };

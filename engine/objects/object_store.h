@@ -77,7 +77,7 @@ class ObjectStore {
   /// Errors: kNoSuchBucket, kInvalidBucketState (object lock asks for versioning; it never goes back to
   /// kUnversioned).
   Task<Result<void>> set_versioning(std::string name, Versioning state);
-  Task<Result<void>> set_bucket_acl(std::string name, std::uint8_t acl);
+  Task<Result<void>> set_bucket_acl(std::string name, std::uint8_t acl, std::string grants = {});
   /// Stores the document of one kind. Errors: kNoSuchBucket, kEntityTooLarge.
   Task<Result<void>> set_bucket_config(std::string name, std::string kind, std::string bytes);
   /// Turns object lock on, for good, and stores its document. Every writer knows of it before its next write.
@@ -119,7 +119,7 @@ class ObjectStore {
   // kInvalidTag; kIsDeleteMarker.
   Task<Result<std::string>> set_tags(std::string bucket, std::string key, std::string version_id, Tags tags);
   Task<Result<std::string>> set_object_acl(std::string bucket, std::string key, std::string version_id,
-                                           std::uint8_t acl);
+                                           std::uint8_t acl, std::string grants = {});
   Task<Result<std::string>> set_retention(std::string bucket, std::string key, std::string version_id,
                                           Retention retention, bool bypass_governance);
   Task<Result<std::string>> set_legal_hold(std::string bucket, std::string key, std::string version_id,

@@ -121,6 +121,7 @@ PlanTask plan_change_attributes(cluster::RowView& rows, const cluster::Command& 
       break;
     case What::kAcl:
       row.attributes.acl = in.attributes.acl;
+      row.attributes.grants = std::move(in.attributes.grants);
       break;
     case What::kRetention:
       co_await or_return(check_retention_change(row.attributes.retention, in.attributes.retention,

@@ -103,6 +103,7 @@ Task<Result<BucketRef>> ObjectStore::create_bucket(CreateBucketRequest request) 
   bucket.owner = request.owner;
   bucket.region = request.region;
   bucket.acl = request.acl;
+  bucket.grants = std::move(request.grants);
   bucket.created = Runtime::current()->wall_now();
   bucket.object_lock = request.object_lock;
   if (request.object_lock) bucket.versioning = Versioning::kEnabled;
@@ -198,9 +199,10 @@ Task<Result<void>> ObjectStore::set_versioning(std::string name, Versioning stat
   co_return {};
 }
 
-Task<Result<void>> ObjectStore::set_bucket_acl(std::string name, std::uint8_t acl) {
-  const auto mutate = [acl](Bucket& bucket) -> Result<void> {
+Task<Result<void>> ObjectStore::set_bucket_acl(std::string name, std::uint8_t acl, std::string grants) {
+  const auto mutate = [acl, &grants](Bucket& bucket) -> Result<void> {
     bucket.acl = acl;
+    bucket.grants = grants;
     return {};
   };
   co_await or_return(StoreParts{*this}.change_bucket(std::move(name), mutate, false));

@@ -90,10 +90,12 @@ Task<Result<std::string>> ObjectStore::set_tags(std::string bucket, std::string 
 }
 
 Task<Result<std::string>> ObjectStore::set_object_acl(std::string bucket, std::string key,
-                                                      std::string version_id, std::uint8_t acl) {
+                                                      std::string version_id, std::uint8_t acl,
+                                                      std::string grants) {
   ChangeAttributesPayload payload{.version_id = std::move(version_id)};
   payload.what = ChangeAttributesPayload::What::kAcl;
   payload.attributes.acl = acl;
+  payload.attributes.grants = std::move(grants);
   co_return co_await change_attributes(StoreParts{*this}, std::move(bucket), std::move(key),
                                        std::move(payload));
 }

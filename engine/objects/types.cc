@@ -61,6 +61,9 @@ Result<void> check_bucket_name(std::string_view name) {
   if (!is_lower_or_digit(name.front()) || !is_lower_or_digit(name.back()))
     return bad("A bucket name begins and ends with a letter or a digit.");
   if (name.find("..") != std::string_view::npos) return bad("A bucket name has no two dots in a row.");
+  // Each label between dots must be one of a host name, for virtual-host style.
+  if (name.find(".-") != std::string_view::npos || name.find("-.") != std::string_view::npos)
+    return bad("A bucket name has no dot beside a hyphen.");
   if (looks_like_address(name)) return bad("A bucket name is not an IP address.");
   for (const std::string_view prefix : {"xn--", "sthree-", "amzn-s3-demo-"})
     if (name.starts_with(prefix)) return bad("This beginning of a bucket name is reserved.");

@@ -99,6 +99,7 @@ struct ObjectAttributes {
   StorageClass storage_class = StorageClass::kStandard;
   std::string owner;     ///< The identity that wrote it.
   std::uint8_t acl = 0;  ///< iam::CannedAcl by number.
+  std::string grants;    ///< iam::encode_grants, of the ACL kListed.
   std::string website_redirect;
   Retention retention;
   bool legal_hold = false;

@@ -35,6 +35,7 @@ enum Field : std::uint32_t {
   kUploadId = 17,
   kPartsCount = 18,
   kHides = 19,
+  kGrants = 20,
 };
 
 void encode_header(ByteWriter& out, const VersionRow& row) {
@@ -76,6 +77,7 @@ void encode_attribute_fields(FieldWriter& out, const ObjectAttributes& attribute
     out.field(kUserMetadata, [&](ByteWriter& w) { write_pairs(w, attributes.user_metadata); });
   if (!attributes.tags.empty()) out.field(kTags, [&](ByteWriter& w) { write_pairs(w, attributes.tags); });
   if (attributes.acl != 0) out.field(kAcl, [&](ByteWriter& w) { w.u8(attributes.acl); });
+  if (!attributes.grants.empty()) out.field(kGrants, [&](ByteWriter& w) { w.append(attributes.grants); });
   if (!attributes.website_redirect.empty())
     out.field(kWebsite, [&](ByteWriter& w) { w.append(attributes.website_redirect); });
   if (attributes.retention.mode != RetentionMode::kNone)
@@ -113,6 +115,9 @@ bool read_attribute_field(std::uint32_t number, ByteReader& in, ObjectAttributes
       return true;
     case kAcl:
       attributes.acl = in.u8();
+      return true;
+    case kGrants:
+      attributes.grants = in.rest();
       return true;
     case kWebsite:
       attributes.website_redirect = in.rest();

@@ -11,6 +11,7 @@ Json user_json(const iam::User& user) {
   Json::Array policies;
   for (const std::string& policy : user.policies) policies.emplace_back(policy);
   return Json::object({{"access_key", user.access_key},
+                       {"canonical_id", iam::canonical_id_of(user.access_key)},
                        {"status", user.status == iam::UserStatus::kEnabled ? "enabled" : "disabled"},
                        {"policies", Json(std::move(policies))}});
 }

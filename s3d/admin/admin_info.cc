@@ -29,13 +29,14 @@ std::string_view name_of_state(storage::DriveInfo::State state) {
   return "unknown";
 }
 
+// Sets and drives count from 1, as in the log and in every error.
 Json drive_json(const storage::DriveInfo& drive) {
   return Json::object(
       {{"path", drive.path},
        {"uuid", drive.drive_id.to_text()},
        {"state", name_of_state(drive.state)},
-       {"set", drive.set},
-       {"slot", drive.slot},
+       {"set", drive.set + 1},
+       {"drive", drive.slot + 1},
        {"total_bytes", drive.total_bytes},
        {"used_bytes", drive.total_bytes < drive.free_bytes ? 0 : drive.total_bytes - drive.free_bytes},
        {"error", drive.error}});
@@ -49,10 +50,10 @@ Json set_json(const cluster::SetStatus& set) {
   bool healthy = set.can_read && set.can_write && set.heal_queue == 0;
   for (const storage::DriveInfo& drive : set.drives)
     healthy = healthy && drive.state == storage::DriveInfo::State::kOnline;
-  return Json::object({{"index", info.index},
+  return Json::object({{"set", info.index + 1},
                        {"drives", info.drives},
                        {"parity", parity},
-                       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot) : Json()},
+                       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot + 1) : Json()},
                        {"write_quorum", cluster::write_quorum(info.drives, geometry)},
                        {"can_read", set.can_read},
                        {"can_write", set.can_write},

@@ -47,7 +47,7 @@ void write_heal_metrics(base::MetricsPage& page, const std::string& set, const c
 void write_cluster_metrics(base::MetricsPage& page, cluster::ClusterApi& cluster) {
   for (std::uint32_t index = 0; index < cluster.set_count(); ++index) {
     const cluster::SetStatus status = cluster.set_at(index).status();
-    const std::string set = std::to_string(index);
+    const std::string set = std::to_string(index + 1);  // From 1, as in the log.
     page.gauge("flashstor_set_writable", "1 when the set can write.", {{"set", set}},
                status.can_write ? 1 : 0);
     page.gauge("flashstor_set_readable", "1 when the set can read.", {{"set", set}}, status.can_read ? 1 : 0);

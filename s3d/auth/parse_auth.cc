@@ -43,15 +43,14 @@ bool split_credential(std::string_view credential, SignatureFields& fields) {
          credential.substr(slashes[3] + 1) == "aws4_request";
 }
 
-// The instant of signing: x-amz-date, else Date, which AWS takes too.
+// The instant of signing: x-amz-date, else Date, which AWS takes too. Some clients put the ISO form into
+// Date, some an HTTP date into x-amz-date.
 std::expected<void, AuthError> read_date(const Request& request, SignatureFields& fields) {
-  if (const auto amz = request.header("x-amz-date")) {
-    fields.amz_date = *amz;
-  } else if (const auto date = request.header("date")) {
-    const auto when = parse_http_date(*date);
-    if (!when) {
-      fields.amz_date = *date;  // some clients put the ISO form there
-    } else {
+  auto date = request.header("x-amz-date");
+  if (!date) date = request.header("date");
+  if (date) {
+    fields.amz_date = *date;
+    if (const auto when = parse_http_date(*date)) {
       const auto text = fmt::format("{}T{}{}{}Z", fields.date, date->substr(17, 2), date->substr(20, 2),
                                     date->substr(23, 2));
       auto* kept = static_cast<char*>(request.arena().keep(text.size()));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "s3d/ops/conditions.h"
+
 namespace flashstor::s3d {
 namespace {
 
@@ -22,7 +24,8 @@ std::string_view action_of(fusefs::AccessKind kind) {
 /// The condition keys that an access through a mount has: it comes from this machine, and no network saw it.
 class MountConditions final : public iam::ConditionKeysApi {
  public:
-  explicit MountConditions(std::string_view path) : path_(path) {}
+  MountConditions(Services& services, const objects::Bucket& bucket, std::string_view path)
+      : services_(services), bucket_(bucket), path_(path) {}
   bool find(std::string_view key, iam::ConditionValues& values) const override {
     if (key == "aws:sourceip") {
       values.emplace_back("127.0.0.1");
@@ -33,12 +36,14 @@ class MountConditions final : public iam::ConditionKeysApi {
     } else if (key == "s3:delimiter") {
       values.emplace_back("/");
     } else {
-      return false;
+      return key == kBucketOwnerKey && add_bucket_owner(services_, bucket_, values);
     }
     return true;
   }
 
  private:
+  Services& services_;
+  const objects::Bucket& bucket_;
   std::string_view path_;
 };
 
@@ -55,7 +60,7 @@ Result<void> MountAccess::decide(std::string_view action, std::string_view path)
   const BucketPolicies::Access known = services_.policies.access(bucket_);
   const bool of_bucket = action == "s3:ListBucket";
   const std::string resource = iam::resource_arn(bucket_->name, of_bucket ? std::string_view() : path);
-  const MountConditions conditions(path);
+  const MountConditions conditions(services_, *bucket_, path);
   const iam::Decision decision = services_.authorizer.decide(*who, known.access,
                                                              {.action = action,
                                                               .resource = resource,

@@ -1,4 +1,8 @@
+#include <algorithm>
+
 #include "engine/objects/bucket_types.h"
+#include "s3d/ops/acl_grants.h"
+#include "s3d/ops/conditions.h"
 #include "s3d/ops/handlers.h"
 #include "s3d/ops/object_headers.h"
 #include "s3d/ops/public_access.h"
@@ -55,14 +59,28 @@ Task<Result<void>> authorise_settings(Call& call, const objects::CreateBucketReq
   co_return Result<void>();
 }
 
+bool is_as_asked(const objects::Bucket& bucket, const objects::CreateBucketRequest& request) {
+  const auto is_there = [&](const auto& config) {
+    const auto found = bucket.configs.find(config.first);
+    return found != bucket.configs.end() && found->second == config.second;
+  };
+  return bucket.acl == request.acl && bucket.grants == request.grants &&
+         (bucket.object_lock || !request.object_lock) && std::ranges::all_of(request.configs, is_there);
+}
+
 /// Does ListBuckets show this bucket to the caller? Those that his own policies let him list: what somebody
 /// else opened to everybody is not his.
 bool may_see(Call& call, const objects::BucketRef& bucket) {
   const iam::BucketAccess known;
+  iam::ConditionMap conditions;
+  if (iam::ConditionValues owner; add_bucket_owner(call.services(), *bucket, owner))
+    conditions.set_all(kBucketOwnerKey, std::move(owner));
   const std::string resource = iam::resource_arn(bucket->name);
   for (const std::string_view action : {"s3:ListBucket", "s3:GetBucketLocation"}) {
-    const iam::RequestContext context{
-        .action = action, .resource = resource, .now = call.services().runtime.wall_now()};
+    const iam::RequestContext context{.action = action,
+                                      .resource = resource,
+                                      .now = call.services().runtime.wall_now(),
+                                      .conditions = &conditions};
     if (call.services().authorizer.decide(call.who, known, context).allowed) return true;
   }
   return false;
@@ -113,21 +131,25 @@ Task<Result<void>> create_bucket(Call& call) {
   const std::string& here = call.services().facts.region;
   if (!asked.empty() && asked != here && !call.services().facts.any_region)
     co_return call.refuse(S3Code::kInvalidLocationConstraint, {}, {{"LocationConstraint", asked}});
-  const auto acl = co_await or_return(canned_acl_header(call));
+  const auto asked_acl = co_await or_return(acl_from_headers(call, call.who->canonical_id));
+  const iam::Acl acl = asked_acl.value_or(iam::Acl{});
   call.body_conditions.emplace_back("s3:locationconstraint", asked.empty() ? here : asked);
   co_await or_return(call.authorise("s3:CreateBucket", {}, {}));
-  objects::CreateBucketRequest request{
-      .name = call.bucket_name(),
-      .owner = call.who->canonical_id,
-      .region = asked.empty() ? here : asked,
-      .acl = static_cast<std::uint8_t>(acl.value_or(iam::CannedAcl::kPrivate))};
+  objects::CreateBucketRequest request{.name = call.bucket_name(),
+                                       .owner = call.who->canonical_id,
+                                       .region = asked.empty() ? here : asked,
+                                       .acl = static_cast<std::uint8_t>(acl.canned),
+                                       .grants = iam::encode_grants(acl.grants)};
   co_await or_return(take_settings(call, request));
   co_await or_return(authorise_settings(call, request));
   if (is_reserved(call.target().bucket)) co_return call.refuse(S3Code::kInvalidBucketName);
-  const auto made = co_await call.store().create_bucket(std::move(request));
-  // In us-east-1 making one's own bucket again is success.
-  if (!made && !(made.error().code() == ErrorCode::kBucketOwnedByCaller && here == "us-east-1"))
-    co_return std::unexpected(made.error());
+  const auto made = co_await call.store().create_bucket(request);
+  // In us-east-1 making one's own bucket again is success, where it is as it was asked for.
+  if (!made) {
+    const bool own = made.error().code() == ErrorCode::kBucketOwnedByCaller && here == "us-east-1";
+    if (!own || !is_as_asked(*co_await or_return(call.store().head_bucket(call.bucket_name())), request))
+      co_return std::unexpected(made.error());
+  }
   call.response().add_header("Location", "/" + call.bucket_name());
   co_return co_await call.send_status(200);
 }

@@ -2,6 +2,7 @@
 
 #include "engine/base/log.h"
 #include "engine/objects/limits.h"
+#include "s3d/ops/acl_grants.h"
 
 namespace flashstor::s3d {
 
@@ -13,7 +14,8 @@ BucketPolicies::Access BucketPolicies::access(const objects::BucketRef& bucket) 
       entries_.clear();
       return access(bucket);
     }
-    entry = Entry{.bucket = bucket};
+    entry = Entry{.bucket = bucket, .acl = stored_acl(bucket->acl, bucket->grants)};
+    if (!entry.acl.grants.empty()) entry.grants = std::make_shared<const iam::Grants>(entry.acl.grants);
     if (const auto found = bucket->configs.find(kPublicAccessBlock); found != bucket->configs.end())
       entry.block = parse_public_access_block(found->second);
     if (const auto found = bucket->configs.find(kOwnership); found != bucket->configs.end())
@@ -28,11 +30,14 @@ BucketPolicies::Access BucketPolicies::access(const objects::BucketRef& bucket) 
       }
     }
   }
-  Access out{.access = {.policy = entry.policy, .acl = static_cast<iam::CannedAcl>(bucket->acl)},
+  Access out{.access = {.policy = entry.policy, .acl = entry.acl.canned, .grants = entry.grants},
              .valid = entry.valid,
              .block = entry.block,
              .acls_disabled = entry.acls_disabled};
-  if (out.ignores_acls()) out.access.acl = iam::CannedAcl::kPrivate;
+  if (out.ignores(entry.acl)) {
+    out.access.acl = iam::CannedAcl::kPrivate;
+    out.access.grants = nullptr;
+  }
   return out;
 }
 

@@ -20,8 +20,10 @@ class BucketPolicies {
     bool valid = true;
     PublicAccessBlock block;
     bool acls_disabled = false;  ///< The bucket's owner owns every object, and ACLs give nothing.
-    /// Neither the bucket's ACL (which `access` then does not have) nor an object's gives anything.
-    [[nodiscard]] bool ignores_acls() const { return acls_disabled || block.ignore_public_acls; }
+    /// Whether this ACL, of the bucket (which `access` then does not have) or of an object, gives nothing.
+    [[nodiscard]] bool ignores(const iam::Acl& acl) const {
+      return acls_disabled || (block.ignore_public_acls && iam::is_public(acl));
+    }
   };
   [[nodiscard]] Access access(const objects::BucketRef& bucket);
 
@@ -29,6 +31,8 @@ class BucketPolicies {
   struct Entry {
     objects::BucketRef bucket;
     iam::PolicyRef policy;
+    iam::Acl acl;
+    std::shared_ptr<const iam::Grants> grants;
     bool valid = true;
     PublicAccessBlock block;
     bool acls_disabled = false;

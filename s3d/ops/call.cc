@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/codec/checksum.h"
+#include "s3d/ops/acl_grants.h"
 #include "s3d/ops/bucket_policies.h"
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/conditions.h"
@@ -127,7 +128,8 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
   const bool of_object = !key.empty() && other != nullptr;
   if (of_object && authorizer.needs_object_tags(who, known.access)) co_await load();
   const bool with_tags = found && found->has_value();
-  const RequestConditions conditions(*this, request_, with_tags ? &(*found)->info->attributes.tags : nullptr);
+  const RequestConditions conditions(*this, request_, other.get(),
+                                     with_tags ? &(*found)->info->attributes.tags : nullptr);
   std::pmr::string resource(iam::kS3ArnPrefix, &request_.arena());
   resource.append(other == nullptr ? target_.bucket : std::string_view(other->name));
   if (!key.empty()) resource.append("/").append(key);
@@ -143,16 +145,19 @@ Task<Result<void>> Call::authorise_in(objects::BucketRef other, std::string_view
   if (!decision.allowed && decision.object_acl_may_allow && of_object && known.valid) {
     co_await load();
     if (found->has_value()) {
-      const auto acl = known.ignores_acls() ? iam::CannedAcl::kPrivate
-                                            : static_cast<iam::CannedAcl>((*found)->info->attributes.acl);
-      decision = iam::with_object_acl(decision, acl, action, is_anonymous());
+      const objects::ObjectAttributes& attributes = (*found)->info->attributes;
+      const iam::Acl acl = stored_acl(attributes.acl, attributes.grants);
+      if (!known.ignores(acl)) decision = iam::with_object_acl(decision, acl, action, who->principal());
     } else if ((co_await authorise_in(other, "s3:ListBucket", {}, {})).has_value()) {
       // Who may list may know that nothing is there. Answered here: an object that comes in the next moment
       // is not his to read.
       co_return std::unexpected(found->error());
     }
   }
-  if (decision.allowed) co_return Result<void>();
+  if (decision.allowed) {
+    if (let_in_by == iam::Reason::kNothingAllows) let_in_by = decision.reason;
+    co_return Result<void>();
+  }
   services_.stats.count_denied(is_anonymous());
   co_return fail(ErrorCode::kAccessDenied);
 }

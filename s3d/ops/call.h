@@ -81,6 +81,7 @@ class Call {
   Identity signature;    ///< How it was signed.
   iam::IdentityRef who;  ///< Who signed it.
   objects::BucketRef bucket;
+  iam::Reason let_in_by = iam::Reason::kNothingAllows;  ///< Why the row's own action was allowed.
   /// Condition keys that only the body tells ("s3:locationconstraint", "s3:requestobjecttag/Team"), set by
   /// handlers before they authorise.
   std::vector<std::pair<std::string, std::string>> body_conditions;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "s3d/ops/bucket_policies.h"
+
 namespace flashstor::s3d {
 namespace {
 
@@ -33,7 +35,11 @@ bool RequestConditions::find(std::string_view key, iam::ConditionValues& values)
   if (from_body) return true;
   if (key.starts_with("s3:")) return find_s3(key.substr(3), values);
   if (key.starts_with("aws:")) return find_aws(key.substr(4), values);
-  return false;
+  if (key != kBucketOwnerKey) return false;
+  if (bucket_ != nullptr) return add_bucket_owner(call_.services(), *bucket_, values);
+  if (call_.is_anonymous()) return false;
+  values.push_back(call_.who->access_key);  // whose the bucket will be that is about to be made
+  return true;
 }
 
 bool RequestConditions::add_header(std::string_view name, iam::ConditionValues& values) const {
@@ -121,6 +127,13 @@ bool RequestConditions::find_request_tag(std::string_view key, iam::ConditionVal
   if (key.starts_with("requestobjecttag/")) return add_tag(*tags, key.substr(17), values);
   if (key != "requestobjecttagkeys") return false;
   for (const auto& [name, value] : *tags) values.push_back(name);
+  return true;
+}
+
+bool add_bucket_owner(Services& services, const objects::Bucket& bucket, iam::ConditionValues& values) {
+  const std::string_view owner = services.owners.display_name(services.authorizer.identities(), bucket.owner);
+  if (owner.empty()) return false;
+  values.emplace_back(owner);
   return true;
 }
 

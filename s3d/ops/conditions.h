@@ -3,17 +3,21 @@
 #include <string_view>
 
 #include "engine/iam/request_context.h"
-#include "engine/objects/types.h"
+#include "engine/objects/bucket_types.h"
 #include "s3d/ops/call.h"
 
 namespace flashstor::s3d {
 
+inline constexpr std::string_view kBucketOwnerKey = "flashstor:bucketowner";
+
 /// What policies may ask of a request: addresses, headers, query parameters, tags. Computes only what is
-/// asked. `object_tags` are those of the object as it is, where they were read.
+/// asked. `bucket` is the one asked about (nullptr: one that is not there yet); `object_tags` are those of
+/// the object as it is, where they were read.
 class RequestConditions final : public iam::ConditionKeysApi {
  public:
-  RequestConditions(const Call& call, Request& request, const objects::Tags* object_tags)
-      : call_(call), request_(request), object_tags_(object_tags) {}
+  RequestConditions(Call& call, Request& request, const objects::Bucket* bucket,
+                    const objects::Tags* object_tags)
+      : call_(call), request_(request), bucket_(bucket), object_tags_(object_tags) {}
   bool find(std::string_view key, iam::ConditionValues& values) const override;
 
  private:
@@ -22,10 +26,16 @@ class RequestConditions final : public iam::ConditionKeysApi {
   bool find_request_tag(std::string_view key, iam::ConditionValues& values) const;
   bool add_header(std::string_view name, iam::ConditionValues& values) const;
   bool add_query(std::string_view name, iam::ConditionValues& values) const;
-  const Call& call_;
+  Call& call_;
   Request& request_;
+  const objects::Bucket* bucket_;
   const objects::Tags* object_tags_;
 };
+
+/// The access key of who owns the bucket, for the condition key flashstor:BucketOwner. False when it has no
+/// owner who is still there.
+[[nodiscard]] bool add_bucket_owner(Services& services, const objects::Bucket& bucket,
+                                    iam::ConditionValues& values);
 
 /// `a=1&b=2` as the x-amz-tagging header has it. Errors: kInvalidArgument.
 [[nodiscard]] Result<objects::Tags> parse_tagging_header(std::string_view text);

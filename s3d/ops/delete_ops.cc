@@ -89,7 +89,9 @@ Task<Result<Sorted>> sort_by_permission(Call& call, const std::vector<objects::D
 bool is_hopeless(Call& call) {
   if (!call.is_anonymous()) return false;
   const BucketPolicies::Access known = call.services().policies.access(call.bucket);
-  return known.access.policy == nullptr && known.access.acl != iam::CannedAcl::kPublicReadWrite;
+  const iam::Acl acl{known.access.acl, known.access.grants == nullptr ? iam::Grants{} : *known.access.grants};
+  return known.access.policy == nullptr &&
+         !iam::acl_allows(acl, iam::AclTarget::kBucket, "s3:DeleteObject", call.who->principal());
 }
 
 /// The bypass for a list of objects: when the caller has it for each of them.

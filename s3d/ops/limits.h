@@ -15,6 +15,7 @@ inline constexpr int kMaxXmlDepth = 16;
 /// 10,000 parts of a Complete, five elements each, opened and closed; a document of nothing but tags would
 /// take twenty times its bytes in memory.
 inline constexpr std::size_t kMaxXmlTags = 128 * limits::kKiB;
+inline constexpr std::size_t kMaxGrants = 100;      ///< Of one ACL, as on AWS.
 inline constexpr std::size_t kMaxBuckets = 10'000;  ///< Buckets on one page of ListBuckets.
 inline constexpr std::size_t kFirstBodyBytes =
     16 * limits::kKiB;  ///< An XML body's first block; they double.

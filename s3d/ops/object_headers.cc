@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "s3d/ops/acl_grants.h"
 #include "s3d/ops/checksum_headers.h"
 #include "s3d/ops/conditions.h"
 #include "s3d/ops/public_access.h"
@@ -92,6 +93,23 @@ const std::string& owner_of_new_object(Call& call) {
   return given || found->second == kOwnerEnforced ? call.bucket->owner : call.who->canonical_id;
 }
 
+/// Who was let in by an ACL and owns what he writes has full control of it, which the ACL then says.
+iam::Acl acl_of_new_object(Call& call, const std::string& owner) {
+  if (call.let_in_by != iam::Reason::kAcl || call.is_anonymous() || owner == call.bucket->owner) return {};
+  return {.canned = iam::CannedAcl::kListed,
+          .grants = {{iam::Grant::To::kUser, owner, iam::Permission::kFullControl}}};
+}
+
+Result<void> take_acl(Call& call, objects::ObjectAttributes& attributes) {
+  const auto asked = acl_from_headers(call, attributes.owner);
+  if (!asked) return std::unexpected(asked.error());
+  const iam::Acl acl = *asked ? **asked : acl_of_new_object(call, attributes.owner);
+  attributes.acl = static_cast<std::uint8_t>(acl.canned);
+  attributes.grants = iam::encode_grants(acl.grants);
+  if (!*asked) return {};
+  return check_acl_may_be_set(call, acl, call.header("x-amz-acl").value_or(""));
+}
+
 Result<objects::StorageClass> storage_class_header(Call& call) {
   const auto header = call.header("x-amz-storage-class");
   if (!header || header->empty() || *header == "STANDARD") return objects::StorageClass::kStandard;
@@ -121,18 +139,13 @@ Result<objects::ObjectAttributes> attributes_from_headers(Call& call) {
   const auto storage_class = storage_class_header(call);
   if (!storage_class) return std::unexpected(storage_class.error());
   attributes.storage_class = *storage_class;
-  const auto acl = canned_acl_header(call);
-  if (!acl) return std::unexpected(acl.error());
-  attributes.acl = static_cast<std::uint8_t>(acl->value_or(iam::CannedAcl::kPrivate));
-  if (*acl)
-    if (const auto good = check_acl_may_be_set(call, **acl, *call.header("x-amz-acl")); !good)
-      return std::unexpected(good.error());
+  attributes.owner = owner_of_new_object(call);
+  if (const auto taken = take_acl(call, attributes); !taken) return std::unexpected(taken.error());
   if (const auto tagging = call.header("x-amz-tagging"); tagging && !tagging->empty()) {
     auto tags = parse_tagging_header(*tagging);
     if (!tags) return call.refuse(S3Code::kInvalidArgument, std::string(tags.error().message()));
     attributes.tags = std::move(*tags);
   }
-  attributes.owner = owner_of_new_object(call);
   return attributes;
 }
 
@@ -229,16 +242,6 @@ std::string bare_etag(std::string_view etag) {
 
 std::string_view storage_class_name(objects::StorageClass storage_class) {
   return storage_class == objects::StorageClass::kStandard ? "STANDARD" : "REDUCED_REDUNDANCY";
-}
-
-Result<std::optional<iam::CannedAcl>> canned_acl_header(Call& call) {
-  const auto header = call.header("x-amz-acl");
-  if (!header || header->empty()) return std::optional<iam::CannedAcl>();
-  const auto acl = iam::parse_canned_acl(*header);
-  if (!acl)
-    return call.refuse(S3Code::kInvalidArgument, {},
-                       {{"ArgumentName", "x-amz-acl"}, {"ArgumentValue", std::string(*header)}});
-  return acl;
 }
 
 }  // namespace flashstor::s3d

@@ -5,20 +5,20 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/iam/acl.h"
 #include "engine/objects/object_types.h"
 #include "s3d/ops/call.h"
 
 /// The headers of requests and answers about objects.
 namespace flashstor::s3d {
 
-/// Content headers, x-amz-meta-*, storage class, canned ACL, tags, owner: all that PutObject, CopyObject and
+/// Content headers, x-amz-meta-*, storage class, ACL, tags, owner: all that PutObject, CopyObject and
 /// CreateMultipartUpload say about an object. Errors (refused on the call): InvalidStorageClass,
-/// InvalidArgument, MetadataTooLarge.
+/// InvalidArgument, MetadataTooLarge, and of acl_from_headers.
 [[nodiscard]] Result<objects::ObjectAttributes> attributes_from_headers(Call& call);
 
 /// The further permissions that a write with these attributes needs: s3:PutObjectTagging for tags,
-/// s3:PutObjectAcl for an ACL other than private. Errors: kAccessDenied.
+/// s3:PutObjectAcl for an ACL other than private, unless an ACL let a user in: then the object is his.
+/// Errors: kAccessDenied.
 Task<Result<void>> authorise_attributes(Call& call, const objects::ObjectAttributes& attributes);
 
 /// If-Match and If-None-Match of a write. Errors: NotImplemented for other conditions.
@@ -44,8 +44,6 @@ void add_new_version_header(Call& call, std::string_view version_id);
 [[nodiscard]] std::string bare_etag(std::string_view etag);
 
 [[nodiscard]] std::string_view storage_class_name(objects::StorageClass storage_class);
-/// x-amz-acl. nullopt without the header. Errors: InvalidArgument.
-[[nodiscard]] Result<std::optional<iam::CannedAcl>> canned_acl_header(Call& call);
 
 /// partNumber of the query, 1 to kMaxParts. Errors: InvalidArgument.
 [[nodiscard]] Result<std::uint32_t> part_number(Call& call);

@@ -57,11 +57,11 @@ bool is_object_ownership(std::string_view text) {
   return text == kOwnerEnforced || text == "BucketOwnerPreferred" || text == "ObjectWriter";
 }
 
-Result<void> check_acl_may_be_set(Call& call, iam::CannedAcl acl, std::string_view word) {
+Result<void> check_acl_may_be_set(Call& call, const iam::Acl& acl, std::string_view word) {
   const BucketPolicies::Access known = call.services().policies.access(call.bucket);
   if (known.acls_disabled && word != "bucket-owner-full-control")
     return call.refuse(S3Code::kAccessControlListNotSupported);
-  if (known.block.block_public_acls && acl != iam::CannedAcl::kPrivate) return fail(ErrorCode::kAccessDenied);
+  if (known.block.block_public_acls && iam::is_public(acl)) return fail(ErrorCode::kAccessDenied);
   return {};
 }
 

@@ -28,6 +28,6 @@ inline constexpr std::string_view kOwnerEnforced = "BucketOwnerEnforced";
 /// May the request set this ACL, given by `x-amz-acl: word` (empty: by a list of grants)? Errors (refused on
 /// the call): AccessControlListNotSupported where the bucket's owner owns all and ACLs mean nothing,
 /// AccessDenied for a public ACL in a bucket that blocks them.
-[[nodiscard]] Result<void> check_acl_may_be_set(Call& call, iam::CannedAcl acl, std::string_view word);
+[[nodiscard]] Result<void> check_acl_may_be_set(Call& call, const iam::Acl& acl, std::string_view word);
 
 }  // namespace flashstor::s3d

@@ -24,7 +24,8 @@ Result<void> check_length(Call& call, const Payload& payload) {
 Task<Result<void>> authorise_attributes(Call& call, const objects::ObjectAttributes& attributes) {
   if (!attributes.tags.empty())
     co_await or_return(call.authorise("s3:PutObjectTagging", call.target().key, {}));
-  if (attributes.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate))
+  if (attributes.acl != static_cast<std::uint8_t>(iam::CannedAcl::kPrivate) &&
+      (call.let_in_by != iam::Reason::kAcl || call.is_anonymous()))
     co_await or_return(call.authorise("s3:PutObjectAcl", call.target().key, {}));
   co_return Result<void>();
 }

@@ -6,10 +6,9 @@ namespace flashstor::s3d {
 namespace {
 
 /// Headers that ask for what is not built. A trailing '*' stands for anything.
-constexpr std::array<std::string_view, 10> kUnsupported = {
+constexpr std::array<std::string_view, 9> kUnsupported = {
     "x-amz-server-side-encryption*",
     "x-amz-copy-source-server-side-encryption*",
-    "x-amz-grant-*",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
     "x-amz-rename-source*",

@@ -83,6 +83,7 @@ enum class S3Code : std::uint8_t {
   kSlowDown,
   kStorageFull,
   kTooManyBuckets,
+  kUnresolvableGrantByEmailAddress,
   kXAmzContentChecksumMismatch,
   kXAmzContentSHA256Mismatch,
 };

@@ -180,13 +180,72 @@ def what_is_not_there_is_told_to_who_may_list_only(world):
     want(world.user().request("GET", f"/{bucket}/none"), 403, "AccessDenied")
 
 
+def owner_of(client):
+    """The canonical id of a user, from what ListBuckets says about him."""
+    body = want(client.request("GET", "/"), 200)
+    return body.split(b"<ID>")[1].split(b"</ID>")[0].decode()
+
+
+def own_buckets_are_all_that_their_makers_have(world):
+    ann, ben = world.user(), world.user()
+    for user in (ann, ben):
+        world.ctl("admin", "policy", "attach", "t", "ownbuckets", "--user", user.access)
+    mine, theirs = world.bucket(ann), world.bucket(ben)
+    want(ann.request("PUT", f"/{mine}/k", b"1"), 200)
+    want(ben.request("PUT", f"/{theirs}/k", b"2"), 200)
+    for method, path in (("GET", f"/{theirs}/k"), ("GET", f"/{theirs}"), ("PUT", f"/{theirs}/k"), ("DELETE", f"/{theirs}/k"), ("DELETE", f"/{theirs}")):
+        want(ann.request(method, path), 403, "AccessDenied")
+    want(ann.request("PUT", f"/{mine}/copy", headers={"x-amz-copy-source": f"/{theirs}/k"}), 403, "AccessDenied")
+    want(ann.request("PUT", f"/{theirs}"), 409, "BucketAlreadyExists")
+    shown = want(ann.request("GET", "/"), 200)
+    if mine.encode() not in shown or theirs.encode() in shown:
+        raise AssertionError(f"ListBuckets shows {shown!r}")
+    want(ann.request("PUT", f"/{mine}", policy(statement("Allow", {"Principal": {"AWS": ben.access}}, "s3:GetObject", mine)), {"policy": ""}), 204)
+    want(ben.request("GET", f"/{mine}/k"), 200)
+
+
+def grants_reach_whom_they_name(world):
+    owner, named, other = world.user(READ_WRITE), world.user(), world.user()
+    world.ctl("admin", "policy", "attach", "t", "ownbuckets", "--user", named.access)
+    bucket, who = world.bucket(owner), world.user(READ_WRITE)
+    canonical = owner_of(named)
+    want(owner.request("PUT", f"/{bucket}/k", b"1", headers={"x-amz-grant-read": f'id="{canonical}"'}), 200)
+    want(named.request("GET", f"/{bucket}/k"), 200)
+    want(other.request("GET", f"/{bucket}/k"), 403, "AccessDenied")
+    want(named.request("GET", f"/{bucket}/k", query={"acl": ""}), 403, "AccessDenied")
+    want(named.request("PUT", f"/{bucket}/own", b"2"), 403, "AccessDenied")
+    body = want(owner.request("GET", f"/{bucket}/k", query={"acl": ""}), 200)
+    if body.count(b"<Grant>") != 1 or f"<ID>{canonical}</ID><DisplayName>{named.access}".encode() not in body:
+        raise AssertionError(f"the grant comes back as {body!r}")
+    want(owner.request("PUT", f"/{bucket}", query={"acl": ""}, headers={"x-amz-grant-write": f'id="{canonical}"'}), 200)
+    want(named.request("GET", f"/{bucket}"), 403, "AccessDenied")
+    want(named.request("PUT", f"/{bucket}/own", b"2", headers={"x-amz-acl": "bucket-owner-read"}), 200)
+    want(named.request("GET", f"/{bucket}/own"), 200)
+    body = want(named.request("GET", f"/{bucket}/own", query={"acl": ""}), 200)
+    for grant in (f"<ID>{canonical}</ID><DisplayName>{named.access}</DisplayName></Grantee><Permission>FULL_CONTROL",
+                  f"<ID>{owner_of(owner)}</ID><DisplayName>{owner.access}</DisplayName></Grantee><Permission>READ</"):
+        if grant.encode() not in body:
+            raise AssertionError(f"no {grant} in {body!r}")
+    for headers, code in (({"x-amz-grant-read": 'id="nobody"'}, "InvalidArgument"), ({"x-amz-grant-read": 'uri="http://nowhere"'}, "InvalidArgument"),
+                          ({"x-amz-grant-read": "eat"}, "InvalidArgument"), ({"x-amz-grant-read": 'emailAddress="a@b"'}, "UnresolvableGrantByEmailAddress"),
+                          ({"x-amz-grant-read": f'id="{canonical}"', "x-amz-acl": "private"}, "InvalidRequest")):
+        want(who.request("PUT", f"/{bucket}/k", b"1", headers=headers), 400, code)
+
+
+def a_bucket_made_again_with_another_acl_is_refused(world):
+    bucket = world.bucket()
+    want(world.root.request("PUT", f"/{bucket}"), 200)
+    want(world.root.request("PUT", f"/{bucket}", headers={"x-amz-acl": "public-read"}), 409, "BucketAlreadyOwnedByYou")
+
+
 def main():
     with nodes.Node() as node:
         world = World(node)
         for test in (whoever_made_a_bucket_has_what_policies_give, deny_wins_over_the_maker_and_over_root, not_principal_spares_whom_it_names,
                      if_exists_lets_nobody_with_a_wrong_value_in, an_acl_in_a_write_needs_its_own_permission, a_denied_tag_is_denied_in_a_body_too,
                      a_copy_source_has_one_name, tags_are_not_copied_by_who_may_not_read_them, attributes_are_for_who_may_read_the_object,
-                     what_is_not_there_is_told_to_who_may_list_only):
+                     what_is_not_there_is_told_to_who_may_list_only, own_buckets_are_all_that_their_makers_have, grants_reach_whom_they_name,
+                     a_bucket_made_again_with_another_acl_is_refused):
             report.run(test.__name__, test, world)
         report.check("the node ends with 0", node.stop() == 0, node.tail())
     report.end()

@@ -7,7 +7,7 @@ ceph_s3_tests.py CHECKOUT [--only WORDS] [--keep FILE] [--page]
     --keep FILE   writes `outcome group test` of every test there
     --page        writes the table into docs/s3-compatibility.head.md
 Selected is all of test_s3, test_headers, test_iam, test_sts, test_sns and test_utils but web identity and cloud tiers: 978 tests. Two plain users
-with the policy `readwrite`; no Ceph services.
+with the policy `ownbuckets`, as separate accounts have; no Ceph services.
 """
 import argparse
 import collections
@@ -76,7 +76,7 @@ def make_users(node):
     for name in USERS:
         access, secret = f"s3tests{name}", f"secret-of-{name}-0123456789"
         ctl("admin", "user", "add", "t", access, secret)
-        ctl("admin", "policy", "attach", "t", "readwrite", "--user", access)
+        ctl("admin", "policy", "attach", "t", "ownbuckets", "--user", access)
         status, body, _ = signed.Client(node, access, secret).request("GET", "/")
         if status != 200:
             sys.exit(f"{access} cannot list buckets: {body}")

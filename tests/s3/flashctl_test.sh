@@ -74,7 +74,8 @@ check "alias list shows no secret" not prints "$secret" ctl alias list
 check "config file is private" [ "$(stat -c %a "$work/config/config.json")" = 600 ]
 check "alias from the environment" env "FLASHSTORE_HOST_e=${url/:\/\//://$key:$secret@}" "$bin/flashctl" ls e
 check "mb" ctl mb "$r"
-check "mb -p of a bucket that exists" ctl mb -p "$r"
+check "mb -p of a bucket that exists" prints "there already" ctl mb -p "$r"
+check "mb of a bucket that exists says so" status_is 1 ctl mb "$r"
 check "ls shows the bucket" prints "$b/" ctl ls t
 check "wrong secret is refused" eval 'ctl alias set --unchecked bad "$url" "$key" wrong-secret >/dev/null && status_is 1 ctl ls bad'
 check "alias set asks whether the secret is right" eval \

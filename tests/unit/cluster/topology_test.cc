@@ -40,6 +40,16 @@ TEST(Topology, SetsAreAsLargeAsTheyCanBe) {
   EXPECT_EQ(set_size(17).error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST(Topology, ParityIsAtMostHalfOfASet) {
+  EXPECT_TRUE(check_parity(0, 1).has_value());
+  EXPECT_TRUE(check_parity(2, 4).has_value());
+  EXPECT_TRUE(check_parity(2, 5).has_value());
+  EXPECT_EQ(check_parity(1, 1).error().code(), ErrorCode::kInvalidArgument);
+  const auto refused = check_parity(3, 4);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message().find("at most half of them, 2"), std::string_view::npos);
+}
+
 TEST(Slots, KeysSpreadEvenlyAndTheSameEveryTime) {
   const Uuid deployment{1, 2};
   const Uuid bucket{3, 4};

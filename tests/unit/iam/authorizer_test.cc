@@ -144,19 +144,38 @@ TEST_F(AuthorizerTest, AnonymousByPolicyOrAclOnly) {
   EXPECT_TRUE(decide(user("alice"), {.acl = CannedAcl::kAuthenticatedRead}, kList).allowed);
 }
 
+TEST_F(AuthorizerTest, ABucketsGrantsReachWhoTheyNameAndAnotherListIsAnotherAnswer) {
+  const IdentityRef alice = user("alice");
+  const auto listed = [&](Permission permission) {
+    return std::make_shared<const Grants>(Grants{{Grant::To::kUser, alice->canonical_id, permission}});
+  };
+  const BucketAccess reads{.acl = CannedAcl::kListed, .grants = listed(Permission::kRead)};
+  const BucketAccess writes{.acl = CannedAcl::kListed, .grants = listed(Permission::kWrite)};
+  EXPECT_EQ(decide(alice, reads, kList).reason, Reason::kAcl);
+  EXPECT_FALSE(decide(alice, reads, kPut).allowed);
+  EXPECT_FALSE(decide(alice, writes, kList).allowed);
+  EXPECT_EQ(decide(alice, writes, kPut).reason, Reason::kAcl);
+  EXPECT_FALSE(decide(user("bob"), writes, kPut).allowed);
+}
+
 TEST_F(AuthorizerTest, TheAclOfTheObjectIsAskedLast) {
   const IdentityRef nobody = authorizer_.identities().anonymous();
   const Decision open = decide(nobody, {}, kGet);
   EXPECT_TRUE(open.object_acl_may_allow);
-  EXPECT_TRUE(with_object_acl(open, CannedAcl::kPublicRead, kGet.action, true).allowed);
-  EXPECT_FALSE(with_object_acl(open, CannedAcl::kPrivate, kGet.action, true).allowed);
-  EXPECT_FALSE(with_object_acl(open, CannedAcl::kAuthenticatedRead, kGet.action, true).allowed);
+  EXPECT_TRUE(
+      with_object_acl(open, {.canned = CannedAcl::kPublicRead}, kGet.action, nobody->principal()).allowed);
+  EXPECT_FALSE(
+      with_object_acl(open, {.canned = CannedAcl::kPrivate}, kGet.action, nobody->principal()).allowed);
+  EXPECT_FALSE(
+      with_object_acl(open, {.canned = CannedAcl::kAuthenticatedRead}, kGet.action, nobody->principal())
+          .allowed);
   EXPECT_FALSE(decide(nobody, {}, kPut).object_acl_may_allow);
   const PolicyRef deny =
       on_bucket(R"({"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*"})");
   const Decision closed = decide(nobody, {.policy = deny}, kGet);
   EXPECT_FALSE(closed.object_acl_may_allow);
-  EXPECT_FALSE(with_object_acl(closed, CannedAcl::kPublicRead, kGet.action, true).allowed);
+  EXPECT_FALSE(
+      with_object_acl(closed, {.canned = CannedAcl::kPublicRead}, kGet.action, nobody->principal()).allowed);
 }
 
 TEST_F(AuthorizerTest, AnswersThatDependOnTheKeyAreNotReused) {

@@ -160,7 +160,7 @@ TEST_F(IdentityStoreTest, RefusesWhatIsNotThereOrNotAllowed) {
 TEST_F(IdentityStoreTest, ListsBuiltinPoliciesFirst) {
   ASSERT_TRUE(run(store_.put_policy("aaa", std::string(kDocument))));
   const auto all = store_.policies();
-  ASSERT_EQ(all.size(), 6U);
+  ASSERT_EQ(all.size(), 7U);
   EXPECT_EQ(all.front().name, "consoleAdmin");
   EXPECT_TRUE(all.front().builtin);
   EXPECT_EQ(all.back().name, "aaa");

@@ -279,7 +279,7 @@ TEST(PolicyEvaluate, BuiltinPolicies) {
     return ask(parsed(builtin_policy(name), PolicyKind::kIdentity), kAlice, action, resource) ==
            Verdict::kAllow;
   };
-  EXPECT_EQ(builtin_policy_names().size(), 5U);
+  EXPECT_EQ(builtin_policy_names().size(), 6U);
   EXPECT_TRUE(allows("readwrite", "s3:DeleteObject", "arn:aws:s3:::b/k"));
   EXPECT_TRUE(allows("readwrite", "s3:ListAllMyBuckets", "arn:aws:s3:::*"));
   EXPECT_FALSE(allows("readwrite", "admin:ListUsers", ""));
@@ -292,6 +292,21 @@ TEST(PolicyEvaluate, BuiltinPolicies) {
   EXPECT_TRUE(allows("consoleAdmin", "admin:CreateUser", ""));
   EXPECT_TRUE(allows("consoleAdmin", "s3:PutBucketPolicy", "arn:aws:s3:::b"));
   EXPECT_EQ(builtin_policy("nosuch"), "");
+}
+
+TEST(PolicyEvaluate, OwnBucketsIsWhatItsNameSays) {
+  const auto policy = parsed(builtin_policy("ownbuckets"), PolicyKind::kIdentity);
+  ConditionMap own, other;
+  own.set("flashstor:BucketOwner", "alice");
+  other.set("flashstor:BucketOwner", "bob");
+  EXPECT_EQ(ask(policy, kAlice, "s3:CreateBucket", "arn:aws:s3:::new"), Verdict::kAllow);
+  EXPECT_EQ(ask(policy, kAlice, "s3:ListAllMyBuckets", "arn:aws:s3:::*"), Verdict::kAllow);
+  for (const std::string_view action :
+       {"s3:GetObject", "s3:PutObject", "s3:PutBucketPolicy", "s3:DeleteBucket"}) {
+    EXPECT_EQ(ask(policy, kAlice, action, "arn:aws:s3:::b/k", &own), Verdict::kAllow) << action;
+    EXPECT_EQ(ask(policy, kAlice, action, "arn:aws:s3:::b/k", &other), Verdict::kNoMatch) << action;
+    EXPECT_EQ(ask(policy, kAlice, action, "arn:aws:s3:::b/k"), Verdict::kNoMatch) << action;
+  }
 }
 
 TEST(PolicyPublic, AsAwsDefines) {

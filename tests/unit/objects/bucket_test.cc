@@ -16,9 +16,11 @@ class BucketTest : public StoreTest {
 TEST(BucketName, RulesOfS3) {
   for (const char* name : {"abc", "a-b", "a.b.c", "123", "0-0", "1.2.3", "xn-a", "a--b"})
     EXPECT_TRUE(check_bucket_name(name).has_value()) << name;
-  for (const char* name :
-       {"", "ab", "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "192.168.5.4", "xn--abc", "sthree-abc",
-        "amzn-s3-demo-x", "a-s3alias", "a--ol-s3", "abc.mrap", "a--x-s3", "a b", "a/b"})
+  for (const char* name : {"",          "ab",          "Abc",      "a_b",        "-ab",
+                           "ab-",       ".ab",         "ab.",      "a..b",       "foo.-bar",
+                           "foo-.bar",  "192.168.5.4", "xn--abc",  "sthree-abc", "amzn-s3-demo-x",
+                           "a-s3alias", "a--ol-s3",    "abc.mrap", "a--x-s3",    "a b",
+                           "a/b"})
     EXPECT_EQ(code_of(check_bucket_name(name)), ErrorCode::kInvalidBucketName) << name;
   EXPECT_TRUE(check_bucket_name(std::string(63, 'a')).has_value());
   EXPECT_FALSE(check_bucket_name(std::string(64, 'a')).has_value());
@@ -81,12 +83,13 @@ TEST_F(BucketTest, ConfigurationDocuments) {
   EXPECT_EQ(code_of(run(store_->get_bucket_config("bucket", "policy"))), ErrorCode::kNoSuchConfiguration);
   ASSERT_TRUE(run(store_->set_bucket_config("bucket", "policy", "{}")).has_value());
   ASSERT_TRUE(run(store_->set_bucket_config("bucket", "cors", "<x/>")).has_value());
-  ASSERT_TRUE(run(store_->set_bucket_acl("bucket", 2)).has_value());
+  ASSERT_TRUE(run(store_->set_bucket_acl("bucket", 4, "* READ\n")).has_value());
   EXPECT_EQ(*run(store_->get_bucket_config("bucket", "policy")), "{}");
   ASSERT_TRUE(run(store_->delete_bucket_config("bucket", "policy")).has_value());
   EXPECT_EQ(code_of(run(store_->get_bucket_config("bucket", "policy"))), ErrorCode::kNoSuchConfiguration);
   EXPECT_EQ(*run(store_->get_bucket_config("bucket", "cors")), "<x/>");
-  EXPECT_EQ(run(store_->head_bucket("bucket"))->get()->acl, 2);
+  EXPECT_EQ(run(store_->head_bucket("bucket"))->get()->acl, 4);
+  EXPECT_EQ(run(store_->head_bucket("bucket"))->get()->grants, "* READ\n");
   EXPECT_EQ(code_of(run(store_->set_bucket_config("bucket", "cors", std::string(1 << 20, 'x')))),
             ErrorCode::kEntityTooLarge);
   EXPECT_EQ(code_of(run(store_->set_bucket_acl("other", 2))), ErrorCode::kNoSuchBucket);

@@ -227,14 +227,16 @@ TEST_F(VersionsTest, TagsAclAndPosixChangeInPlace) {
   const auto one = put("bucket", "key", "one");
   const auto two = put("bucket", "key", "two");
   EXPECT_EQ(*run(store_->set_tags("bucket", "key", one->version_id, {{"k", "v"}})), one->version_id);
-  EXPECT_EQ(*run(store_->set_object_acl("bucket", "key", {}, 1)), two->version_id);
+  EXPECT_EQ(*run(store_->set_object_acl("bucket", "key", {}, 4, "+ READ\n")), two->version_id);
   ASSERT_TRUE(run(store_->set_posix("bucket", "key", {}, {.mode = 0400})).has_value());
   const auto head = [&](const std::string& id) {
     return *run(store_->head_object({.bucket = "bucket", .key = "key", .version_id = id}))->info;
   };
   EXPECT_EQ(head(one->version_id).attributes.tags, (Tags{{"k", "v"}}));
   EXPECT_TRUE(head({}).attributes.tags.empty());
-  EXPECT_EQ(head({}).attributes.acl, 1);
+  EXPECT_EQ(head({}).attributes.acl, 4);
+  EXPECT_EQ(head({}).attributes.grants, "+ READ\n");
+  EXPECT_TRUE(head(one->version_id).attributes.grants.empty());
   EXPECT_EQ(head({}).attributes.posix->mode, 0400U);
   EXPECT_EQ(*get("bucket", "key"), "two");
   EXPECT_EQ(code_of(run(store_->set_tags("bucket", "key", {}, Tags(11, {"a", "b"})))),

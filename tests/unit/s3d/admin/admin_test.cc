@@ -10,7 +10,8 @@ TEST_F(AdminTest, UsersComeAndGo) {
   EXPECT_EQ(root("GET", "users").body, "[]");
   EXPECT_EQ(root("PUT", "users/alice", R"({"secret_key":"secretsecret","status":"disabled"})").status, 204);
   const Answer alice = root("GET", "users/alice");
-  EXPECT_EQ(alice.body, R"({"access_key":"alice","status":"disabled","policies":[]})");
+  EXPECT_EQ(alice.body, R"({"access_key":"alice","canonical_id":")" + iam::canonical_id_of("alice") +
+                            R"(","status":"disabled","policies":[]})");
   EXPECT_EQ(alice.body.find("secretsecret"), std::string::npos);
   EXPECT_FALSE(authorizer_.identities().find("alice"));
   EXPECT_EQ(root("POST", "users/alice/status", R"({"status":"enabled"})").status, 204);

@@ -133,6 +133,11 @@ TEST_F(AuthTest, EachFailureHasItsCause) {
             AuthFailure::kUnsupportedVersion);
   EXPECT_EQ(cause_of("GET / HTTP/1.1\r\nHost: h\r\n" + authorization(names, kGetSignature)),
             AuthFailure::kMissingDate);
+  EXPECT_EQ(cause_of("GET / HTTP/1.1\r\nHost: h\r\nx-amz-date: Fri, 24 May 2013 00:00:00 GMT\r\n"
+                     "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n" +
+                     authorization("host;x-amz-content-sha256;x-amz-date", kGetSignature)),
+            AuthFailure::kBadSignature)
+      << "an HTTP date in x-amz-date is a date";
   EXPECT_EQ(cause_of("GET / HTTP/1.1\r\nHost: h\r\nx-amz-date: 20130524T000000Z\r\n" +
                      authorization("host;x-amz-date", kGetSignature)),
             AuthFailure::kMissingPayloadHash);
