@@ -4,121 +4,18 @@
 boto3_test.py [--full]     starts flashstor-s3d of FLASHSTOR_BUILD (build/release) for itself
 """
 import base64
-import binascii
-import datetime
 import hashlib
 import io
-import os
-import random
-import struct
-import sys
-import urllib.error
 import urllib.request
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import boto3_settings as settings
+from boto3_tools import CHECKSUMS, MIB, RANDOM, Pattern, body, client, fails, fresh, report, same, status, with_headers
+import boto3
 import matrix
 import node as nodes
-import tap
 
-report = tap.Report("boto3: ")
-try:
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.client import Config
-    from botocore.exceptions import ClientError
-except ImportError:
-    report.skip("all", "python3-boto3 is not installed")
-    report.end()
-
-MIB = 1 << 20
-RANDOM = random.Random(7)
 KEYS = ["plain", "a b c", " lead and trail ", "päivä/日本/🙂", "a+b", "100%", "%2F%20", "a//b", "folder/", "x/\x01y", "q?a=b&c#d", "\"'<&>;:@,$=!*()[]{}|\\^~`",
         "dots/../stay/./here", "k" * 255 + "/" + "m" * 255 + "/" + "n" * 255 + "/" + "o" * 256]
-
-
-class Pattern:
-    """A readable stream of `size` bytes that repeat a random MiB with a counter, so that a part in the wrong place is seen."""
-
-    def __init__(self, size):
-        self.size, self.at, self.block = size, 0, RANDOM.randbytes(MIB - 8)
-        self.sum = hashlib.sha256()
-
-    def read(self, n=-1):
-        n = self.size - self.at if n is None or n < 0 else min(n, self.size - self.at)
-        out = bytearray()
-        while len(out) < n:
-            number, inside = divmod(self.at + len(out), MIB)
-            out += (struct.pack(">Q", number) + self.block)[inside:inside + n - len(out)]
-        self.at += n
-        self.sum.update(out)
-        return bytes(out)
-
-
-def crc(data, polynomial, bits):
-    """A reflected CRC with all ones before and after."""
-    ones = (1 << bits) - 1
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (polynomial if value & 1 else 0)
-        table.append(value)
-    state = ones
-    for byte in data:
-        state = (state >> 8) ^ table[(state ^ byte) & 255]
-    return (state ^ ones).to_bytes(bits // 8, "big")
-
-
-CHECKSUMS = {
-    "crc32": lambda d: struct.pack(">I", binascii.crc32(d)),
-    "crc32c": lambda d: crc(d, 0x82F63B78, 32),
-    "crc64nvme": lambda d: crc(d, 0x9A6C9329AC4BC9B5, 64),
-    "sha1": lambda d: hashlib.sha1(d).digest(),
-    "sha256": lambda d: hashlib.sha256(d).digest(),
-}
-
-
-def client(node, **config):
-    config.setdefault("signature_version", "s3v4")
-    config.setdefault("retries", {"max_attempts": 0})
-    return boto3.client("s3", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=node.access,
-                        aws_secret_access_key=node.secret, config=Config(s3={"addressing_style": "path"}, read_timeout=60, **config))
-
-
-def with_headers(s3, operation, headers, **arguments):
-    """Calls an operation with headers that this boto3 has no argument for."""
-    def add(request, **_):
-        for name, value in headers.items():
-            request.headers[name] = value
-    event = "before-sign.s3." + "".join(word.title() for word in operation.split("_"))
-    s3.meta.events.register(event, add)
-    try:
-        return getattr(s3, operation)(**arguments)
-    finally:
-        s3.meta.events.unregister(event, add)
-
-
-def same(got, want, what=""):
-    if got != want:
-        raise AssertionError(f"{what}: got {str(got)[:300]!r}, want {str(want)[:300]!r}")
-
-
-def fails(code, status, function, *arguments, **named):
-    """The call must answer exactly this error."""
-    try:
-        function(*arguments, **named)
-    except ClientError as error:
-        same((error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]), (code, status), "error")
-        return error.response
-    raise AssertionError(f"no error, wanted {code}")
-
-
-def body(answer):
-    return answer["Body"].read()
-
-
-def fresh(s3, name):
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 def sizes(s3):
@@ -275,105 +172,6 @@ def conditions(s3):
     fails("304", 304, s3.head_object, Bucket=b, Key="k", IfNoneMatch=second)
 
 
-def versions(s3):
-    b = fresh(s3, "versions")
-    s3.put_object(Bucket=b, Key="k", Body=b"null")
-    s3.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Enabled"})
-    same(s3.get_bucket_versioning(Bucket=b)["Status"], "Enabled", "status")
-    one, two = (s3.put_object(Bucket=b, Key="k", Body=data)["VersionId"] for data in (b"one", b"two"))
-    for version, data in (("null", b"null"), (one, b"one"), (two, b"two")):
-        same(body(s3.get_object(Bucket=b, Key="k", VersionId=version)), data, version)
-    marker = s3.delete_object(Bucket=b, Key="k")
-    same(marker["DeleteMarker"], True, "marker")
-    gone = fails("NoSuchKey", 404, s3.get_object, Bucket=b, Key="k")
-    same(gone["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker"), "true", "header of the marker")
-    fails("MethodNotAllowed", 405, s3.get_object, Bucket=b, Key="k", VersionId=marker["VersionId"])
-    got = s3.list_object_versions(Bucket=b)
-    same([v["VersionId"] for v in got["Versions"]], [two, one, "null"], "versions, newest first")
-    same([(v["VersionId"], v["IsLatest"]) for v in got["DeleteMarkers"]], [(marker["VersionId"], True)], "markers")
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=b, PaginationConfig={"PageSize": 1})
-    same([v["VersionId"] for page in pages for v in page.get("Versions", [])], [two, one, "null"], "pages of 1")
-    s3.delete_object(Bucket=b, Key="k", VersionId=marker["VersionId"])
-    same(body(s3.get_object(Bucket=b, Key="k")), b"two", "after the marker is gone")
-    s3.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Suspended"})
-    s3.put_object(Bucket=b, Key="k", Body=b"null again")
-    same([v["VersionId"] for v in s3.list_object_versions(Bucket=b)["Versions"]], ["null", two, one], "suspended")
-    s3.delete_object(Bucket=b, Key="k", VersionId=two)
-    fails("NoSuchVersion", 404, s3.get_object, Bucket=b, Key="k", VersionId=two)
-    same(body(s3.get_object(Bucket=b, Key="k")), b"null again", "the null version")
-    fails("BucketNotEmpty", 409, s3.delete_bucket, Bucket=b)
-    s3.delete_objects(Bucket=b, Delete={"Objects": [{"Key": "k", "VersionId": v} for v in ("null", one)]})
-    s3.delete_bucket(Bucket=b)
-
-
-def tagging(s3):
-    b = fresh(s3, "tagging")
-    s3.put_object(Bucket=b, Key="k", Body=b"1", Tagging="a=1&b=x%20y")
-    tags = lambda: {t["Key"]: t["Value"] for t in s3.get_object_tagging(Bucket=b, Key="k")["TagSet"]}
-    same(tags(), {"a": "1", "b": "x y"}, "tags of the put")
-    s3.put_object_tagging(Bucket=b, Key="k", Tagging={"TagSet": [{"Key": "ä", "Value": "<&>"}]})
-    same(tags(), {"ä": "<&>"}, "tags")
-    same(s3.get_object(Bucket=b, Key="k").get("TagCount"), 1, "count")
-    s3.delete_object_tagging(Bucket=b, Key="k")
-    same(tags(), {}, "deleted")
-    fails("NoSuchTagSet", 404, s3.get_bucket_tagging, Bucket=b)
-    s3.put_bucket_tagging(Bucket=b, Tagging={"TagSet": [{"Key": "team", "Value": "1"}]})
-    same(s3.get_bucket_tagging(Bucket=b)["TagSet"], [{"Key": "team", "Value": "1"}], "bucket tags")
-
-
-def object_lock(s3):
-    b = "object-lock"
-    s3.create_bucket(Bucket=b, ObjectLockEnabledForBucket=True)
-    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
-    s3.put_object_lock_configuration(Bucket=b, ObjectLockConfiguration=rule)
-    same(s3.get_object_lock_configuration(Bucket=b)["ObjectLockConfiguration"], rule, "configuration")
-    version = s3.put_object(Bucket=b, Key="k", Body=b"kept")["VersionId"]
-    fails("AccessDenied", 403, s3.delete_object, Bucket=b, Key="k", VersionId=version)
-    until = datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)
-    s3.put_object_retention(Bucket=b, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
-    same(s3.get_object_retention(Bucket=b, Key="k")["Retention"], {"Mode": "GOVERNANCE", "RetainUntilDate": until}, "retention")
-    s3.put_object_legal_hold(Bucket=b, Key="k", LegalHold={"Status": "ON"})
-    same(s3.get_object_legal_hold(Bucket=b, Key="k")["LegalHold"]["Status"], "ON", "hold")
-    fails("AccessDenied", 403, s3.delete_object, Bucket=b, Key="k", VersionId=version, BypassGovernanceRetention=True)
-    s3.put_object_legal_hold(Bucket=b, Key="k", LegalHold={"Status": "OFF"})
-    same(body(s3.get_object(Bucket=b, Key="k", VersionId=version)), b"kept", "bytes")
-    s3.delete_object(Bucket=b, Key="k", VersionId=version, BypassGovernanceRetention=True)
-
-
-def bucket_settings(s3):
-    b = fresh(s3, "settings")
-    s3.put_object(Bucket=b, Key="k", Body=b"1")
-    rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://*.example"], "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 9}]
-    s3.put_bucket_cors(Bucket=b, CORSConfiguration={"CORSRules": rules})
-    same(s3.get_bucket_cors(Bucket=b)["CORSRules"], rules, "CORS")
-    ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
-    with urllib.request.urlopen(urllib.request.Request(f"{s3.meta.endpoint_url}/{b}/k", method="OPTIONS", headers=ask)) as answer:
-        same(answer.headers["Access-Control-Allow-Origin"], "https://a.example", "preflight")
-    s3.delete_bucket_cors(Bucket=b)
-    block = {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": True, "RestrictPublicBuckets": False}
-    s3.put_public_access_block(Bucket=b, PublicAccessBlockConfiguration=block)
-    same(s3.get_public_access_block(Bucket=b)["PublicAccessBlockConfiguration"], block, "block")
-    fails("AccessDenied", 403, s3.put_object_acl, Bucket=b, Key="k", ACL="public-read")
-    s3.delete_public_access_block(Bucket=b)
-    s3.put_bucket_ownership_controls(Bucket=b, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
-    same(s3.get_bucket_ownership_controls(Bucket=b)["OwnershipControls"]["Rules"], [{"ObjectOwnership": "BucketOwnerEnforced"}], "ownership")
-    fails("AccessControlListNotSupported", 400, s3.put_object_acl, Bucket=b, Key="k", ACL="public-read")
-    s3.delete_bucket_ownership_controls(Bucket=b)
-    s3.put_bucket_acl(Bucket=b, ACL="public-read")
-    same(len(s3.get_bucket_acl(Bucket=b)["Grants"]), 2, "grants")
-    s3.put_bucket_policy(Bucket=b, Policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",'
-                                          f'"Resource":"arn:aws:s3:::{b}/*"}}]}}')
-    same(s3.get_bucket_policy_status(Bucket=b)["PolicyStatus"]["IsPublic"], True, "policy status")
-    same(body(s3.get_object(Bucket=b, Key="k")), b"1", "bytes")
-
-
-def attributes(s3):
-    b = fresh(s3, "attributes")
-    etag = s3.put_object(Bucket=b, Key="k", Body=b"12345")["ETag"]
-    got = s3.get_object_attributes(Bucket=b, Key="k", ObjectAttributes=["ETag", "ObjectSize", "StorageClass"])
-    same((got["ETag"], got["ObjectSize"], got["StorageClass"]), (etag.strip('"'), 5, "STANDARD"), "attributes")
-
-
 def checksum(s3, kind):
     b, data = "checksums", RANDOM.randbytes(4099)
     header = "x-amz-checksum-" + kind
@@ -407,40 +205,6 @@ def presigned(s3):
     same(status(s3.generate_presigned_url("get_object", {"Bucket": b, "Key": "other"}, ExpiresIn=60)), 404, "another key")
 
 
-def status(url):
-    try:
-        with urllib.request.urlopen(url) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def anonymous(s3, node):
-    b = fresh(s3, "anonymous")
-    s3.put_object(Bucket=b, Key="open/k", Body=b"1")
-    s3.put_object(Bucket=b, Key="shut/k", Body=b"2")
-    nobody = boto3.client("s3", endpoint_url=node.endpoint, region_name="us-east-1", config=Config(signature_version=UNSIGNED, s3={"addressing_style": "path"}))
-    fails("AccessDenied", 403, nobody.get_object, Bucket=b, Key="open/k")
-    s3.put_bucket_policy(Bucket=b, Policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",'
-                                          f'"Resource":"arn:aws:s3:::{b}/open/*"}}]}}')
-    same(body(nobody.get_object(Bucket=b, Key="open/k")), b"1", "policy")
-    fails("AccessDenied", 403, nobody.get_object, Bucket=b, Key="shut/k")
-    fails("AccessDenied", 403, nobody.put_object, Bucket=b, Key="open/k", Body=b"3")
-    fails("AccessDenied", 403, nobody.list_objects_v2, Bucket=b)
-    s3.delete_bucket_policy(Bucket=b)
-    fails("AccessDenied", 403, nobody.get_object, Bucket=b, Key="open/k")
-    fails("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=b)
-
-
-def canned_acl(s3, node):
-    b = fresh(s3, "acl")
-    s3.put_object(Bucket=b, Key="public", Body=b"1", ACL="public-read")
-    s3.put_object(Bucket=b, Key="private", Body=b"2")
-    same((status(f"{node.endpoint}/{b}/public"), status(f"{node.endpoint}/{b}/private")), (200, 403), "public-read")
-    s3.put_object_acl(Bucket=b, Key="public", ACL="private")
-    same(status(f"{node.endpoint}/{b}/public"), 403, "private again")
-
-
 def refused(s3):
     fails("NoSuchBucket", 404, s3.get_object, Bucket="never-was", Key="k")
     b = fresh(s3, "refused")
@@ -449,15 +213,6 @@ def refused(s3):
     fails("InvalidDigest", 400, s3.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5="bad")
     fails("BadDigest", 400, s3.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5=base64.b64encode(bytes(16)).decode())
     fails("NotImplemented", 501, s3.put_bucket_accelerate_configuration, Bucket=b, AccelerateConfiguration={"Status": "Enabled"})
-
-
-def wrong_key(s3, node):
-    other = boto3.client("s3", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=node.access, aws_secret_access_key="wrong",
-                         config=Config(s3={"addressing_style": "path"}))
-    fails("SignatureDoesNotMatch", 403, other.list_buckets)
-    other = boto3.client("s3", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="nobody", aws_secret_access_key="wrong",
-                         config=Config(s3={"addressing_style": "path"}))
-    fails("InvalidAccessKeyId", 403, other.list_buckets)
 
 
 def main():
@@ -470,9 +225,10 @@ def main():
         fresh(s3, "keys")
         for key in KEYS:
             report.run(f"key {ascii(key)[:40]}", key_round_trip, s3, key)
-        for test in (listed_keys, delete_keys, listing, copies, multipart, conditions, versions, tagging, object_lock, bucket_settings, attributes, presigned, refused):
+        for test in (listed_keys, delete_keys, listing, copies, multipart, conditions, settings.versions, settings.tagging, settings.object_lock,
+                     settings.bucket_settings, settings.attributes, presigned, refused):
             report.run(test.__name__, test, s3)
-        for test in (anonymous, canned_acl, wrong_key):
+        for test in (settings.anonymous, settings.canned_acl, settings.wrong_key):
             report.run(test.__name__, test, s3, node)
         fresh(s3, "checksums")
         for kind in CHECKSUMS:
