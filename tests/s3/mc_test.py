@@ -8,7 +8,8 @@ import client_tools as tools
 import toolchains
 from client_tools import same
 
-MODULE = "github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9"  # The newest that the proxy gives.
+VERSION = "v0.0.0-20250313080218-cf909e1063a9"  # The newest that the proxy gives.
+MODULE = "github.com/minio/mc@" + VERSION
 report = tools.tap.Report("mc: ")
 
 
@@ -17,11 +18,11 @@ def environment(node, work):
 
 
 def program():
-    """Midnight Commander has the same name."""
+    """(path, version). Midnight Commander has the same name."""
     found = shutil.which("mcli") or shutil.which("mc")
     if found and "RELEASE." in subprocess.run([found, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60).stdout:
-        return found
-    return toolchains.install_go(MODULE, "mc")
+        return found, tools.version_of(found)
+    return toolchains.install_go(MODULE, "mc"), VERSION.split("-")[1][:8]
 
 
 def sizes(mc):
@@ -69,11 +70,11 @@ def remove(mc):
 
 def main():
     try:
-        found = program()
+        found, version = program()
     except toolchains.Missing as why:
         report.skip("all", why)
         report.end()
-    with tools.Tool(report, [found, "--quiet"], environment, "mc", tools.version_of(found)) as mc:
+    with tools.Tool(report, [found, "--quiet"], environment, "mc", version) as mc:
         tools.make_files(mc.path("files"))
         os.makedirs(mc.path("mc"), exist_ok=True)
         for test in (sizes, keys, mirror, versions, remove):
