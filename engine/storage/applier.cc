@@ -89,7 +89,7 @@ Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
   return step;
 }
 
-Result<void> Applier::remember(const LogEntry& entry) {
+Result<void> Applier::remember(const LogEntry& entry, bool redo_files) {
   if (entry.kind != 0) return {};
   auto body = decode_entry(entry.payload.view());
   if (!body) return std::unexpected(body.error());
@@ -99,10 +99,11 @@ Result<void> Applier::remember(const LogEntry& entry) {
       entry.index >= state.oldest_undecided)
     pending_[entry.index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
   if (body->data.place == DataPlace::kLog) index_.settle(body->data.id);
-  if (body->data.place == DataPlace::kFile)
+  if (redo_files && body->data.place == DataPlace::kFile)
     if (auto renamed = shards_.publish(body->data.id); !renamed) return renamed;
   for (const DataId& id : body->frees) {
     index_.settle(id);
+    if (!redo_files) continue;
     if (auto dropped = shards_.drop(id); !dropped) return dropped;
   }
   return {};

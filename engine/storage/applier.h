@@ -28,8 +28,9 @@ class Applier {
   /// Reads the index's own state. Errors: kCorrupt, kIo.
   Result<LocalState> load();
   /// Brings the undecided entries back: `entry` is applied already. In order, from the oldest that the log
-  /// still has. Redoes what does not live in the index (renames, drops).
-  Result<void> remember(const LogEntry& entry);
+  /// still has. `redo_files`: what does not live in the index (renames, drops) is done again, which an
+  /// orderly stop makes unnecessary: thousands of looks for files that are gone.
+  Result<void> remember(const LogEntry& entry, bool redo_files);
 
   /// Work on its way from plan to write.
   struct Step {

@@ -55,10 +55,11 @@ Result<void> XlStorage::replay(const LocalState& local) {
 
 Result<void> XlStorage::remember_applied() {
   const AppliedState applied = applier_->applied();
+  const bool was_killed = !index_.clean();  // a clean close comes after the files of all that is applied
   for (std::uint64_t index = index_.first(); index <= applied.index; ++index) {
     auto entry = read_entry(index);
     if (!entry) return std::unexpected(entry.error());
-    if (auto done = applier_->remember(*entry); !done) return done;
+    if (auto done = applier_->remember(*entry, was_killed); !done) return done;
   }
   // Rebuilt shards have a row without an entry that names them; or the stop came before that row was safe.
   for (const DataPosition& data : index_.all_unsettled()) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "engine/async/gather.h"
 #include "tests/unit/storage/drive_fixture.h"
 
@@ -228,6 +231,28 @@ TEST_F(XlStorageTest, ShardFilesAreStagedPublishedAndFreed) {
   gone.frees = {data.id};
   commit(2, gone);
   EXPECT_EQ(run(drive_->read_shard(data, 0, 1)).error().code(), ErrorCode::kNotFound);
+}
+
+// A start after an orderly stop took a second for what had been freed long ago: two unlinks for each.
+TEST_F(XlStorageTest, FilesOfAppliedEntriesAreLookedForAgainOnlyAfterACrash) {
+  const DataId id{7, 9};
+  const std::string text = id.to_text();
+  const std::filesystem::path folder =
+      std::filesystem::path(directory_.path()) / "shards" / text.substr(0, 2);
+  start();
+  EntryBody body;
+  body.frees = {id};
+  commit(1, body);
+  stop();
+  // As if the unlink had not come to the drive.
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / text) << "left";
+  start();
+  EXPECT_TRUE(std::filesystem::exists(folder / text));
+  commit(2, put("key", "value"));
+  crash();
+  start();
+  EXPECT_FALSE(std::filesystem::exists(folder / text));
 }
 
 TEST_F(XlStorageTest, ADriveIsOpenedOnce) {
