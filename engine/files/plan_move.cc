@@ -53,6 +53,7 @@ PlanTask plan_move_place(cluster::RowView& rows, const cluster::Command& command
     co_return fail(ErrorCode::kConflict, "the rename was given up meanwhile");
   LiveFile from;
   from.row = co_await or_return(objects::decode_version(in.row));
+  const std::vector<objects::Slice> slices = from.row.slices;
   cluster::Plan plan;
   FileOutcome outcome;
   const auto room =
@@ -62,6 +63,12 @@ PlanTask plan_move_place(cluster::RowView& rows, const cluster::Command& command
     beside.push_back({Family::kExtents, objects::slices_key(from.row.extent_root), in.slices_row});
   co_await or_return(
       place(rows, target, in.to_key, from, room.there, room.keep_data, std::move(beside), plan, outcome));
+  if (in.slices_row.empty()) {
+    co_await or_return(objects::use_references(rows, slices, plan.changes));
+  } else {
+    const auto list = co_await or_return(objects::decode_slices(in.slices_row));
+    co_await or_return(objects::use_references(rows, list.slices, plan.changes));
+  }
   plan.changes.push_back({Family::kIntents, decision, "p" + in.to_key});
   co_return answered(std::move(plan), outcome);
 }

@@ -60,7 +60,12 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   move.row.clear();
   move.slices_row.clear();
   const auto ended = co_await move_step(FileCommand::kMoveEnd, move, move.from_key, {});
-  if (!is_placed) co_await parts.give_back(parts.set_of(*bucket, move.to_key), shared);
+  cluster::SetApi& home = parts.set_of(*bucket, move.to_key);
+  if (is_placed) {
+    co_await parts.settle_references(home.info().index, shared);
+  } else {
+    co_await parts.give_back(home, shared);
+  }
   // An intent that could not be ended is ended by the next who meets it: the decision stays for them.
   if (ended) static_cast<void>(co_await move_step(FileCommand::kMoveForget, move, move.to_key, {}));
   if (placed && !ended) co_return std::unexpected(ended.error());
@@ -76,7 +81,8 @@ Task<Result<FileOutcome>> Volume::place_moved(const objects::Bucket& bucket, Mov
   move.version = row.id;
   co_await or_return(parts.inflate(bucket, move.from_key, row));
   if (row.header.layout == objects::Layout::kSlices) {
-    shared = co_await or_return(parts.add_references(bucket, move.from_key, row.id, row.slices));
+    shared = co_await or_return(parts.add_references(bucket, move.from_key, row.id, row.slices,
+                                                     parts.set_of(bucket, move.to_key).info().index));
     std::vector<objects::PartInfo> part_list = std::move(row.parts);
     row.slices.clear();
     move.slices_row = objects::place_slices(row, shared, std::move(part_list), runtime_.random());

@@ -18,6 +18,8 @@ enum class ObjectCommand : cluster::CommandKind {
   kAbortUpload = 9,
   kAddReferences = 10,
   kDropReferences = 11,
+  kSettleReferences = 12,
+  kRefuseReferrer = 13,
   // Queries.
   kGetVersion = 50,
   kListVersions = 51,

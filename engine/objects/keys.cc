@@ -170,6 +170,31 @@ Result<DropIntent> parse_drop_intent_key(std::string_view row_key) {
                     .referrer = Uuid::from_bytes(row_key.substr(8 + kIdBytes))};
 }
 
+std::string taken_key(const Uuid& referrer, std::uint32_t home, const Uuid& data) {
+  std::string out(kTakenReferences);
+  out.append(referrer.to_bytes());
+  base::append_big_endian(out, home);
+  return out.append(data.to_bytes());
+}
+
+Result<TakenReference> parse_taken_key(std::string_view row_key) {
+  constexpr std::size_t kIdBytes = 16;
+  if (row_key.size() != kTakenReferences.size() + 8 + 2 * kIdBytes || !row_key.starts_with(kTakenReferences))
+    return fail(ErrorCode::kCorrupt, "the key of a reference that was taken does not parse");
+  row_key.remove_prefix(kTakenReferences.size());
+  return TakenReference{.referrer = Uuid::from_bytes(row_key.substr(0, kIdBytes)),
+                        .home = static_cast<std::uint32_t>(base::read_big_endian(row_key.substr(kIdBytes))),
+                        .data = Uuid::from_bytes(row_key.substr(kIdBytes + 8))};
+}
+
+std::string referrer_key(const Uuid& referrer) { return std::string(kReferrers) + referrer.to_bytes(); }
+
+Result<Uuid> parse_referrer_key(std::string_view row_key) {
+  if (row_key.size() != kReferrers.size() + 16 || !row_key.starts_with(kReferrers))
+    return fail(ErrorCode::kCorrupt, "the key of a referrer does not parse");
+  return Uuid::from_bytes(row_key.substr(kReferrers.size()));
+}
+
 std::string gate_key(const Uuid& bucket) { return "B" + bucket.to_bytes(); }
 
 std::string slices_key(const Uuid& extent_root) {

@@ -79,6 +79,22 @@ struct DropIntent {
 [[nodiscard]] Result<DropIntent> parse_drop_intent_key(std::string_view row_key);
 /// Before all of them.
 inline constexpr std::string_view kDropIntents = "R";
+/// Family::kIntents in the set of the data: a reference taken for a row in set `home` that may not be written
+/// yet. Sorted by the referrer, which begins with the deadline.
+[[nodiscard]] std::string taken_key(const Uuid& referrer, std::uint32_t home, const Uuid& data);
+struct TakenReference {
+  Uuid referrer;
+  std::uint32_t home = 0;
+  Uuid data;
+};
+[[nodiscard]] Result<TakenReference> parse_taken_key(std::string_view row_key);
+inline constexpr std::string_view kTakenReferences = "A";
+/// Family::kIntents in the set of the row: what became of a referrer, kUsed or kRefused.
+[[nodiscard]] std::string referrer_key(const Uuid& referrer);
+[[nodiscard]] Result<Uuid> parse_referrer_key(std::string_view row_key);
+inline constexpr std::string_view kReferrers = "U";
+inline constexpr std::string_view kUsed = "u";
+inline constexpr std::string_view kRefused = "r";
 /// Family::kIntents: the bucket's epoch in this set, and whether it is frozen.
 [[nodiscard]] std::string gate_key(const Uuid& bucket);
 /// Family::kExtents: the slices of layout kSlicesRow.

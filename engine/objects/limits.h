@@ -36,6 +36,12 @@ inline constexpr std::size_t kMaxStaleRetries = 4;      ///< Retries after kStal
 inline constexpr std::chrono::hours kCompletedUploadKeep{24};
 inline constexpr std::chrono::seconds kBucketFreeze{10};  ///< A deletion not finished by then may be undone.
 inline constexpr std::size_t kMaxPartsASweep = 500;       ///< Rows of parts that one command removes.
+/// A row that uses shared data is written so soon after its references were taken, or never; then, when a
+/// leader's clock is past it by the margin too, references of which no row came are dropped.
+inline constexpr std::chrono::minutes kReferenceKeep{15};
+inline constexpr std::chrono::minutes kReferenceMargin{1};
+/// What became of a referrer is forgotten so long after that.
+inline constexpr std::chrono::hours kReferrerKeep{24};
 inline constexpr std::size_t kMaxForeignVersionIdBytes = 64;
 
 }  // namespace flashstor::objects::limits

@@ -40,6 +40,8 @@ void register_object_commands(cluster::CommandRegistry& registry) {
   add(ObjectCommand::kAbortUpload, plan_abort_upload);
   add(ObjectCommand::kAddReferences, plan_add_references);
   add(ObjectCommand::kDropReferences, plan_drop_references);
+  add(ObjectCommand::kSettleReferences, plan_settle_references);
+  add(ObjectCommand::kRefuseReferrer, plan_refuse_referrer);
   register_object_queries(registry);
   register_upload_queries(registry);
 }

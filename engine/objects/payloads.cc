@@ -154,7 +154,7 @@ std::string encode(const ReferencesPayload& payload) {
   out.varint(payload.uses.size());
   for (const DroppedReference& use : payload.uses)
     write_slice(out, {.data = use.data, .offset = 0, .length = 0, .referrer = use.referrer});
-  out.boolean(payload.intents_only);
+  out.boolean(payload.intents_only).varint(payload.home).boolean(payload.forget);
   return out.take();
 }
 template <>
@@ -171,6 +171,8 @@ Result<ReferencesPayload> decode(std::string_view bytes) {
     payload.uses.push_back({slice.data, slice.referrer});
   }
   payload.intents_only = in.boolean();
+  payload.home = static_cast<std::uint32_t>(in.varint());
+  payload.forget = in.boolean();
   return checked(in, std::move(payload));
 }
 

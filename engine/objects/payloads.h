@@ -67,6 +67,8 @@ struct ReferencesPayload {
   Uuid new_referrer;
   std::vector<DroppedReference> uses;  ///< With the referrer that the source has.
   bool intents_only = false;           ///< kDropReferences: the rows themselves went in another set.
+  std::uint32_t home = 0;              ///< The set of the row that uses the data.
+  bool forget = false;                 ///< kSettleReferences: in that set, what became of the referrer too.
 };
 struct CreateUploadPayload {
   Target target;

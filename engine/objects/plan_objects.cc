@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "engine/objects/keys.h"
 #include "engine/objects/payloads.h"
 #include "engine/objects/planners.h"
@@ -92,8 +95,16 @@ PlanTask plan_put_version(cluster::RowView& rows, const cluster::Command& comman
   if (version.row.header.layout == Layout::kSlicesRow)
     version.beside.push_back(
         {Family::kExtents, slices_key(version.row.extent_root), std::move(in.slices_row)});
+  std::vector<RowChange> uses;
+  if (version.row.header.layout == Layout::kSlicesRow) {
+    const SlicesRow list = co_await or_return(decode_slices(*version.beside.back().value));
+    co_await or_return(use_references(rows, list.slices, uses));
+  } else {
+    co_await or_return(use_references(rows, version.row.slices, uses));
+  }
   VersionOutcome outcome;
   auto plan = co_await or_return(plan_new_version(rows, std::move(version), newest, outcome));
+  std::ranges::move(uses, std::back_inserter(plan.changes));
   co_return answered(std::move(plan), outcome);
 }
 

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
 
 #include "engine/objects/keys.h"
+#include "engine/objects/limits.h"
 #include "engine/objects/payloads.h"
 #include "engine/objects/planners.h"
 #include "engine/objects/row_codec.h"
@@ -46,20 +48,57 @@ Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data,
   co_return found;
 }
 
+// Whether the version still has the data. The row of a null version that was replaced stays, hidden, until
+// the record that confirms its successor; its data is due already.
+Task<Result<bool>> source_stands(cluster::RowView& rows, const ReferencesPayload& in) {
+  std::string key = version_key(in.bucket, in.key, in.version);
+  const auto source = co_await or_return(rows.get(Family::kVersions, std::move(key)));
+  if (!source) co_return false;
+  const VersionRow row = co_await or_return(decode_version(*source));
+  if (row.header.is_null) {
+    const auto null = co_await or_return(find_version(rows, in.bucket, in.key, kNullVersionId));
+    if (!null || null->id != in.version) co_return false;
+  }
+  if (row.header.layout != Layout::kSlices) co_return true;
+  for (const DroppedReference& use : in.uses)  // a file may have been published meanwhile, with other slices
+    if (use.referrer.is_nil() && std::ranges::none_of(row.slices, [&use](const Slice& slice) {
+          return slice.data.id == use.data.id && slice.referrer.is_nil();
+        }))
+      co_return false;
+  co_return true;
+}
+
+// The time until which the row that uses the references of `referrer` may be written.
+std::int64_t deadline_of(const Uuid& referrer) { return static_cast<std::int64_t>(referrer.high); }
+
 }  // namespace
+
+// Planned before the deadline, and refused a margin after it: whichever comes to the log first, the other
+// knows of it or does nothing.
+Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slice>& slices,
+                                  std::vector<RowChange>& changes) {
+  const auto shared =
+      std::ranges::find_if(slices, [](const Slice& slice) { return !slice.referrer.is_nil(); });
+  if (shared == slices.end()) co_return {};
+  const Uuid& referrer = shared->referrer;  // one for all that a command shares
+  if (base::to_nanoseconds(rows.now()) > deadline_of(referrer))
+    co_return fail(ErrorCode::kTimeout, "sharing the data of the source took too long");
+  changes.push_back({Family::kIntents, referrer_key(referrer), std::string(kUsed)});
+  co_return {};
+}
 
 // Holds the source's key shared, so that its version cannot go meanwhile, and the data's references.
 PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
   const auto gone = [] { return fail(ErrorCode::kConflict, "the source of a copy went meanwhile"); };
+  if (base::to_nanoseconds(rows.now()) > deadline_of(in.new_referrer))
+    co_return fail(ErrorCode::kTimeout, "sharing the data of the source took too long");
   cluster::Plan plan;
   bool source_checked = false;
   for (const DroppedReference& use : in.uses) {
     if (use.referrer.is_nil()) {
       if (!source_checked) {
-        std::string key = version_key(in.bucket, in.key, in.version);
-        const auto source = co_await or_return(rows.get(Family::kVersions, std::move(key)));
-        if (!source) co_return gone();
+        if (!co_await or_return(source_stands(rows, in))) co_return gone();
         source_checked = true;
       }
       plan.changes.push_back({Family::kRefs, reference_key(use.data.id, {}), encode_use(use.data)});
@@ -68,6 +107,7 @@ PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& com
     }
     plan.changes.push_back(
         {Family::kRefs, reference_key(use.data.id, in.new_referrer), encode_use(use.data)});
+    plan.changes.push_back({Family::kIntents, taken_key(in.new_referrer, in.home, use.data.id), ""});
   }
   plan.write = !plan.changes.empty();
   co_return plan;
@@ -84,6 +124,8 @@ PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& co
     plan.changes.push_back(
         {Family::kIntents, drop_intent_key(use.data.set, use.data.id, use.referrer), std::nullopt});
     if (in.intents_only) continue;
+    if (!use.referrer.is_nil())
+      plan.changes.push_back({Family::kIntents, taken_key(use.referrer, in.home, use.data.id), std::nullopt});
     std::string key = reference_key(use.data.id, use.referrer);
     const auto row = co_await or_return(rows.get(Family::kRefs, key));
     if (!row) continue;            // dropped before
@@ -97,6 +139,37 @@ PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& co
       plan.changes.push_back(cluster::free_later(data, rows.now()));
   for (const std::string& key : leaving) plan.changes.push_back({Family::kRefs, key, std::nullopt});
   plan.write = !plan.changes.empty();
+  co_return plan;
+}
+
+// The row that uses them stands.
+PlanTask plan_settle_references(cluster::RowView& /*rows*/, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
+  cluster::Plan plan;
+  for (const DroppedReference& use : in.uses)
+    plan.changes.push_back(
+        {Family::kIntents, taken_key(in.new_referrer, in.home, use.data.id), std::nullopt});
+  if (in.forget) plan.changes.push_back({Family::kIntents, referrer_key(in.new_referrer), std::nullopt});
+  plan.write = !plan.changes.empty();
+  co_return plan;
+}
+
+// Answers whether the row that uses a referrer's references was written; if not, it never will be. An empty
+// answer: it is too early to say.
+PlanTask plan_refuse_referrer(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
+  cluster::Plan plan{.write = false};
+  std::string key = referrer_key(in.new_referrer);
+  auto known = co_await or_return(rows.get(Family::kIntents, key));
+  if (known) {
+    plan.response = std::move(*known);
+    co_return plan;
+  }
+  const std::int64_t margin = Nanoseconds(limits::kReferenceMargin).count();
+  if (base::to_nanoseconds(rows.now()) <= deadline_of(in.new_referrer) + margin) co_return plan;
+  plan.response = kRefused;
+  plan.changes.push_back({Family::kIntents, std::move(key), std::string(kRefused)});
+  plan.write = true;
   co_return plan;
 }
 

@@ -79,6 +79,7 @@ PlanTask plan_put_part(cluster::RowView& rows, const cluster::Command& command) 
     auto& removals = in.has_data ? plan.on_confirm : plan.changes;
     co_await or_return(release_slices(rows, old.slices, now, removals, outcome.drops));
   }
+  co_await or_return(use_references(rows, in.slices, plan.changes));
   const PartRow row{
       .part = std::move(in.part), .slices = std::move(in.slices), .created_ns = base::to_nanoseconds(now)};
   plan.changes.push_back({Family::kUploads, key, encode_part(row)});

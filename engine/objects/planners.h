@@ -14,6 +14,8 @@ PlanTask plan_document(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_gate(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_settle_references(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_refuse_referrer(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_create_upload(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_put_part(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_complete_upload(cluster::RowView& rows, const cluster::Command& command);

@@ -46,9 +46,10 @@ struct DropIntentsQuery {
   static constexpr auto kKind = ObjectCommand::kListDropIntents;
   static Task<Result<Answer>> run(cluster::RowView& rows, const Question& after) {
     Answer keys;
-    std::string lower = after.empty() ? std::string(kDropIntents) : after + '\0';
+    const std::string kind = after.empty() ? std::string(kDropIntents) : after.substr(0, 1);
+    std::string lower = after.empty() ? kind : after + '\0';
     co_await or_return(rows.scan(
-        Family::kIntents, std::move(lower), after_prefix(std::string(kDropIntents)),
+        Family::kIntents, std::move(lower), after_prefix(kind),
         [&keys](std::string_view key, std::string_view) {
           keys.emplace_back(key);
           return cluster::ScanStep{.kind = keys.size() < kMaxIntentsAPage ? cluster::ScanStep::Kind::kNext

@@ -41,6 +41,11 @@ struct Gate {
 /// token, then `fresh` or `expired`).
 Task<Result<void>> check_gate(cluster::RowView& rows, const Uuid& bucket, std::uint64_t epoch);
 
+/// The row that a command writes uses data by the references of `slices`: notes so beside it. Errors:
+/// kTimeout when these were taken so long ago that they may be gone.
+Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slice>& slices,
+                                  std::vector<RowChange>& changes);
+
 /// A use of data that is over although others may use the data still: its row in Family::kRefs goes next.
 struct DroppedReference {
   DataRef data;

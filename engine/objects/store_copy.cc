@@ -27,7 +27,7 @@ Task<Result<StoreParts::Source>> StoreParts::find_source(std::string bucket, std
 }
 
 Task<Result<std::vector<Slice>>> StoreParts::share(const Source& source, std::uint64_t offset,
-                                                   std::uint64_t length) const {
+                                                   std::uint64_t length, std::uint32_t home) const {
   std::vector<Slice> slices;
   if (length == 0) co_return slices;
   co_await or_return(for_each_extent(set_of(*source.bucket, source.key), source.row, offset, length,
@@ -38,7 +38,7 @@ Task<Result<std::vector<Slice>>> StoreParts::share(const Source& source, std::ui
                                                          .referrer = extent.referrer});
                                        return true;
                                      }));
-  co_return co_await add_references(*source.bucket, source.key, source.row.id, std::move(slices));
+  co_return co_await add_references(*source.bucket, source.key, source.row.id, std::move(slices), home);
 }
 
 Task<Result<StoreParts::Digested>> StoreParts::digest(const Source& source, std::uint64_t offset,
@@ -97,11 +97,22 @@ Result<void> check_copy(const CopyRequest& request, const StoreParts::Source& so
 
 }  // namespace
 
+// The source may be replaced between the look at it and the references to its data: then it is looked at
+// anew.
 Task<Result<CopyResult>> ObjectStore::copy_object(CopyRequest request) {
   const StoreParts parts{*this};
+  for (std::size_t attempt = 0;; ++attempt) {
+    auto done = co_await parts.copy(request);
+    if (done || done.error().code() != ErrorCode::kConflict || attempt == limits::kMaxStaleRetries)
+      co_return done;
+  }
+}
+
+Task<Result<CopyResult>> StoreParts::copy(const CopyRequest& request) const {
+  const StoreParts& parts = *this;
   co_await or_return(check_object_key(request.key));
   co_await or_return(check_attributes(request.attributes));
-  const BucketRef bucket = co_await or_return(buckets_->get(request.bucket));
+  const BucketRef bucket = co_await or_return(buckets().get(request.bucket));
   const auto source = co_await or_return(parts.find_source(
       request.source_bucket, request.source_key, request.source_version_id, request.source_conditions));
   co_await or_return(check_copy(request, source));
@@ -116,8 +127,10 @@ Task<Result<CopyResult>> ObjectStore::copy_object(CopyRequest request) {
     auto digest = co_await or_return(parts.digest(source, 0, row.header.size, kind));
     row.checksum = {.kind = kind, .composite = false, .value = std::move(digest.checksum)};
   }
-  const std::vector<Slice> shared = co_await or_return(parts.share(source, 0, row.header.size));
-  payload.slices_row = place_slices(row, shared, source.row.parts, random_);
+  cluster::SetApi& home = parts.set_of(*bucket, request.key);
+  const std::vector<Slice> shared =
+      co_await or_return(parts.share(source, 0, row.header.size, home.info().index));
+  payload.slices_row = place_slices(row, shared, source.row.parts, random());
   const auto outcome = co_await parts.change(
       bucket,
       {.kind = ObjectCommand::kPutVersion, .key = request.key, .make = [&payload](const Target& target) {
@@ -125,10 +138,10 @@ Task<Result<CopyResult>> ObjectStore::copy_object(CopyRequest request) {
          return encode(payload);
        }});
   if (!outcome) {
-    if (outcome.error().code() != ErrorCode::kUnknownOutcome)
-      co_await parts.give_back(parts.set_of(*bucket, request.key), shared);
+    if (outcome.error().code() != ErrorCode::kUnknownOutcome) co_await parts.give_back(home, shared);
     co_return std::unexpected(outcome.error());
   }
+  co_await parts.settle_references(home.info().index, shared);
   CopyResult out{.etag = row.header.etag,
                  .last_modified = base::from_nanoseconds(outcome->id.time_ns),
                  .checksum = row.checksum};

@@ -73,9 +73,16 @@ struct StoreParts {
   Task<Result<void>> inflate(const Bucket& bucket, const std::string& key, VersionRow& row) const;
 
   /// Takes references for another user of the data of `slices`, which belongs to the version `source` of
-  /// `key`; gives the slices as the new user keeps them.
+  /// `key`; gives the slices as the new user keeps them. Its row in the set `home` must be written within
+  /// kReferenceKeep; then settle_references, or give_back when it surely was not. What neither came to is
+  /// decided by a sweep.  Source: protocol.md, Data that is shared.
   Task<Result<std::vector<Slice>>> add_references(const Bucket& bucket, const std::string& key,
-                                                  const VersionId& source, std::vector<Slice> slices) const;
+                                                  const VersionId& source, std::vector<Slice> slices,
+                                                  std::uint32_t home) const;
+  /// The row that uses these references stands.
+  Task<void> settle_references(std::uint32_t home, const std::vector<Slice>& slices) const;
+  Task<Result<std::size_t>> sweep_taken(std::uint32_t at, WallTime now) const;
+  Task<Result<void>> forget_referrers(WallTime now) const;
   /// Takes back what add_references took.
   Task<void> give_back(cluster::SetApi& home, const std::vector<Slice>& slices) const;
   Task<void> drop_references(std::uint32_t home_set, std::vector<DroppedReference> drops) const;
@@ -90,8 +97,11 @@ struct StoreParts {
   Task<Result<Source>> find_source(std::string bucket, std::string key, std::string version_id,
                                    const Conditions& conditions) const;
   /// Slices [offset, offset + length) of a source, referred to once more.
-  Task<Result<std::vector<Slice>>> share(const Source& source, std::uint64_t offset,
-                                         std::uint64_t length) const;
+  /// `home`: the set of the row that is to use them.
+  Task<Result<std::vector<Slice>>> share(const Source& source, std::uint64_t offset, std::uint64_t length,
+                                         std::uint32_t home) const;
+  /// Errors: kConflict when the source changed meanwhile; else as ObjectStore::copy_object.
+  Task<Result<CopyResult>> copy(const CopyRequest& request) const;
   struct Digested {
     std::string md5_hex;
     std::string checksum;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "engine/objects/keys.h"
+#include "engine/objects/limits.h"
 #include "engine/objects/queries.h"
 #include "engine/objects/store_parts.h"
 
@@ -51,8 +52,10 @@ Task<Result<void>> run_all(cluster::SetApi* set, ObjectCommand kind, ReferencesP
 
 Task<Result<std::vector<Slice>>> StoreParts::add_references(const Bucket& bucket, const std::string& key,
                                                             const VersionId& source,
-                                                            std::vector<Slice> slices) const {
-  const Uuid referrer = Uuid::make(random());
+                                                            std::vector<Slice> slices,
+                                                            std::uint32_t home) const {
+  const WallTime deadline = Runtime::current()->wall_now() + Nanoseconds(limits::kReferenceKeep);
+  const Uuid referrer{static_cast<std::uint64_t>(base::to_nanoseconds(deadline)), random().next() | 1};
   UsesBySet by_set;
   std::set<DataId> seen;
   for (const Slice& slice : slices)
@@ -63,13 +66,40 @@ Task<Result<std::vector<Slice>>> StoreParts::add_references(const Bucket& bucket
                               .key = key,
                               .version = source,
                               .new_referrer = referrer,
-                              .uses = std::move(uses)};
+                              .uses = std::move(uses),
+                              .home = home};
     co_await or_return(
         run_all(&cluster().set_at(set), ObjectCommand::kAddReferences, std::move(payload), &random()));
   }
   for (Slice& slice : slices)
     if (slice.data.place != DataPlace::kNone) slice.referrer = referrer;
   co_return slices;
+}
+
+Task<void> StoreParts::settle_references(std::uint32_t home, const std::vector<Slice>& slices) const {
+  UsesBySet by_set;
+  std::set<DataId> seen;
+  for (const Slice& slice : slices)
+    if (!slice.referrer.is_nil() && seen.insert(slice.data.id).second)
+      by_set[slice.data.set].push_back({slice.data, slice.referrer});
+  if (by_set.empty()) co_return;
+  ReferencesPayload payload{.new_referrer = by_set.begin()->second.front().referrer, .home = home};
+  // What became of the referrer goes last: whoever finds a reference that is not settled asks for it.
+  auto last = by_set.extract(home);
+  for (auto& [set, uses] : by_set) {
+    payload.uses = std::move(uses);
+    if (!co_await run_all(&cluster().set_at(set), ObjectCommand::kSettleReferences, payload, &random()))
+      co_return;
+  }
+  payload.uses = last.empty() ? std::vector<DroppedReference>() : std::move(last.mapped());
+  payload.forget = payload.uses.size() <= kMaxUsesACommand;
+  if (payload.uses.empty()) {
+    static_cast<void>(co_await cluster().set_at(home).execute(
+        make_command(ObjectCommand::kSettleReferences, payload, random())));
+  } else {
+    static_cast<void>(
+        co_await run_all(&cluster().set_at(home), ObjectCommand::kSettleReferences, payload, &random()));
+  }
 }
 
 Task<void> StoreParts::give_back(cluster::SetApi& home, const std::vector<Slice>& slices) const {
@@ -88,6 +118,7 @@ Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<Dropp
   for (auto& [set, uses] : by_set) {
     ReferencesPayload payload;
     payload.uses = std::move(uses);
+    payload.home = home_set;
     const auto dropped =
         co_await run_all(&cluster().set_at(set), ObjectCommand::kDropReferences, payload, &random());
     if (!dropped || set == home_set) continue;
@@ -95,6 +126,67 @@ Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<Dropp
     (void)co_await run_all(&cluster().set_at(home_set), ObjectCommand::kDropReferences, std::move(payload),
                            &random());
   }
+}
+
+// References of the set `at` whose deadline passed: used, and only the note of it was lost, or never to be.
+Task<Result<std::size_t>> StoreParts::sweep_taken(std::uint32_t at, WallTime now) const {
+  std::map<std::pair<Uuid, std::uint32_t>, std::vector<DroppedReference>> taken;  // by referrer and home
+  std::string after(kTakenReferences);
+  for (bool more = true; more;) {
+    const auto keys = co_await or_return(ask_drop_intents(cluster().set_at(at), after));
+    more = keys.size() == kMaxIntentsAPage;
+    for (const std::string& key : keys) {
+      const auto one = co_await or_return(parse_taken_key(key));
+      if (static_cast<std::int64_t>(one.referrer.high) > base::to_nanoseconds(now)) {
+        more = false;  // the keys begin with the deadline
+        break;
+      }
+      DroppedReference use{.data = {}, .referrer = one.referrer};
+      use.data.id = one.data;
+      use.data.set = at;
+      taken[{one.referrer, one.home}].push_back(use);
+    }
+    if (!keys.empty()) after = keys.back();
+  }
+  std::size_t dropped = 0;
+  for (auto& [who, uses] : taken) {
+    if (who.second >= cluster().set_count()) continue;
+    ReferencesPayload payload{.new_referrer = who.first, .home = who.second};
+    const auto fate =
+        co_await or_return(cluster()
+                               .set_at(who.second)
+                               .execute(make_command(ObjectCommand::kRefuseReferrer, payload, random())));
+    if (fate.response == kRefused) {
+      dropped += uses.size();
+      co_await drop_references(who.second, std::move(uses));
+    } else if (fate.response == kUsed) {
+      payload.uses = std::move(uses);
+      co_await or_return(
+          run_all(&cluster().set_at(at), ObjectCommand::kSettleReferences, std::move(payload), &random()));
+    }
+  }
+  co_return dropped;
+}
+
+// After a pass over all sets nobody asks any more for what became of referrers of long ago.
+Task<Result<void>> StoreParts::forget_referrers(WallTime now) const {
+  const std::int64_t oldest = base::to_nanoseconds(now - Nanoseconds(limits::kReferrerKeep));
+  for (std::uint32_t home = 0; home < cluster().set_count(); ++home) {
+    std::string after(kReferrers);
+    for (bool more = true; more;) {
+      const auto keys = co_await or_return(ask_drop_intents(cluster().set_at(home), after));
+      more = keys.size() == kMaxIntentsAPage;
+      for (const std::string& key : keys) {
+        const Uuid referrer = co_await or_return(parse_referrer_key(key));
+        if (static_cast<std::int64_t>(referrer.high) > oldest) continue;
+        const ReferencesPayload payload{.new_referrer = referrer, .home = home, .forget = true};
+        co_await or_return(cluster().set_at(home).execute(
+            make_command(ObjectCommand::kSettleReferences, payload, random())));
+      }
+      if (!keys.empty()) after = keys.back();
+    }
+  }
+  co_return {};
 }
 
 Task<Result<std::size_t>> ObjectStore::sweep_references() {
@@ -119,6 +211,11 @@ Task<Result<std::size_t>> ObjectStore::sweep_references() {
       after = keys.back();
     }
   }
+  const StoreParts parts{*this};
+  const WallTime now = Runtime::current()->wall_now();
+  for (std::uint32_t set = 0; set < cluster_.set_count(); ++set)
+    dropped += co_await or_return(parts.sweep_taken(set, now));
+  co_await or_return(parts.forget_referrers(now));
   co_return dropped;
 }
 

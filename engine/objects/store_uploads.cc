@@ -161,7 +161,7 @@ Task<Result<UploadPartCopyResult>> ObjectStore::upload_part_copy(UploadPartCopyR
   } else {
     part.payload.part.etag = source.row.header.etag;
   }
-  part.payload.slices = co_await or_return(parts.share(source, first, length));
+  part.payload.slices = co_await or_return(parts.share(source, first, length, set.info().index));
   UploadPartCopyResult out{.etag = part.payload.part.etag};
   out.checksum = {.kind = kind, .composite = false, .value = part.payload.part.checksum};
   if (source.bucket->versioning != Versioning::kUnversioned) out.source_version_id = source.row.shown_id();
@@ -171,6 +171,7 @@ Task<Result<UploadPartCopyResult>> ObjectStore::upload_part_copy(UploadPartCopyR
     if (outcome.error().code() != ErrorCode::kUnknownOutcome) co_await parts.give_back(set, shared);
     co_return std::unexpected(outcome.error());
   }
+  co_await parts.settle_references(set.info().index, shared);
   out.last_modified = base::from_nanoseconds(outcome->id.time_ns);
   co_return out;
 }

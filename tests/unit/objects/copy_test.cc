@@ -2,6 +2,8 @@
 
 #include "engine/codec/checksum.h"
 #include "engine/objects/keys.h"
+#include "engine/objects/payloads.h"
+#include "engine/objects/version_row.h"
 #include "tests/unit/objects/store_fixture.h"
 
 namespace flashstor::objects {
@@ -203,6 +205,25 @@ TEST_F(CopyOverSetsTest, PartsAreCopiedByReference) {
   UploadPartCopyRequest bad{.bucket = "into", .key = "joined", .upload_id = upload->upload_id};
   bad.part_number = 1;
   EXPECT_EQ(code_of(run(store_->upload_part_copy(bad))), ErrorCode::kNoSuchUpload);
+}
+
+// Its row stays, hidden, until the record that confirms its successor, but its data is due: a copy that
+// shared it lost its bytes after the grace.
+TEST_F(CopyTest, AReplacedSourceGivesNoReferences) {
+  cluster_->set_lazy_confirm(true);
+  ASSERT_TRUE(put("from", "a", std::string(300, 'x')).has_value());
+  ReferencesPayload payload{.key = "a", .new_referrer = Uuid{INT64_MAX, 1}};
+  for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions)) {
+    if (parse_version_key(key)->key != "a") continue;
+    payload.bucket = parse_version_key(key)->bucket;
+    payload.version = parse_version_key(key)->id;
+    payload.uses = {{decode_version(value)->slices.front().data, {}}};
+  }
+  cluster::Command command{.kind = static_cast<cluster::CommandKind>(ObjectCommand::kAddReferences)};
+  command.payload = encode(payload);
+  ASSERT_TRUE(put("from", "a", std::string(300, 'y')).has_value());
+  EXPECT_EQ(code_of(run(cluster_->fake(0).execute(command))), ErrorCode::kConflict);
+  EXPECT_EQ(count(Family::kRefs), 0U);
 }
 
 // The node dies after the command that removed the last row and before the references are dropped.
