@@ -235,6 +235,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   // Any thread.
   std::atomic<bool> closing_{false};
   UndecidedNames undecided_;
+  UndecidedNames none_undecided_;  // what reads look at with a planted defect
   PinTable pins_;
   std::atomic<int> reader_{-1};               // slot whose rows answer
   std::atomic<std::uint64_t> reader_era_{0};  // another one before reader_ changes

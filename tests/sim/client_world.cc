@@ -126,6 +126,7 @@ void ClientWorld::end_failed(const CallRef& call, Key& key, int number, const Er
   if ((damage && !may_be_unreadable()) || code == ErrorCode::kInternal) {
     violate(fmt::format("{}/{}: {}", key.bucket, key.name, error.describe()));
   }
+  key.refused_for_drives = code == ErrorCode::kReadQuorum;
   if (all_drives_stand() && code == ErrorCode::kReadQuorum)
     violate(fmt::format("{}/{} cannot be read though no drive failed: {}", key.bucket, key.name,
                         error.describe()));
@@ -188,6 +189,8 @@ Task<void> ClientWorld::put(ClientNode* node, CallRef call, Key* key) {
   const int content = new_content(draw_size());
   KeyHistory::Operation operation{.kind = Kind::kPut, .content = content};
   objects::PutRequest request{.bucket = key->bucket, .key = key->name};
+  if (client_plan_.reduced && chance(500))
+    request.attributes.storage_class = objects::StorageClass::kReducedRedundancy;
   if (chance(150)) {
     operation.kind = Kind::kPutIfAbsent;
     request.conditions.if_none_match = {"*"};
@@ -232,6 +235,17 @@ Task<Result<std::string>> ClientWorld::read_all(ClientNode* node, objects::GetRe
 
 Task<void> ClientWorld::get(ClientNode* node, CallRef call, Key* key) {
   const int number = begin(call, *key, {.kind = Kind::kRead});
+  if (chance(300)) {
+    const auto head = co_await node->store().head_object({.bucket = key->bucket, .key = key->name});
+    if (call->closed) co_return;
+    if (head || means_absent(head.error().code())) {
+      end(call, *key, number, Outcome::kDone,
+          head ? content_of_etag(head->info->etag) : KeyHistory::kNothing);
+    } else {
+      end_failed(call, *key, number, head.error());
+    }
+    co_return;
+  }
   const auto bytes = co_await read_all(node, {.bucket = key->bucket, .key = key->name});
   if (call->closed) co_return;
   if (bytes) {

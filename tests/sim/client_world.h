@@ -38,6 +38,7 @@ struct ClientPlan {
   bool versions = true;
   bool copies = false;
   bool uploads = false;
+  bool reduced = false;  ///< Some objects have less redundancy.
   std::uint32_t keys = 3;
 };
 
@@ -56,6 +57,7 @@ class ClientWorld {
     std::string name;
     bool versioned = false;
     KeyHistory history;
+    bool refused_for_drives = false;                    ///< The last read of it failed for want of drives.
     std::vector<std::pair<int, std::string>> versions;  ///< Operations that made one, and its id.
   };
   /// A client's request that is under way.

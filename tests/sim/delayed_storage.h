@@ -1,12 +1,14 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/async/sync.h"
+#include "tests/sim/drive_ledger.h"
 #include "tests/sim/weather_io.h"
 
 namespace flashstor::sim {
@@ -15,14 +17,27 @@ namespace flashstor::sim {
 /// process may die before, and after.
 class DelayedStorage final : public storage::StorageApi {
  public:
-  DelayedStorage(DriveLifeRef life, std::unique_ptr<storage::StorageApi> inner)
-      : life_(std::move(life)), inner_(std::move(inner)) {}
+  /// `complain`: told of what no drive may do.
+  DelayedStorage(DriveLifeRef life, std::unique_ptr<storage::StorageApi> inner, DriveLedger& ledger,
+                 std::function<void(std::string)> complain)
+      : life_(std::move(life)), inner_(std::move(inner)), ledger_(ledger), complain_(std::move(complain)) {}
 
   [[nodiscard]] storage::DriveInfo info() const override { return inner_->info(); }
-  Task<Result<storage::RecoveredState>> recover() override { return inner_->recover(); }
+  Task<Result<storage::RecoveredState>> recover() override {
+    auto state = co_await inner_->recover();
+    if (state && !life_->dead)
+      if (std::string wrong = ledger_.recovered(*state, life_->may_lose); !wrong.empty())
+        complain_(std::move(wrong));
+    co_return state;
+  }
   Task<Result<void>> append(storage::AppendBatch batch) override {
     co_await turn();
+    if (life_->dead) co_return fail(ErrorCode::kDriveFailed, "the process is gone");
+    const DriveLedger::Number number = ledger_.begin(batch);
     auto done = co_await inner_->append(std::move(batch));
+    // After its process died nobody heard the answer, and the next one may have recovered the drive.
+    if (!life_->dead && done) ledger_.acknowledge(number);
+    if (!life_->dead && !done && done.error().code() == ErrorCode::kStale) ledger_.withdraw(number);
     co_await turn();
     co_return done;
   }
@@ -68,20 +83,34 @@ class DelayedStorage final : public storage::StorageApi {
     return inner_->holds(std::move(data));
   }
   Task<Result<std::vector<DataId>>> staged() override { return inner_->staged(); }
+  Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override {
+    return inner_->inventory(after, most);
+  }
+  Task<Result<void>> verify_rows() override { return inner_->verify_rows(); }
   Task<Result<void>> close() override { return inner_->close(); }
 
  private:
   Task<void> turn() {
+    const std::uint64_t mine = asked_++;
     Runtime& runtime = *Runtime::current();
     const auto most = static_cast<std::uint64_t>(life_->weather.usual_ns + life_->weather.slow_ns);
     const MonotonicTime until = runtime.now() + Nanoseconds(1 + life_->world.random().below(most));
     free_at_ = std::max(free_at_ + Nanoseconds(1), until);
     co_await async::sleep_until(runtime, free_at_);
     while (life_->weather.hung && !life_->dead) co_await async::sleep_for(runtime, Milliseconds(50));
+    // A hang that ends must not let a later append pass an earlier one: the log has one writer.
+    while (served_ != mine) co_await turns_.wait();
+    ++served_;
+    turns_.notify_all();
   }
   DriveLifeRef life_;
   std::unique_ptr<storage::StorageApi> inner_;
+  DriveLedger& ledger_;
+  std::function<void(std::string)> complain_;
   MonotonicTime free_at_{};  ///< In the order of the calls.
+  std::uint64_t asked_ = 0;
+  std::uint64_t served_ = 0;
+  async::Signal turns_;
 };
 
 }  // namespace flashstor::sim

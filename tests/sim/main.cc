@@ -120,7 +120,6 @@ struct Totals {
   std::uint64_t work = 0;  ///< Commits of the core, calls of clients.
   std::uint64_t lives = 0;
   std::uint64_t undetermined = 0;
-  std::uint64_t left_behind = 0;
   std::uint64_t digest = 0;
 };
 struct Verdict {
@@ -157,7 +156,6 @@ std::optional<RunSeed> choose(const Arguments& arguments, ProbeCounts& counts) {
     totals.work += outcome.calls;
     totals.lives += outcome.lives;
     totals.undetermined += outcome.undetermined;
-    totals.left_behind += outcome.left_behind;
     return Verdict{std::move(outcome.failure), outcome.digest};
   };
 }
@@ -199,7 +197,6 @@ int run(const Arguments& arguments) {
       "schedules/s\n",
       totals.schedules, totals.events, totals.work, arguments.rung == "core" ? "commits" : "calls",
       totals.lives, totals.undetermined, totals.digest, static_cast<double>(totals.schedules) / seconds());
-  if (arguments.rung != "core") fmt::print("slices left behind after the grace: {}\n", totals.left_behind);
   if (arguments.expect_defect) {
     fmt::print("the planted defect {} was not found\n", arguments.planted);
     return 1;

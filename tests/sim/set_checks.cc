@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/cluster/placement.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/set_world.h"
 
@@ -56,6 +57,7 @@ bool SetWorld::settle(Nanoseconds limit) {
 
 void SetWorld::check_reads(const char* when, bool strict) {
   note("reads of all keys {}", when);
+  const bool faults_lost_few = !took_away_ && lost_few();
   for (const auto& key : keys_) {
     const CallRef call = open_call(*node_);
     const std::size_t before = key->history.size();
@@ -69,8 +71,21 @@ void SetWorld::check_reads(const char* when, bool strict) {
     const KeyHistory::Operation& read = key->history.operation(static_cast<int>(before));
     if (read.outcome == KeyHistory::Outcome::kDone) continue;
     if (!strict) SET_PROBE("undecided-for-want-of-a-lost-drive");
+    if (!strict && faults_lost_few && key->refused_for_drives)
+      violate(fmt::format("{}/{} is lost with {} drives {}", key->bucket, key->name,
+                          std::popcount(plan_.victims), when));
     if (strict) violate(fmt::format("{}/{} cannot be read {}", key->bucket, key->name, when));
   }
+}
+
+/// No more drives ever failed than may be lost right after a write's answer, when only the fewest drives that
+/// it waits for hold it.
+bool SetWorld::lost_few() const {
+  const std::uint32_t m = plan_.clients.reduced ? 1 : plan_.parity;
+  const Geometry geometry{.data_shards = static_cast<std::uint8_t>(plan_.drives - m),
+                          .parity_shards = static_cast<std::uint8_t>(m)};
+  const std::uint32_t spare = cluster::write_quorum(plan_.drives, geometry) - geometry.data_shards;
+  return !plan_.absent && std::popcount(plan_.victims) <= static_cast<int>(spare);
 }
 
 /// Closes what stands, starts again with all that is not lost.
@@ -113,8 +128,9 @@ void SetWorld::check_end() {
   // Any m drives down: reads go on.
   // What is damaged and was not read since counts among them.
   if (plan_.rots || plan_.bad_writes) down |= plan_.victims;
-  if (std::popcount(down) > plan_.parity) return;
-  while (std::popcount(down) < plan_.parity) down |= 1U << below(plan_.drives);
+  const int most = plan_.clients.reduced ? 1 : plan_.parity;
+  if (std::popcount(down) > most) return;
+  while (std::popcount(down) < most) down |= 1U << below(plan_.drives);
   note("drives {:b} are taken away", down);
   take_down(down);
   if (!wait([this] { return node_ && node_->ready; }, std::chrono::seconds(60))) {
@@ -128,6 +144,7 @@ void SetWorld::check_end() {
 /// While the process runs, over an orderly stop, or with a crash.
 void SetWorld::take_down(std::uint32_t mask) {
   const std::uint64_t how = below(3);
+  took_away_ = true;
   crashed_last_ = how == 2;
   for (std::uint32_t set = 0; set < plan_.sets; ++set) {
     for (std::uint32_t slot = 0; slot < plan_.drives; ++slot) {

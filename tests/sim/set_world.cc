@@ -66,6 +66,8 @@ SetWorld::SetWorld(std::uint64_t seed, bool files, const PlantedDefects& defects
       }
     }
   }
+  if (plan_.lies && plan_.victims != 0)
+    for (const auto& disks : disks_) disks[liar()]->may_lose = true;
   make_keys(plan_.clients);
 }
 
@@ -109,6 +111,10 @@ void SetWorld::draw_plan() {
   plan_.clients.versions = chance(600);
   plan_.clients.copies = chance(400);
   plan_.clients.uploads = chance(400);
+  plan_.clients.reduced = plan_.parity > 1 && chance(400);
+  if (plan_.clients.reduced &&
+      std::popcount(plan_.victims) > 1)  // two damaged shards are more than it stands
+    plan_.rots = plan_.loses = plan_.lies = plan_.bad_writes = false;
   plan_.clients.keys = 1 + static_cast<std::uint32_t>(below(4));
   plan_.call_every_ns = kMs * static_cast<std::int64_t>(1 + below(60));
   plan_.fault_every_ns = 20 * kMs * static_cast<std::int64_t>(1 + below(60));
@@ -160,6 +166,9 @@ void SetWorld::bury_ghosts() {
 
 void SetWorld::watch_node() {
   bury_ghosts();
+  for (const auto& disks : disks_)
+    for (const auto& disk : disks)
+      if (!disk->complaint.empty()) violate(disk->complaint);
   // A process that was told to end has the drives until it has.
   const bool free = std::ranges::all_of(ghosts_, [](const auto& ghost) { return ghost->killed; });
   if (down_ && free && world_.now_ns() >= start_at_) start_node(mask_of_missing());
@@ -217,6 +226,9 @@ void SetWorld::fault() {
   switch (below(8)) {
     case 0:
       if (plan_.slow) weather.slow_ns = kMs * static_cast<std::int64_t>(1 + below(3000));
+      if (plan_.slow && chance(500))  // all that may be: writes wait for them, with too few drives for W
+        for (std::uint32_t other = 0; other < plan_.drives; ++other)
+          if ((plan_.victims >> other & 1) != 0) disks_[0][other]->weather.slow_ns = weather.slow_ns;
       break;
     case 1:
       if (plan_.hangs && !weather.hung) SET_PROBE("drive-hung");
@@ -238,7 +250,7 @@ void SetWorld::fault() {
       break;
     case 6:
       weather.lying = plan_.lies && slot == liar();
-      if (plan_.bad_writes && slot == liar()) weather.bad_writes_per_mille = 50;
+      if (plan_.bad_writes && slot == liar()) weather.bad_writes_per_mille = chance(500) ? 50 : 250;
       weather.full = plan_.fills;
       break;
     default:
@@ -320,8 +332,7 @@ SetOutcome SetWorld::run() {
           .events = events_,
           .calls = calls_,
           .lives = lives_,
-          .undetermined = undetermined_,
-          .left_behind = left_behind_};
+          .undetermined = undetermined_};
 }
 
 }  // namespace flashstor::sim

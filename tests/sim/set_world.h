@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,7 +59,6 @@ struct SetOutcome {
   std::uint64_t calls = 0;
   std::uint64_t lives = 0;
   std::uint64_t undetermined = 0;  ///< Keys whose history was too tangled to be judged.
-  std::uint64_t left_behind = 0;   ///< Slices that nothing names and that stay after the grace, on any drive.
 };
 
 /// Rung one, whole sets: simulated drives under the real ErasureSet, consensus, planners and object store;
@@ -107,11 +107,13 @@ class SetWorld final : private ClientWorld {
   bool restart_whole();
   [[nodiscard]] bool whole() const;
   [[nodiscard]] std::uint32_t to_be_filled() const;
+  [[nodiscard]] bool lost_few() const;
   [[nodiscard]] bool in_step(std::uint32_t set) const;
   void check_drives_agree();
   void check_nothing_staged();
   void check_leftovers();
-  void leave(std::uint32_t set, std::uint32_t slot, const DataId& id);
+  void sweep_references();
+  void check_references(const std::set<std::pair<DataId, Uuid>>& uses);
   /// A read that takes longer than the grace of what it reads.
   struct SlowRead {
     std::unique_ptr<objects::ObjectReader> reader;
@@ -142,8 +144,8 @@ class SetWorld final : private ClientWorld {
   std::int64_t start_at_ = 0;
   bool faults_on_ = true;
   std::uint64_t events_ = 0;
-  std::uint64_t left_behind_ = 0;
   bool crashed_last_ = false;
+  bool took_away_ = false;
 };
 
 }  // namespace flashstor::sim

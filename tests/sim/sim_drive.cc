@@ -343,6 +343,14 @@ Task<Result<std::vector<DataId>>> SimStorage::staged() {
   co_return out;
 }
 
+Task<Result<std::vector<DataRef>>> SimStorage::inventory(DataId after, std::size_t most) {
+  co_await or_return(wait(false));
+  std::vector<DataRef> out;
+  for (auto at = disk_.shards.upper_bound(after); at != disk_.shards.end() && out.size() < most; ++at)
+    if (at->second.named) out.push_back(at->second.ref);
+  co_return out;
+}
+
 Task<Result<void>> SimStorage::close() {
   co_await or_return(wait(true));
   disk_.flush();

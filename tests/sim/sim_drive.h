@@ -113,6 +113,7 @@ class SimStorage final : public storage::StorageApi {
   Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
+  Task<Result<std::vector<storage::DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;
 
  private:

@@ -80,6 +80,7 @@ class FileDisk final : public DriveMedium {
   OpenedDrive open(std::uint32_t slot) override {
     static_cast<void>(slot);
     auto life = std::make_shared<DriveLife>(DriveLife{world_, weather, io_});
+    life->may_lose = may_lose;
     auto parts = std::make_unique<Parts>(life);
     storage::XlStorageOptions options;
     options.path = "/d";
@@ -101,7 +102,8 @@ class FileDisk final : public DriveMedium {
       return {};
     }
     parts_.push_back(std::move(parts));
-    return {.storage = std::make_unique<DelayedStorage>(life, std::move(*opened)),
+    const auto complain = [this](std::string wrong) { complaint = std::move(wrong); };
+    return {.storage = std::make_unique<DelayedStorage>(life, std::move(*opened), ledger_, complain),
             .kill = [life] { life->dead = true; },
             .idle = [life] { return life->busy == 0; }};
   }
@@ -167,6 +169,7 @@ class FileDisk final : public DriveMedium {
   bool replay_past_torn_;
   storage::SimFileIo io_;
   storage::RowStoreMemory rows_;
+  DriveLedger ledger_;
   std::vector<std::unique_ptr<Parts>> parts_;  ///< Of every life: few, and small.
 };
 

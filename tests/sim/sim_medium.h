@@ -52,6 +52,8 @@ class DriveMedium {
   /// What it holds of a slice, in words.
   [[nodiscard]] virtual std::string describe(const DataId& id) = 0;
   DriveWeather weather;
+  bool may_lose = false;      ///< Its cache lies now and then: it may forget what it acknowledged last.
+  std::string complaint;      ///< What it did that no drive may do.
   bool lost_at_stop = false;  ///< It is not there at the next start.
 };
 

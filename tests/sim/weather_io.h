@@ -19,6 +19,7 @@ struct DriveLife {
   storage::SimFileIo& io;
   bool dead = false;  ///< The process is gone: nothing of it reaches the drive any more.
   std::size_t busy = 0;
+  bool may_lose = false;  ///< The drive's cache lies now and then.
 };
 using DriveLifeRef = std::shared_ptr<DriveLife>;
 
