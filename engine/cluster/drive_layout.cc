@@ -167,8 +167,10 @@ Result<DriveLayout> lay_out_drives(storage::FileIo& io, const std::vector<std::s
     const auto odd = std::ranges::find_if(
         found, [](const DriveInspection& drive) { return drive.condition != DriveCondition::kEmpty; });
     const bool foreign = odd->condition == DriveCondition::kForeign;
+    const bool missing = odd->condition == DriveCondition::kMissing;
     return fail(foreign ? ErrorCode::kDriveForeign : ErrorCode::kIo,
-                odd->words + "; a new store needs every drive empty");
+                odd->words + (missing ? ": mount the drive or, for a new store, make the directory first"
+                                      : "; a new store needs every drive empty"));
   }
   const std::size_t sets = paths.size() / *size;
   auto ids = known_ids(found, layout.deployment_id, sets);

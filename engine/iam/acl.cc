@@ -19,7 +19,8 @@ std::optional<Permission> needed(AclTarget target, std::string_view action) {
   if (target == AclTarget::kBucket) {
     if (is_one_of(action, {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}))
       return Permission::kRead;
-    if (is_one_of(action, {"s3:PutObject", "s3:DeleteObject"})) return Permission::kWrite;
+    if (is_one_of(action, {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}))
+      return Permission::kWrite;
     if (action == "s3:GetBucketAcl") return Permission::kReadAcp;
     if (action == "s3:PutBucketAcl") return Permission::kWriteAcp;
     return std::nullopt;

@@ -59,10 +59,11 @@ struct Acl {
 [[nodiscard]] bool is_public(const Acl& acl);
 
 /// Does the ACL of a bucket or of an object by itself allow `action` ("s3:GetObject")? Bucket: read is
-/// s3:ListBucket, s3:ListBucketVersions and s3:ListBucketMultipartUploads; write is s3:PutObject and
-/// s3:DeleteObject. Object: read is s3:GetObject, s3:GetObjectVersion and s3:GetObjectAttributes of it. The
-/// ACL itself is read and written with the two permissions that only lists of grants give. Nothing gives
-/// access to policies or configuration. No principal is taken for the owner: that is for policies to say.
+/// s3:ListBucket, s3:ListBucketVersions and s3:ListBucketMultipartUploads; write is s3:PutObject,
+/// s3:DeleteObject and s3:AbortMultipartUpload. Object: read is s3:GetObject, s3:GetObjectVersion and
+/// s3:GetObjectAttributes of it. The ACL itself is read and written with the two permissions that only lists
+/// of grants give. Nothing gives access to policies or configuration. No principal is taken for the owner:
+/// that is for policies to say.
 [[nodiscard]] bool acl_allows(const Acl& acl, AclTarget target, std::string_view action,
                               const Principal& principal);
 /// Whether some ACL of an object could allow it.

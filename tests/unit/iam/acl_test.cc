@@ -60,7 +60,7 @@ TEST(Acl, AListGivesEachWhatItSaysAndNobodyMore) {
   for (const std::string_view action : {"s3:GetObject", "s3:GetObjectAcl", "s3:PutObjectAcl"})
     EXPECT_TRUE(allows(alice_all, AclTarget::kObject, action, kAlice)) << action;
   for (const std::string_view action :
-       {"s3:ListBucket", "s3:PutObject", "s3:GetBucketAcl", "s3:PutBucketAcl"})
+       {"s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload", "s3:GetBucketAcl", "s3:PutBucketAcl"})
     EXPECT_TRUE(allows(alice_all, AclTarget::kBucket, action, kAlice)) << action;
   for (const std::string_view action : {"s3:PutBucketPolicy", "s3:DeleteBucket", "s3:GetObject"})
     EXPECT_FALSE(allows(alice_all, AclTarget::kBucket, action, kAlice)) << action;
