@@ -93,7 +93,7 @@ Task<Result<void>> ShardReader::fetch(codec::PresenceMask wanted) {
       if (std::popcount(started_ & ~state_->failed) < k && (state_->got & wanted) != wanted) {
         note_failures();
         co_return fail(saw_missing_ && state_->got == 0 ? ErrorCode::kNotFound : ErrorCode::kReadQuorum,
-                       "too few shards of the data can be read");
+                       "too few shards of the data can be read" + first_error());
       }
       if (std::popcount(state_->got) >= k) break;
     }
@@ -106,6 +106,12 @@ Task<Result<void>> ShardReader::fetch(codec::PresenceMask wanted) {
   }
   note_failures();
   co_return decode(wanted);
+}
+
+std::string ShardReader::first_error() const {
+  for (const std::optional<Error>& error : state_->errors)
+    if (error) return ": " + error->describe();
+  return {};
 }
 
 void ShardReader::note_failures() {

@@ -46,6 +46,8 @@ class ShardReader {
   /// The next shard worth asking for, standing drives first.
   [[nodiscard]] std::optional<std::uint32_t> next_shard() const;
   void note_failures();
+  /// In words, behind a colon; empty when no drive said anything.
+  [[nodiscard]] std::string first_error() const;
   Result<void> decode(codec::PresenceMask wanted);
 
   ErasureSet& set_;

@@ -151,6 +151,8 @@ class RowStoreRocksdb final : public RowStore {
     const rocksdb::Status status = database_->Get(options, handle(family), slice(key), &value);
     if (status.IsNotFound()) return std::nullopt;
     if (!status.ok()) return store_error(status, "read of the index");
+    // Where a table is not open RocksDB says that the key may be there, as a success without a value.
+    if (tier == ReadTier::kCacheOnly && value.empty()) return fail(ErrorCode::kWouldBlock);
     return std::string(value.data(), value.size());
   }
 
