@@ -86,6 +86,53 @@ Exit heal_command(Session& session, const HealOptions& options) {
   return Exit::kOk;
 }
 
+struct RecoverOptions {
+  std::string alias;
+  unsigned set = 0;
+  bool yes = false;
+  bool accept_loss = false;
+};
+
+std::string recover_text(const Json& done) {
+  std::string out = fmt::format("Set {} goes on with {} drives in generation {}; {} were declared lost.",
+                                done.uint_or("set"), done.uint_or("standing"), done.uint_or("generation"),
+                                done.uint_or("lost"));
+  out += done.bool_or("whole") ? "\nNothing that was acknowledged is missing from its rows."
+                               : "\nWhat only the lost drives acknowledged may be missing.";
+  out +=
+      "\nPut empty drives in the place of the lost ones: they are filled. A lost one that comes back is "
+      "filled too.";
+  return out;
+}
+
+Exit recover_command(Session& session, const RecoverOptions& options) {
+  if (!options.yes)
+    return session.fail(Error(ErrorCode::kInvalidArgument,
+                              "this declares every drive of the set that does not stand lost for good; be "
+                              "sure that they are, and say --yes"));
+  const auto client = session.client(options.alias);
+  if (!client) return session.fail(client.error());
+  const auto done = admin_call(**client, "POST", "set/recover",
+                               Json::object({{"set", options.set}, {"accept_loss", options.accept_loss}}));
+  if (!done) return session.fail(done.error(), options.alias);
+  session.output.result(recover_text(*done), *done);
+  return Exit::kOk;
+}
+
+void add_recover_command(CommandSet& commands, CLI::App* admin) {
+  CLI::App* set = commands.add_group(admin, "set", "A set that cannot help itself");
+  const auto options = std::make_shared<RecoverOptions>();
+  CLI::App* command = commands.add(
+      set, "recover", "Go on with the drives that stand when a majority of a set is lost for good",
+      "  flashctl admin set recover --yes local 0",
+      [options](Session& session) { return recover_command(session, *options); });
+  command->add_option("ALIAS", options->alias, "Which")->required();
+  command->add_option("SET", options->set, "Number of the set, as admin info shows it")->required();
+  command->add_flag("--yes", options->yes, "The drives that do not stand are lost for good");
+  command->add_flag("--accept-loss", options->accept_loss,
+                    "Also when what only they acknowledged may be missing");
+}
+
 }  // namespace
 
 void add_admin_commands(CommandSet& commands) {
@@ -103,6 +150,7 @@ void add_admin_commands(CommandSet& commands) {
   command->add_option("ALIAS", heal->alias, "Which")->required();
   command->add_flag("--scan", heal->scan, "Compare what all drives hold, now");
   command->add_flag("--deep", heal->deep, "Read and verify all that they hold, now");
+  add_recover_command(commands, admin);
   add_user_commands(commands, admin);
   add_policy_commands(commands, admin);
   add_trace_command(commands, admin);

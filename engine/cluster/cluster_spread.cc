@@ -259,6 +259,15 @@ class SpreadStart {
     co_return std::make_unique<storage::GuardedStorage>(info, options_.guard, retired);
   }
 
+  [[nodiscard]] std::vector<std::uint32_t> others_of(std::uint32_t set) const {
+    std::vector<std::uint32_t> nodes;
+    for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
+      const std::uint32_t node = spread_.drive(set, slot).node;
+      if (node != spread_.self && std::ranges::find(nodes, node) == nodes.end()) nodes.push_back(node);
+    }
+    return nodes;
+  }
+
   // Of another node's drive a door, of an own one its place, which its keeper looks after.
   Task<KeptDrive> add_drive(Cluster& cluster, SetParts& parts, const SpreadDrive& drive) {
     storage::DriveInfo& info = parts.described[drive.slot];
@@ -316,7 +325,7 @@ class SpreadStart {
       cluster.keepers_.push_back(std::make_unique<DriveKeeper>(
           set, home,
           DriveOpener{.io = options_.io, .open_drive = options_.open_drive, .open_rows = options_.open_rows},
-          std::move(kept), KeeperPlace{.peers = &peers_, .self = spread_.self}));
+          std::move(kept), KeeperPlace{.peers = &peers_, .self = spread_.self, .others = others_of(index)}));
       peers_.add_keeper(index, *cluster.keepers_.back());
       co_await start_keeper(*cluster.keepers_.back(), home);
     }

@@ -39,8 +39,9 @@ struct FillStatus {
 
 /// The other nodes of a set, for its keeper.
 struct KeeperPlace {
-  KeeperPeersApi* peers = nullptr;  ///< Null: all drives are in this process.
-  std::uint32_t self = 0;           ///< This node.
+  KeeperPeersApi* peers = nullptr;    ///< Null: all drives are in this process.
+  std::uint32_t self = 0;             ///< This node.
+  std::vector<std::uint32_t> others;  ///< Nodes with drives of the set.
 };
 
 /// Looks after this process's drives of one set while it runs: takes out a drive that was unmounted, emptied,
@@ -64,6 +65,12 @@ class DriveKeeper {
   /// Looks at every drive now; returns when all were looked at. For tests.
   Task<void> look_now();
   [[nodiscard]] FillStatus fill_status() const;
+
+  /// Declares the drives of the set that do not stand lost for good, and goes on with those that do; gives
+  /// what was decided. An empty drive in the place of a lost one is filled; a lost one that comes back is
+  /// filled anew. Errors: of plan_recovery; kConflict while the set has a leader; kIo when a standing drive
+  /// could not be told (to be called again). On any loop.
+  Task<Result<RecoverPlan>> recover(bool accept_loss);
 
   /// Answers the keeper of another node (peers/peers_keepers.cc), encoded. Counted from the call on: `stop`
   /// waits for it. On any loop.
@@ -101,6 +108,11 @@ class DriveKeeper {
   Task<Result<SetView>> current_view();
   Task<Result<SetView>> view_here();
   Task<bool> check_standing(Slot& slot);
+  // drive_recover.cc
+  [[nodiscard]] std::vector<Standing> standing_here() const;
+  Task<Result<void>> raise_here(RecoverPlan plan);
+  Task<Result<void>> raise_slot(Slot& slot, const RecoverPlan& plan);
+  Task<Result<RecoverPlan>> recover_home(bool accept_loss);
   void take_part(std::uint32_t number);
   Task<void> tell_formats();
   Task<Result<std::string>> answer_home(storage::wire::Method method, Uuid session, Family family,

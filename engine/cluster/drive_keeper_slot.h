@@ -10,8 +10,9 @@ struct DriveKeeper::Slot {
   KeptDrive drive;
   std::unique_ptr<async::ThreadPool> thread;  ///< For what may wait for the drive; made when first needed.
   bool busy = false;
-  bool damaged = false;  ///< Its index or log is not to be trusted: it comes back as a new member.
-  bool swept = false;    ///< Of what fills left behind that a stop cut off.
+  bool damaged = false;        ///< Its index or log is not to be trusted: it comes back as a new member.
+  bool declared_lost = false;  ///< It missed that the set was recovered without it.
+  bool swept = false;          ///< Of what fills left behind that a stop cut off.
   MonotonicTime next_try{};
   Nanoseconds backoff{};
   std::string said;

@@ -30,7 +30,7 @@ Task<Result<void>> DriveKeeper::replace(Slot& slot, bool discard) {
       std::max<std::size_t>(group.majority(), set_.info().drives - set_.info().default_parity);
   if (!opener_.open_rows) co_return fail(ErrorCode::kDriveFailed, slot.drive.path + " is not filled here");
   const auto view = co_await current_view();
-  if (!view || group.open_members() < needed)
+  if (!view || (discard && !slot.declared_lost && group.open_members() < needed))
     co_return fail(ErrorCode::kWriteQuorum, slot.drive.path + (discard ? " is damaged" : " is empty") +
                                                 ": it is filled once enough drives of its set stand");
   if (filling_) co_return fail(ErrorCode::kBusy, slot.drive.path + " waits for another drive to be filled");
@@ -67,7 +67,7 @@ Task<Result<void>> DriveKeeper::fill(Slot& slot) {
     done = base ? co_await seed_log(slot, *base) : std::unexpected(std::move(base).error());
   }
   if (done) {
-    slot.damaged = false;
+    slot.damaged = slot.declared_lost = false;
     done = co_await open(slot);
   }
   filling_ = false;

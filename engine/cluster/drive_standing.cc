@@ -32,7 +32,12 @@ Task<Result<SetView>> DriveKeeper::view_here() {
     co_return fail(ErrorCode::kNotLeader);
   if (!group.leader()) co_return fail(ErrorCode::kNotLeader);
   const raft::Raft& core = *group.core(*group.leader());
-  SetView view{.members = core.membership(), .unfit = {}, .suffering = set_.requests_suffer()};
+  const MemberState& leader = group.member(*group.leader());
+  SetView view{.members = core.membership(),
+               .generation = leader.generation,
+               .retired = leader.retired,
+               .unfit = {},
+               .suffering = set_.requests_suffer()};
   for (const raft::Progress& peer : core.peers())
     if (peer.flow == raft::Flow::kNeedsFill || peer.regressed) view.unfit.push_back(peer.id);
   co_return view;
@@ -52,6 +57,14 @@ Task<Result<SetView>> DriveKeeper::current_view() {
 Task<bool> DriveKeeper::check_standing(Slot& slot) {
   if (!view_) co_return true;
   const raft::MemberId id = set_.group().member(slot.number).id;
+  if (view_->generation > set_.group().member(slot.number).generation) {
+    slot.damaged = slot.declared_lost = true;
+    view_.reset();
+    co_await set_.fail_drive(
+        slot.number, slot.drive.path + " was declared lost when its set was recovered: it is filled anew",
+        ErrorCode::kCorrupt);
+    co_return false;
+  }
   if (view_->newest_of(slot.number) > id) {
     co_await set_.fail_drive(slot.number, replaced_words(slot.drive.path), ErrorCode::kDriveForeign);
     co_return false;
@@ -70,12 +83,16 @@ Task<bool> DriveKeeper::check_standing(Slot& slot) {
 void DriveKeeper::take_part(std::uint32_t number) {
   Group& group = set_.group();
   const raft::Raft& core = *group.core(*group.leader());
+  const MemberState& leader = group.member(*group.leader());
   const raft::MemberId id = group.member(number).id;
+  if (group.member(number).generation != leader.generation) return;
   raft::Membership wanted = core.membership();
   const std::uint32_t bit = std::uint32_t{1} << number;
   const auto older = [&](raft::MemberId other) { return slot_of_member(other) == number && other != id; };
   if (!wanted.is_voter(id) && !wanted.is_standby(id)) {
-    if (SetView{.members = wanted, .unfit = {}, .suffering = false}.newest_of(number) > id) return;
+    const SetView known{
+        .members = wanted, .generation = 0, .retired = leader.retired, .unfit = {}, .suffering = false};
+    if (known.newest_of(number) >= id) return;
     std::erase_if(wanted.standbys, older);
     add(wanted.standbys, id);
   } else if (wanted.is_standby(id)) {
@@ -158,8 +175,7 @@ Task<Result<storage::FillBase>> DriveKeeper::fill_base(Slot& source, storage::Ap
   const MemberState& member = set_.group().member(source.number);
   if (member.membership_index > applied.index)
     co_return fail(ErrorCode::kBusy, "who takes part changed during the fill");
-  StoredConfiguration configuration{
-      .membership = member.membership, .membership_index = member.membership_index, .runs = member.runs};
+  StoredConfiguration configuration = configuration_of(member);
   std::erase_if(configuration.runs, [&](const raft::TermRun& run) { return run.first > applied.index; });
   base.configuration = encode_configuration(configuration);
   co_return base;
@@ -192,6 +208,11 @@ Task<Result<std::string>> DriveKeeper::answer_home(storage::wire::Method method,
   if (method == Method::kFillRows) {
     const storage::RowPage page = co_await or_return(sessions_.read(session, family, std::move(from)));
     co_return storage::encode_page(page);
+  }
+  if (method == Method::kStanding) co_return encode_standing(standing_here());
+  if (method == Method::kRaise) {
+    co_await or_return(raise_here(co_await or_return(decode_plan(from))));
+    co_return std::string();
   }
   co_await sessions_.close(session);
   co_return std::string();

@@ -58,9 +58,20 @@ raft::Index Group::committed() const {
   return index;
 }
 
+std::size_t Group::voters() const {
+  const MemberState* newest = nullptr;
+  const auto rank = [](const MemberState& m) {
+    return std::tuple(m.generation, m.open(), m.core->log().membership_index());
+  };
+  for (const auto& member : members_)
+    if (member->core != nullptr && (newest == nullptr || rank(*member) > rank(*newest)))
+      newest = member.get();
+  return newest == nullptr ? members_.size() : newest->core->membership().voters.size();
+}
+
 std::optional<std::uint32_t> Group::highest_log() const {
   if (is_spread()) return std::nullopt;  // the logs of other nodes would have to be asked
-  if (open_members() < size() - majority() + 1) return std::nullopt;
+  if (open_members() < read_quorum()) return std::nullopt;
   const MemberState* best = nullptr;
   const auto rank = [](const MemberState& m) {
     return std::pair(m.core->log().last_term(), m.core->log().last_index());
@@ -257,7 +268,7 @@ Task<Result<void>> Group::apply_batch(MemberState& member, const std::vector<raf
       member.runs.push_back({.first = entry.index, .term = entry.term});
       configure = true;
     }
-    if (entry.membership != nullptr) {
+    if (entry.membership != nullptr && entry.index > member.membership_index) {
       member.membership = *entry.membership;
       member.membership_index = entry.index;
       configure = true;
@@ -266,10 +277,7 @@ Task<Result<void>> Group::apply_batch(MemberState& member, const std::vector<raf
   }
   if (configure) {
     // Before the entries: a checkpoint that holds them then holds this too.
-    co_await or_return(
-        member.drive->set_configuration(encode_configuration({.membership = member.membership,
-                                                              .membership_index = member.membership_index,
-                                                              .runs = member.runs})));
+    co_await or_return(member.drive->set_configuration(encode_configuration(configuration_of(member))));
   }
   listener_.applying(member.slot, batch);
   co_return co_await member.drive->apply(std::move(entries));

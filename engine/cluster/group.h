@@ -115,7 +115,11 @@ class Group {
   [[nodiscard]] bool is_open(std::uint32_t slot) const;
   /// Members that stand and vote.
   [[nodiscard]] std::size_t open_members() const;
-  [[nodiscard]] std::size_t majority() const { return members_.size() / 2 + 1; }
+  /// Who has a vote, as the newest membership known here says; all members where none is.
+  [[nodiscard]] std::size_t voters() const;
+  [[nodiscard]] std::size_t majority() const { return voters() / 2 + 1; }
+  /// So many voters know together all that may have been committed.
+  [[nodiscard]] std::size_t read_quorum() const { return voters() - majority() + 1; }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] const std::string& failure(std::uint32_t slot) const { return members_[slot]->failure; }
   [[nodiscard]] const MemberState& member(std::uint32_t slot) const { return *members_[slot]; }

@@ -76,6 +76,7 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
     member.id = report.member;  // another drive, which has applied less
     member.applied = 0;
   }
+  member.generation = report.generation;
   if (member.reported_open != report.open || member.reported_votes != report.votes ||
       member.reported_leads != report.leads) {
     member.reported_open = report.open;
@@ -109,6 +110,7 @@ void Group::node_changed(std::uint32_t node, bool up) {
 MemberReport Group::report_of(const MemberState& member) {
   return {.slot = member.slot,
           .member = member.id,
+          .generation = member.generation,
           .open = member.open(),
           .votes = member.votes(),
           .full = member.full,

@@ -97,6 +97,8 @@ Task<Result<void>> Group::rejoin(std::uint32_t slot, raft::MemberId id) {
   member.runs.clear();
   member.membership = {};
   member.membership_index = 0;
+  member.generation = 0;
+  member.retired.clear();
   start_member(member, std::move(*state));
   if (!member.open()) co_return fail(ErrorCode::kCorrupt, member.failure);
   changed_ = true;
@@ -122,6 +124,8 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
     member.membership = std::move(stored->membership);
     member.membership_index = stored->membership_index;
     member.runs = std::move(stored->runs);
+    member.generation = stored->generation;
+    member.retired = std::move(stored->retired);
   }
   restored.membership = member.membership;
   restored.membership_index = member.membership_index;
@@ -153,6 +157,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   member.applied = state.applied_index;
   raft::Options options;
   options.self = member.id;
+  options.generation = member.generation;
   options.election_timeout = limits::kElectionTimeout;
   if (is_spread()) {
     options.election_timeout = limits::kSpreadElectionTimeout;

@@ -26,7 +26,7 @@ std::vector<raft::MemberId> read_ids(ByteReader& in) {
 
 raft::MemberId SetView::newest_of(std::uint32_t slot) const {
   raft::MemberId newest = 0;
-  for (const auto* ids : {&members.voters, &members.standbys})
+  for (const auto* ids : {&members.voters, &members.standbys, &retired})
     for (const raft::MemberId id : *ids)
       if (slot_of_member(id) == slot) newest = std::max(newest, id);
   return newest;
@@ -37,7 +37,8 @@ std::string encode_view(const SetView& view) {
   write_ids(out, view.members.voters);
   write_ids(out, view.members.standbys);
   write_ids(out, view.unfit);
-  out.boolean(view.suffering);
+  write_ids(out, view.retired);
+  out.varint(view.generation).boolean(view.suffering);
   return out.take();
 }
 
@@ -47,6 +48,8 @@ Result<SetView> decode_view(std::string_view bytes) {
   view.members.voters = read_ids(in);
   view.members.standbys = read_ids(in);
   view.unfit = read_ids(in);
+  view.retired = read_ids(in);
+  view.generation = in.varint();
   view.suffering = in.boolean();
   const auto ascends = [](const std::vector<raft::MemberId>& ids) {
     return std::ranges::adjacent_find(ids, std::greater_equal<>()) == ids.end() &&

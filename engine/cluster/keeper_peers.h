@@ -13,15 +13,49 @@ namespace flashstor::cluster {
 /// Who takes part in a set, as its leader knows for certain.
 struct SetView {
   raft::Membership members;
+  std::uint64_t generation = 0;
+  std::vector<raft::MemberId> retired;  ///< Names that were declared lost: none of them comes back.
   std::vector<raft::MemberId> unfit;  ///< Too far behind for the log, or with a lost tail: to be filled anew.
   bool suffering = false;             ///< Requests have become slow: the background is to rest.
   [[nodiscard]] bool knows(raft::MemberId id) const { return members.is_voter(id) || members.is_standby(id); }
-  /// The newest member of this slot, or 0.
+  /// The newest name of this slot, also of one that was declared lost; or 0.
   [[nodiscard]] raft::MemberId newest_of(std::uint32_t slot) const;
 };
 [[nodiscard]] std::string encode_view(const SetView& view);
 /// Errors: kMalformed.
 [[nodiscard]] Result<SetView> decode_view(std::string_view bytes);
+
+/// A member that stands while its set has no leader.
+struct Standing {
+  raft::MemberId member = 0;
+  std::uint64_t generation = 0;
+  raft::Term last_term = 0;
+  raft::Index last_index = 0;
+  raft::Membership members;  ///< As it knows them.
+  std::vector<raft::MemberId> retired;
+};
+[[nodiscard]] std::string encode_standing(const std::vector<Standing>& standing);
+/// Errors: kMalformed.
+[[nodiscard]] Result<std::vector<Standing>> decode_standing(std::string_view bytes);
+
+/// Who takes part from now on in a set whose majority is lost for good.  Source: protocol.md, Reads.
+struct RecoverPlan {
+  std::uint64_t generation = 0;
+  raft::MemberId leader = 0;  ///< Has the highest log, and alone a vote at first.
+  raft::Index index = 0;      ///< Of the end of that log.
+  std::vector<raft::MemberId> standbys;
+  std::vector<raft::MemberId> retired;
+  bool whole = true;         ///< What the set acknowledged is in that log for sure.
+  bool leader_turn = false;  ///< It is told to the leader-to-be, after it was told to all standbys.
+};
+/// Decides over a set without a leader of `drives` drives whose standing members are `standing`. Errors:
+/// kConflict when they can elect a leader; kReadQuorum when so few stand that acknowledged changes may be
+/// missing, unless `accept_loss`; in words.
+[[nodiscard]] Result<RecoverPlan> plan_recovery(const std::vector<Standing>& standing, std::uint32_t drives,
+                                                bool accept_loss);
+[[nodiscard]] std::string encode_plan(const RecoverPlan& plan);
+/// Errors: kMalformed.
+[[nodiscard]] Result<RecoverPlan> decode_plan(std::string_view bytes);
 
 /// A fill that has begun: its name at the node that gives the rows, and what belongs to them.
 struct FillStart {
@@ -40,6 +74,10 @@ class KeeperPeersApi {
   /// Errors: kNotFound when the session has ended.
   virtual Task<Result<storage::RowPage>> fill_rows(std::uint32_t node, std::uint32_t set, Uuid session,
                                                    Family family, std::string from) = 0;
+  /// The standing members on `node`.
+  virtual Task<Result<std::vector<Standing>>> standing(std::uint32_t node, std::uint32_t set) = 0;
+  /// Has the members of `plan` on `node` take up its generation, durably.
+  virtual Task<Result<void>> raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) = 0;
   virtual Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) = 0;
 };
 

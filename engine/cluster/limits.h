@@ -85,7 +85,7 @@ inline constexpr std::size_t kHealAtOnce = 8;
 inline constexpr int kRestWhenBusy = 1;
 inline constexpr int kRestWhenSlow = 10;
 inline constexpr int kSlowdown = 2;
-inline constexpr std::chrono::milliseconds kLongestRest{2000};
+inline constexpr std::chrono::milliseconds kLongestRest{500};
 /// The scanner: what drives hold is compared this often, and read and verified this often; first so long
 /// after a leader began.
 inline constexpr std::chrono::hours kScanPeriod{12};
@@ -107,6 +107,8 @@ inline constexpr std::size_t kMaxFillSessions = 2;
 inline constexpr std::chrono::seconds kFillIdle{60};
 /// How long a leader takes to be sure that it still is one, when asked who takes part.
 inline constexpr std::chrono::milliseconds kViewDeadline{1000};
+/// How long a member that is told to take up another generation may take to end what it was at.
+inline constexpr std::chrono::seconds kRaiseDeadline{20};
 /// A new member may vote when it is at most so many entries behind.
 inline constexpr std::uint64_t kCaughtUp = 64;
 /// Shards reported bad and not yet in the durable queue.

@@ -5,7 +5,8 @@
 namespace flashstor::cluster {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kWithoutGeneration = 1;
 
 void encode_members(ByteWriter& out, const std::vector<raft::MemberId>& members) {
   out.varint(members.size());
@@ -59,18 +60,29 @@ Result<raft::Entry> from_log_entry(const storage::LogEntry& entry) {
   return out;
 }
 
+StoredConfiguration configuration_of(const MemberState& member) {
+  return {.membership = member.membership,
+          .membership_index = member.membership_index,
+          .runs = member.runs,
+          .generation = member.generation,
+          .retired = member.retired};
+}
+
 std::string encode_configuration(const StoredConfiguration& configuration) {
   ByteWriter out;
   out.u8(kFormat).bytes(encode_membership(configuration.membership)).varint(configuration.membership_index);
   out.varint(configuration.runs.size());
   for (const raft::TermRun& run : configuration.runs) out.varint(run.first).varint(run.term);
+  out.varint(configuration.generation);
+  encode_members(out, configuration.retired);
   return out.take();
 }
 
 Result<StoredConfiguration> decode_configuration(std::string_view bytes) {
   ByteReader in(bytes);
   StoredConfiguration out;
-  if (in.u8() != kFormat) in.mark_bad();
+  const std::uint8_t format = in.u8();
+  if (format != kFormat && format != kWithoutGeneration) in.mark_bad();
   ByteReader members(in.bytes());
   out.membership.voters = decode_members(members);
   out.membership.standbys = decode_members(members);
@@ -79,6 +91,10 @@ Result<StoredConfiguration> decode_configuration(std::string_view bytes) {
   for (std::uint64_t i = 0; in.ok() && i < runs; ++i) {
     const raft::Index first = in.varint();
     out.runs.push_back({.first = first, .term = in.varint()});
+  }
+  if (format == kFormat) {
+    out.generation = in.varint();
+    out.retired = decode_members(in);
   }
   if (!in.ok() || !members.ok()) return fail(ErrorCode::kMalformed, "the stored membership does not parse");
   return out;

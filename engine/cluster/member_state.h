@@ -36,6 +36,8 @@ struct MemberState {
   std::vector<raft::TermRun> runs;
   raft::Membership membership;
   raft::Index membership_index = 0;
+  std::uint64_t generation = 0;  ///< Of the set: one more each time that lost drives were declared lost.
+  std::vector<raft::MemberId> retired;  ///< The newest names of drives that were declared lost.
   // On another node: what that node said of it.
   bool remote = false;
   bool reachable = false;      ///< Its node answers.
@@ -85,7 +87,11 @@ struct StoredConfiguration {
   raft::Membership membership;
   raft::Index membership_index = 0;
   std::vector<raft::TermRun> runs;
+  std::uint64_t generation = 0;
+  std::vector<raft::MemberId> retired;
 };
+/// Of `member` as it is applied.
+[[nodiscard]] StoredConfiguration configuration_of(const MemberState& member);
 [[nodiscard]] std::string encode_configuration(const StoredConfiguration& configuration);
 /// Errors: kMalformed.
 [[nodiscard]] Result<StoredConfiguration> decode_configuration(std::string_view bytes);

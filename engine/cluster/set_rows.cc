@@ -144,7 +144,7 @@ Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
     if (group_.leads_elsewhere()) co_return fail(ErrorCode::kNotLeader);
     if (reader_.load() >= 0 && co_await group_.confirm_leader(deadline) && reader_.load() >= 0) break;
     if (group_.leads_elsewhere() || reader_.load() >= 0) co_return fail(ErrorCode::kNotLeader);
-    if (!group_.is_spread() && group_.open_members() < drives_.size() - group_.majority() + 1)
+    if (!group_.is_spread() && group_.open_members() < group_.read_quorum())
       co_return fail(ErrorCode::kReadQuorum, "too few drives of the set stand to be sure of its rows");
     if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
     const MonotonicTime patience = leaderless_since_ + limits::kLeaderPatience;

@@ -18,6 +18,7 @@ constexpr AdminRoute kRoutes[] = {
     {"GET", "mount", "", admin_mount},  // Who may mount what is decided when the mount is handed over.
     {"GET", "heal", "admin:Heal", admin_heal},
     {"POST", "heal/scan", "admin:Heal", admin_scan},
+    {"POST", "set/recover", "admin:Heal", admin_recover},
     {"GET", "trace", "admin:ServerTrace", admin_trace},
     {"GET", "users", "admin:ListUsers", admin_list_users},
     {"GET", "users/*", "admin:GetUser", admin_get_user},

@@ -42,15 +42,25 @@ struct NodeReport {
   std::vector<storage::DriveInfo> drives;
 };
 
+/// What became of a set that was recovered.
+struct RecoverReport {
+  std::uint64_t generation = 0;
+  std::size_t standing = 0;  ///< Drives that go on.
+  std::size_t lost = 0;
+  bool whole = true;  ///< Nothing that was acknowledged can be missing from its rows.
+};
+
 /// What the admin API knows of its node beside identities, buckets and sets. The functions are called on any
 /// loop and must not block.
 struct AdminFacts {
   std::string version;
   std::string address;
   MonotonicTime started{};
-  std::function<std::string()> mount_socket;       ///< Empty, or gives "": no mounts are served.
-  std::function<HealFigures()> heal;               ///< Empty: heal answers NotImplemented.
-  std::function<void(bool deep)> scan;             ///< Has the scanner of every set begin a pass.
+  std::function<std::string()> mount_socket;  ///< Empty, or gives "": no mounts are served.
+  std::function<HealFigures()> heal;          ///< Empty: heal answers NotImplemented.
+  std::function<void(bool deep)> scan;        ///< Has the scanner of every set begin a pass.
+  /// Declares the drives of a set that do not stand lost; empty: not here.
+  std::function<Task<Result<RecoverReport>>(std::uint32_t set, bool accept_loss)> recover;
   std::function<std::vector<NodeReport>()> nodes;  ///< Empty: this node holds all drives.
 };
 

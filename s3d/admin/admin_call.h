@@ -38,6 +38,7 @@ Task<Result<void>> admin_info(AdminCall& call);
 Task<Result<void>> admin_mount(AdminCall& call);
 Task<Result<void>> admin_heal(AdminCall& call);
 Task<Result<void>> admin_scan(AdminCall& call);
+Task<Result<void>> admin_recover(AdminCall& call);
 Task<Result<void>> admin_trace(AdminCall& call);
 Task<Result<void>> admin_list_users(AdminCall& call);
 Task<Result<void>> admin_get_user(AdminCall& call);

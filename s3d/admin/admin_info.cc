@@ -141,6 +141,22 @@ Task<Result<void>> admin_heal(AdminCall& call) {
   co_return co_await call.send(heal_json(facts.heal()));
 }
 
+Task<Result<void>> admin_recover(AdminCall& call) {
+  const AdminFacts& facts = call.api.facts();
+  if (!facts.recover) co_return fail(ErrorCode::kNotImplemented, "This node recovers no sets.");
+  const Json body = co_await or_return(call.json_body());
+  const std::int64_t set = body.int_or("set", -1);
+  if (set < 0 || set >= call.call.store().cluster().set_count())
+    co_return fail(ErrorCode::kInvalidArgument, "There is no such set.");
+  const RecoverReport done =
+      co_await or_return(facts.recover(static_cast<std::uint32_t>(set), body.bool_or("accept_loss")));
+  co_return co_await call.send(Json::object({{"set", set},
+                                             {"generation", done.generation},
+                                             {"standing", done.standing},
+                                             {"lost", done.lost},
+                                             {"whole", done.whole}}));
+}
+
 Task<Result<void>> admin_scan(AdminCall& call) {
   const AdminFacts& facts = call.api.facts();
   if (!facts.scan || !facts.heal) co_return fail(ErrorCode::kNotImplemented, "This node does not scan.");

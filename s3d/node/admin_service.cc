@@ -47,6 +47,17 @@ std::vector<NodeReport> node_reports(cluster::Cluster& cluster) {
   return reports;
 }
 
+Task<Result<RecoverReport>> recover(cluster::Cluster* cluster, std::uint32_t set, bool accept_loss) {
+  cluster::DriveKeeper* keeper = cluster->keeper(set);
+  if (keeper == nullptr) co_return fail(ErrorCode::kNotImplemented, "This node recovers no sets.");
+  const cluster::RecoverPlan plan = co_await or_return(keeper->recover(accept_loss));
+  const std::size_t standing = plan.standbys.size() + 1;
+  co_return RecoverReport{.generation = plan.generation,
+                          .standing = standing,
+                          .lost = cluster->set_at(set).info().drives - standing,
+                          .whole = plan.whole};
+}
+
 }  // namespace
 
 Task<Result<void>> AdminService::start(NodeContext& context) {
@@ -56,6 +67,7 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
                    .mount_socket = mount_socket_,
                    .heal = {},
                    .scan = {},
+                   .recover = {},
                    .nodes = {}};
   // Only a cluster whose sets are in this process can say how its healing goes.
   if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster)) {
@@ -63,6 +75,7 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
     facts.scan = [local](bool deep) {
       for (std::uint32_t i = 0; i < local->set_count(); ++i) local->erasure_set(i).scan_soon(deep);
     };
+    facts.recover = [local](std::uint32_t set, bool accept_loss) { return recover(local, set, accept_loss); };
     if (local->peers() != nullptr) facts.nodes = [local] { return node_reports(*local); };
   }
   api_ = std::make_unique<AdminApi>(std::move(facts), context.loops.front().runtime, context.identities);

@@ -32,7 +32,8 @@ class S3Handler final : public HttpHandler {
     MonotonicTime authorised{};
   };
   Task<Result<void>> run(Call& call, Phases& phases);
-  Task<Result<void>> authenticate(Call& call);
+  /// `page`: nothing that others change is asked for, where root asks.
+  Task<Result<void>> authenticate(Call& call, bool page = false);
   Task<Result<void>> authorise(Call& call);
   Task<Result<void>> run_internal(Call& call, Phases& phases);
   Task<void> send_error(Call& call, const S3Error& error);

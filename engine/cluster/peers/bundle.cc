@@ -83,7 +83,11 @@ void read_messages(ByteReader& in, const Buffer& whole, const std::vector<raft::
 void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
   out.varint(reports.size());
   for (const MemberReport& report : reports) {
-    out.varint(report.slot).varint(report.member).boolean(report.open).boolean(report.votes);
+    out.varint(report.slot)
+        .varint(report.member)
+        .varint(report.generation)
+        .boolean(report.open)
+        .boolean(report.votes);
     out.boolean(report.full).varint(report.leads).varint(report.applied).varint(report.appended.size());
     for (const AppendedEntry& entry : report.appended)
       out.varint(entry.index).varint(entry.term).boolean(entry.with_data);
@@ -97,6 +101,7 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
     MemberReport report;
     report.slot = static_cast<std::uint32_t>(in.varint());
     report.member = static_cast<raft::MemberId>(in.varint());
+    report.generation = in.varint();
     report.open = in.boolean();
     report.votes = in.boolean();
     report.full = in.boolean();

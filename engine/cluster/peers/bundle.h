@@ -28,6 +28,7 @@ struct AppendedEntry {
 struct MemberReport {
   std::uint32_t slot = 0;
   raft::MemberId member = 0;  ///< Its name; another once its drive was replaced.
+  std::uint64_t generation = 0;
   bool open = false;
   bool votes = false;
   bool full = false;     ///< Its drive takes no more data.

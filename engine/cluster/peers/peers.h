@@ -71,6 +71,8 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   Task<Result<FillStart>> open_fill(std::uint32_t node, std::uint32_t set) override;
   Task<Result<storage::RowPage>> fill_rows(std::uint32_t node, std::uint32_t set, Uuid session, Family family,
                                            std::string from) override;
+  Task<Result<std::vector<Standing>>> standing(std::uint32_t node, std::uint32_t set) override;
+  Task<Result<void>> raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) override;
   Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) override;
   /// Errors: the leader's; kNotLeader when it is not that node; kUnknownOutcome when the answer did not come.
   Task<Result<CommandResult>> execute(std::uint32_t node, std::uint32_t set, const Command& command,

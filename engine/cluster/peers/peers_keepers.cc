@@ -50,6 +50,19 @@ Task<Result<storage::RowPage>> Peers::fill_rows(std::uint32_t node, std::uint32_
   co_return storage::decode_page(answer.head.view());
 }
 
+Task<Result<std::vector<Standing>>> Peers::standing(std::uint32_t node, std::uint32_t set) {
+  const auto answer = co_await or_return(
+      caller(node).call(Method::kStanding, wire::payload_of(address(set).take()), storage::kPeerSmallCall));
+  co_return decode_standing(answer.head.view());
+}
+
+Task<Result<void>> Peers::raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) {
+  ByteWriter out = address(set);
+  out.bytes(encode_plan(plan));
+  co_await or_return(caller(node).call(Method::kRaise, wire::payload_of(out.take()), storage::kPeerSlowCall));
+  co_return Result<void>();
+}
+
 Task<void> Peers::close_fill(std::uint32_t node, std::uint32_t set, Uuid session) {
   ByteWriter out = address(set);
   out.append(session.to_bytes());
@@ -63,7 +76,8 @@ Task<Result<Payload>> Peers::answer_keeper(Method method, Payload request) {
   const bool of_session = method == Method::kFillRows || method == Method::kFillClose;
   const Uuid session = of_session ? Uuid::from_bytes(in.raw(16)) : Uuid();
   const std::uint8_t family = method == Method::kFillRows ? in.u8() : 0;
-  std::string from(method == Method::kFillRows ? in.bytes() : std::string_view());
+  const bool has_text = method == Method::kFillRows || method == Method::kRaise;
+  std::string from(has_text ? in.bytes() : std::string_view());
   if (!in.ok() || !in.at_end() || family >= storage::kFamilies)
     co_return fail(ErrorCode::kMalformed, "a peer's request does not parse");
   std::optional<Task<Result<std::string>>> asked;

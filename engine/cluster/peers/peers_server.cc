@@ -32,7 +32,7 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
             method <= wire::number_of(Method::kQuery))
           return answer_set(static_cast<Method>(method), std::move(request), from);
         if (greeted && method >= wire::number_of(Method::kSetView) &&
-            method <= wire::number_of(Method::kFillClose))
+            method <= wire::number_of(Method::kRaise))
           return answer_keeper(static_cast<Method>(method), std::move(request));
         return answer(greeted, method, std::move(request));
       });

@@ -31,6 +31,8 @@ enum class Method : std::uint16_t {
   kFillOpen = 53,
   kFillRows = 54,
   kFillClose = 55,
+  kStanding = 56,
+  kRaise = 57,
   // The node: s3d/node.
   kEpochChanged = 64,
 };

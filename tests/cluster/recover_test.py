@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""A set that has lost the majority of its drives for good goes on when an administrator says so, and is whole again with new drives."""
+import http.client
+import json
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, states, without  # noqa: E402
+from nodes import Nodes  # noqa: E402
+from tap import Report  # noqa: E402
+
+report = Report("recovered: ")
+
+
+def refused(store, member):
+    try:
+        return store.client(member).request("PUT", "/store/refused", b"x")[0] in (500, 503)
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def recover_words(nodes, member):
+    done = flashctl(nodes, member, "admin", "set", "recover", "--yes", "n", "0")
+    return done.stderr if done.returncode != 0 else "it was done"
+
+
+def test_recover(store):
+    """Six drives, three of them lost: no majority, and just enough shards."""
+    nodes = store.nodes
+    first, second, third = nodes.members
+    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "n", "0")
+    report.check("a set that has a leader is not recovered", done.returncode != 0 and "leader" in done.stderr, done.stdout + done.stderr)
+    lost = nodes.drives_of(1)[1]
+    third.kill()
+    os.rename(lost, lost + ".lost")
+    await_true("the set takes no changes", 60, lambda: refused(store, first))
+    done = flashctl(nodes, first, "admin", "set", "recover", "n", "0")
+    report.check("it takes --yes", done.returncode != 0 and "--yes" in done.stderr, done.stdout + done.stderr)
+    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "--json", "n", "0")
+    facts = json.loads(done.stdout or "{}")
+    good = done.returncode == 0 and facts.get("standing") == 3 and facts.get("lost") == 3 and facts.get("whole") is True
+    report.check("flashctl admin set recover goes on with three of six drives", good, done.stdout + done.stderr)
+    wrong = store.wrong(first, 30)
+    report.check("everything can be read", not wrong, "\n".join(wrong[:8]))
+    for drive in nodes.drives_of(2):
+        shutil.rmtree(drive)
+    third.start()
+    nodes.await_ready(60, [third])
+    store.put_many(first, "after-", 40, SIZES)
+    report.ok("with new drives it takes changes again")
+    os.rename(lost + ".lost", lost)
+    await_true("the lost drive is taken for what it is", 60, lambda: "was declared lost" in second.tail(400), lambda: second.tail())
+    await_redundant(store, nodes.drives_of(2) + [lost])
+    report.ok("new drives are filled, and a lost one that comes back is filled anew")
+
+
+def test_afterwards(store):
+    nodes = store.nodes
+    for member in nodes.members:
+        member.kill()
+    for member in nodes.members:
+        member.start()
+    nodes.await_ready(90)
+    await_true("all is healed", 90, lambda: healed(store), lambda: str(states(store, nodes.members[0])))
+    report.ok("the set is what it became after all nodes were killed")
+    for member in nodes.members:
+        without(store, member, f"everything can be read without node {member.number + 1}", report)
+        await_true("all is healed", 90, lambda: healed(store))
+
+
+def test_too_few(store):
+    """One drive of six: what only the others acknowledged may be missing, and that has to be said."""
+    nodes = store.nodes
+    first, second, third = nodes.members
+    second.kill()
+    third.kill()
+    drive = nodes.drives_of(0)[1]
+    os.rename(drive, drive + ".lost")
+    await_true("it says what may be missing", 60, lambda: "may be missing" in recover_words(nodes, first))
+    report.ok("with too few drives it says what may be missing, and does nothing")
+    os.rename(drive + ".lost", drive)
+    second.start()
+    third.start()
+    nodes.await_ready(60)
+    await_true("all is healed", 90, lambda: healed(store))
+    report.ok("and nothing was changed by asking")
+
+
+def main():
+    nodes = Nodes(3, 2)
+    try:
+        nodes.start()
+        store = Store(nodes)
+        await_true("a bucket", 30, lambda: store.client(nodes.members[0]).request("PUT", "/store")[0] in (200, 409))
+        store.put_many(nodes.members[0], "before-", 80, SIZES)
+        test_recover(store)
+        test_afterwards(store)
+        test_too_few(store)
+        report.check("nodes stop in order", [member.stop() for member in nodes.members] == [0, 0, 0])
+    except Exception as problem:
+        logs = "\n".join(f"node {m.number + 1}: {m.tail(20)}" for m in nodes.members)
+        report.fail("the test itself", f"{problem!r}\n{logs}")
+    finally:
+        nodes.remove()
+    report.end()
+
+
+main()
