@@ -9,14 +9,41 @@
 namespace flashstor::cli {
 namespace {
 
+// Green what is well, red what is not, yellow what is on its way; on a terminal only.
+std::string coloured(const std::string& word) {
+  if (!Output::on_terminal()) return word;
+  const bool good = word == "online" || word == "healthy";
+  const bool on_the_way = word == "filling" || word == "healing" || word == "full";
+  return fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : on_the_way ? 33 : 31, word);
+}
+
 std::string drive_line(const Json& drive) {
   const std::uint64_t total = drive.uint_or("total_bytes");
   const std::uint64_t used = drive.uint_or("used_bytes");
-  std::string line = fmt::format("    {:8} {}  set {} drive {}  {} of {} used", drive.string_or("state"),
-                                 drive.string_or("path"), drive.int_or("set"), drive.int_or("drive"),
-                                 human_bytes(used), human_bytes(total));
+  const std::string state = drive.string_or("state");
+  std::string line =
+      fmt::format("    {}{} {}  set {} drive {}  {} of {} used", coloured(state),
+                  std::string(state.size() < 8 ? 8 - state.size() : 0, ' '), drive.string_or("path"),
+                  drive.int_or("set"), drive.int_or("drive"), human_bytes(used), human_bytes(total));
   if (const std::string error = drive.string_or("error"); !error.empty()) line += "  " + printable(error);
   return line;
+}
+
+std::string set_line(const Json& set) {
+  const std::uint64_t drives = set.uint_or("drives");
+  const std::uint64_t queue = set.uint_or("heal_queue");
+  const std::string state = set.bool_or("healthy")      ? "healthy"
+                            : !set.bool_or("can_read")  ? "unreadable"
+                            : !set.bool_or("can_write") ? "read-only"
+                            : queue > 0                 ? "healing"
+                                                        : "degraded";
+  std::string line = fmt::format("  Set {}  {}  {} of {} drives, parity {}, writes need {}",
+                                 set.int_or("set"), coloured(state), set.uint_or("online"), drives,
+                                 set.int_or("parity"), set.int_or("write_quorum"));
+  if (const std::string leader = set.string_or("leader_path"); !leader.empty())
+    line += fmt::format(", led from {}", leader);
+  if (queue > 0) line += fmt::format(", {} slices wait to be healed", queue);
+  return line + "\n";
 }
 
 std::string info_text(const Json& info) {
@@ -24,15 +51,16 @@ std::string info_text(const Json& info) {
                                 info.string_or("deployment_id"),
                                 human_duration(std::chrono::seconds(info.int_or("uptime_s"))));
   for (const Json& node : info.get("nodes").items()) {
-    out += fmt::format("  Node {}  {}\n", node.string_or("address"), node.string_or("state"));
+    out += fmt::format("  Node {}  {}\n", node.string_or("address"), coloured(node.string_or("state")));
     for (const Json& drive : node.get("drives").items()) out += drive_line(drive) + "\n";
   }
-  for (const Json& set : info.get("sets").items())
-    out += fmt::format("  Set {}  {} drives, parity {}, writes need {}, {} healthy\n", set.int_or("set"),
-                       set.get("drives").is_array() ? set.get("drives").size() : set.uint_or("drives"),
-                       set.int_or("parity"), set.int_or("write_quorum"),
-                       set.get("healthy").is_bool() ? (set.bool_or("healthy") ? "all" : "not all")
-                                                    : std::to_string(set.int_or("healthy")));
+  bool spare = true;
+  for (const Json& set : info.get("sets").items()) {
+    out += set_line(set);
+    spare = spare && set.bool_or("can_spare_this_node");
+  }
+  if (info.get("nodes").size() > 1)
+    out += spare ? "  The node asked may go down now\n" : "  The node asked must not go down now\n";
   out += fmt::format("  {} buckets", info.uint_or("buckets"));
   if (info.get("objects").is_number()) out += fmt::format(", {} objects", info.uint_or("objects"));
   return out;
@@ -88,7 +116,7 @@ Exit heal_command(Session& session, const HealOptions& options) {
 
 struct RecoverOptions {
   std::string alias;
-  unsigned set = 0;
+  unsigned set = 1;
   bool yes = false;
   bool accept_loss = false;
 };
@@ -124,7 +152,7 @@ void add_recover_command(CommandSet& commands, CLI::App* admin) {
   const auto options = std::make_shared<RecoverOptions>();
   CLI::App* command = commands.add(
       set, "recover", "Go on with the drives that stand when a majority of a set is lost for good",
-      "  flashctl admin set recover --yes local 0",
+      "  flashctl admin set recover --yes local 1",
       [options](Session& session) { return recover_command(session, *options); });
   command->add_option("ALIAS", options->alias, "Which")->required();
   command->add_option("SET", options->set, "Number of the set, as admin info shows it")->required();

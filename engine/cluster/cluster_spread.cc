@@ -17,7 +17,7 @@ using storage::DriveCondition;
 
 constexpr Milliseconds kLookAgain{100};
 constexpr Milliseconds kProgressPeriod{2000};
-constexpr Milliseconds kAskPeriod{10'000};
+constexpr Milliseconds kAskPeriod{2000};
 
 // The name of the first drive in a slot follows from the deployment's, so that all nodes name it alike.
 Uuid first_drive_id(const Uuid& deployment, std::uint32_t set, std::uint32_t slot) {
@@ -322,6 +322,7 @@ class SpreadStart {
                             [&set, slot = drive.slot] { return set.is_open(slot); });
       cluster.add_set(std::move(owner), &peers_);
       peers_.add_set(set);
+      if (spread_.gateway) continue;
       cluster.keepers_.push_back(std::make_unique<DriveKeeper>(
           set, home,
           DriveOpener{.io = options_.io, .open_drive = options_.open_drive, .open_rows = options_.open_rows},

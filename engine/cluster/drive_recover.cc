@@ -13,12 +13,16 @@ std::vector<Standing> DriveKeeper::standing_here() const {
   for (const auto& slot : slots_) {
     const MemberState& member = set_.group().member(slot->number);
     if (!member.open() || member.core == nullptr) continue;
+    const raft::LogView& log = member.core->log();
+    const raft::Index commit = member.core->commit_index();
     out.push_back({.member = member.id,
                    .generation = member.generation,
-                   .last_term = member.core->log().last_term(),
-                   .last_index = member.core->log().last_index(),
+                   .last_term = log.last_term(),
+                   .last_index = log.last_index(),
                    .members = member.core->membership(),
-                   .retired = member.retired});
+                   .retired = member.retired,
+                   .commit = commit,
+                   .commit_term = log.has(commit) ? log.term_at(commit) : 0});
   }
   return out;
 }

@@ -17,6 +17,8 @@
 
 namespace flashstor::cluster {
 
+struct LeaderlessQuery;
+
 /// What a group tells the set that it orders. Called on the group's loop, never from inside a call of the
 /// set's into the group.
 class GroupListener {
@@ -30,6 +32,9 @@ class GroupListener {
   virtual void applied(std::uint32_t slot, raft::Index index) = 0;
   /// The drive of `slot`, on another node, has (no) room for data.
   virtual void room(std::uint32_t slot, bool full) = 0;
+  /// Slices that lack a shard, as this node knows while it leads; what another node's leader says of them.
+  [[nodiscard]] virtual std::uint64_t owed() const = 0;
+  virtual void told_owed(std::uint64_t slices) = 0;
   /// A leader stands, or stands no more; or a drive fell silent.
   virtual void changed() = 0;
 };
@@ -71,6 +76,8 @@ class Group {
   /// Says that some members are on other nodes. Before `start`.
   void spread(GroupPlace place);
   [[nodiscard]] bool is_spread() const { return place_.transport != nullptr; }
+  /// What this node says of its members to one that is no member's: a gateway asks for it.
+  [[nodiscard]] Bundle reports() const;
   /// What another node said.
   void receive(std::uint32_t node, Bundle bundle);
   /// Another node answers, or no longer does.
@@ -87,6 +94,8 @@ class Group {
   /// Asks the members whether this process still leads (ReadIndex); true when it did at some time after the
   /// call and has applied all that was committed by then.
   Task<bool> confirm_leader(MonotonicTime deadline);
+  /// Whether the member of `slot` here still has the log that `query` speaks of; it learns what is committed.
+  bool learn_commit(std::uint32_t slot, const LeaderlessQuery& query);
   /// Hands leadership to another node, if this one leads and one is in step. Before a clean stop.
   Task<void> hand_over(MonotonicTime deadline);
 
@@ -115,6 +124,12 @@ class Group {
   [[nodiscard]] bool is_open(std::uint32_t slot) const;
   /// Members that stand and vote.
   [[nodiscard]] std::size_t open_members() const;
+  /// Those of them on other nodes.
+  [[nodiscard]] std::size_t open_members_elsewhere() const;
+  /// Whether the member of `slot` is on another node.
+  [[nodiscard]] bool is_elsewhere(std::uint32_t slot) const { return members_[slot]->remote; }
+  /// The slot that leads, wherever it is, as far as is known here.
+  [[nodiscard]] std::optional<std::uint32_t> known_leader() const;
   /// Who has a vote, as the newest membership known here says; all members where none is.
   [[nodiscard]] std::size_t voters() const;
   [[nodiscard]] std::size_t majority() const { return voters() / 2 + 1; }
@@ -171,7 +186,7 @@ class Group {
   void take_report(std::uint32_t node, const MemberReport& report);
   void report_members(std::uint32_t node);
   void report_to_all();
-  [[nodiscard]] static MemberReport report_of(const MemberState& member);
+  [[nodiscard]] MemberReport report_of(const MemberState& member) const;
   void report_appended();
   void flush_bundle(std::uint32_t node);
   void flush_bundles();

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/cluster/group.h"
+#include "engine/cluster/leaderless.h"
 #include "engine/cluster/limits.h"
 
 // A group whose members are on several nodes: what goes out to the others and what comes in.
@@ -87,6 +88,7 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
     schedule();
   }
   if (member.full != report.full) listener_.room(member.slot, member.full = report.full);
+  if (report.leads != 0 && !leader_) listener_.told_owed(report.owed);
   if (!report.appended.empty()) listener_.appended(member.slot, report.appended);
   if (report.applied > member.applied) {
     member.applied = report.applied;
@@ -107,7 +109,20 @@ void Group::node_changed(std::uint32_t node, bool up) {
   schedule();
 }
 
-MemberReport Group::report_of(const MemberState& member) {
+std::size_t Group::open_members_elsewhere() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(members_, [](const auto& m) { return m->remote && m->votes(); }));
+}
+
+std::optional<std::uint32_t> Group::known_leader() const {
+  if (leader_) return leader_;
+  const MemberState* best = nullptr;
+  for (const auto& member : members_)
+    if (member->leads() > (best == nullptr ? 0 : best->leads())) best = member.get();
+  return best == nullptr ? std::nullopt : std::optional(best->slot);
+}
+
+MemberReport Group::report_of(const MemberState& member) const {
   return {.slot = member.slot,
           .member = member.id,
           .generation = member.generation,
@@ -115,6 +130,7 @@ MemberReport Group::report_of(const MemberState& member) {
           .votes = member.votes(),
           .full = member.full,
           .leads = member.leads(),
+          .owed = leader_ == member.slot ? listener_.owed() : 0,
           .applied = member.applied,
           .appended = {}};
 }
@@ -123,6 +139,13 @@ void Group::report_members(std::uint32_t node) {
   Bundle& bundle = bundles_[node];
   for (const auto& member : members_)
     if (!member->remote) bundle.reports.push_back(report_of(*member));
+}
+
+Bundle Group::reports() const {
+  Bundle bundle{.set = place_.set, .messages = {}, .data = {}, .reports = {}};
+  for (const auto& member : members_)
+    if (!member->remote) bundle.reports.push_back(report_of(*member));
+  return bundle;
 }
 
 void Group::report_to_all() {
@@ -214,6 +237,18 @@ Task<bool> Group::confirm_leader(MonotonicTime deadline) {
   co_await wait.done.wait_until(deadline);
   reads_.erase(token);
   co_return wait.confirmed;
+}
+
+bool Group::learn_commit(std::uint32_t slot, const LeaderlessQuery& query) {
+  MemberState& member = *members_[slot];
+  if (member.remote || !member.open() || member.id != query.member || member.generation != query.generation)
+    return false;
+  const raft::LogView& log = member.core->log();
+  if (log.last_index() != query.last_index || log.last_term() != query.last_term) return false;
+  const raft::Index before = member.core->commit_index();
+  member.core->learn_commit(query.commit, query.commit_term);
+  if (member.core->commit_index() != before) touch(member);
+  return true;
 }
 
 Task<void> Group::hand_over(MonotonicTime deadline) {

@@ -167,6 +167,29 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   touch(member);
 }
 
+std::size_t Group::voters() const {
+  const MemberState* newest = nullptr;
+  const auto rank = [](const MemberState& m) {
+    return std::tuple(m.generation, m.open(), m.core->log().membership_index());
+  };
+  for (const auto& member : members_)
+    if (member->core != nullptr && (newest == nullptr || rank(*member) > rank(*newest)))
+      newest = member.get();
+  return newest == nullptr ? members_.size() : newest->core->membership().voters.size();
+}
+
+std::optional<std::uint32_t> Group::highest_log() const {
+  if (is_spread()) return std::nullopt;  // the logs of other nodes would have to be asked
+  if (open_members() < read_quorum()) return std::nullopt;
+  const MemberState* best = nullptr;
+  const auto rank = [](const MemberState& m) {
+    return std::pair(m.core->log().last_term(), m.core->log().last_index());
+  };
+  for (const auto& member : members_)
+    if (member->votes() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
+  return best->slot;
+}
+
 // Without a leader nobody says what is committed; but what one member knows, or knew when its drive failed,
 // or had applied before the process started, all may apply.
 void Group::share_commits() {

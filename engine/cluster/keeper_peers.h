@@ -33,7 +33,19 @@ struct Standing {
   raft::Index last_index = 0;
   raft::Membership members;  ///< As it knows them.
   std::vector<raft::MemberId> retired;
+  raft::Index commit = 0;  ///< What it knows to be committed, and its term.
+  raft::Term commit_term = 0;
 };
+/// What the standing members of a set know together.
+struct Census {
+  const Standing* highest = nullptr;  ///< Its log holds all that the set committed, if `enough`.
+  std::size_t votes = 0;              ///< Standing members of its generation that vote.
+  std::size_t voters = 0;
+  bool enough = false;     ///< No majority is without one of them.
+  bool electable = false;  ///< They are a majority themselves.
+};
+/// `standing` outlives what is given and is not empty.
+[[nodiscard]] Census census_of(const std::vector<Standing>& standing);
 [[nodiscard]] std::string encode_standing(const std::vector<Standing>& standing);
 /// Errors: kMalformed.
 [[nodiscard]] Result<std::vector<Standing>> decode_standing(std::string_view bytes);

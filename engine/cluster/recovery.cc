@@ -29,31 +29,60 @@ std::vector<raft::MemberId> read_ids(ByteReader& in) {
 
 }  // namespace
 
-Result<RecoverPlan> plan_recovery(const std::vector<Standing>& standing, std::uint32_t drives,
-                                  bool accept_loss) {
-  if (standing.empty()) return fail(ErrorCode::kReadQuorum, "no drive of the set stands");
+Census census_of(const std::vector<Standing>& standing) {
   const auto rank = [](const Standing& one) {
     return std::tuple(one.generation, one.last_term, one.last_index, one.member);
   };
-  const Standing& highest = *std::ranges::max_element(standing, {}, rank);
+  Census census;
+  census.highest = &*std::ranges::max_element(standing, {}, rank);
+  const raft::Membership& members = census.highest->members;
+  census.votes = static_cast<std::size_t>(std::ranges::count_if(standing, [&](const Standing& one) {
+    return one.generation == census.highest->generation && members.is_voter(one.member);
+  }));
+  census.voters = members.voters.size();
+  census.electable = census.votes >= members.majority();
+  census.enough = census.votes >= census.voters - members.majority() + 1;
+  return census;
+}
+
+namespace {
+
+// What is left to do of a recovery that was cut off before its leader was told: that one has the highest log,
+// and the others wait for it.
+std::optional<RecoverPlan> rest_of_plan(const std::vector<Standing>& standing, const Standing& highest) {
+  if (highest.members.voters.size() != 1) return std::nullopt;
+  const auto leader = std::ranges::find(standing, highest.members.voters.front(), &Standing::member);
+  if (leader == standing.end() || leader->generation >= highest.generation) return std::nullopt;
+  return RecoverPlan{.generation = highest.generation,
+                     .leader = leader->member,
+                     .index = leader->last_index,
+                     .standbys = highest.members.standbys,
+                     .retired = highest.retired,
+                     .whole = true};
+}
+
+}  // namespace
+
+Result<RecoverPlan> plan_recovery(const std::vector<Standing>& standing, std::uint32_t drives,
+                                  bool accept_loss) {
+  if (standing.empty()) return fail(ErrorCode::kReadQuorum, "no drive of the set stands");
+  const Census census = census_of(standing);
+  const Standing& highest = *census.highest;
+  if (auto rest = rest_of_plan(standing, highest)) return *rest;
   const auto of_now = [&](const Standing& one) { return one.generation == highest.generation; };
-  const auto votes = std::ranges::count_if(
-      standing, [&](const Standing& one) { return of_now(one) && highest.members.is_voter(one.member); });
-  const std::size_t voters = highest.members.voters.size();
-  const std::size_t majority = highest.members.majority();
-  if (static_cast<std::size_t>(votes) >= majority)
+  if (census.electable)
     return fail(ErrorCode::kConflict, "enough drives stand for the set to find a leader by itself");
   RecoverPlan plan{.generation = highest.generation + 1,
                    .leader = highest.member,
                    .index = highest.last_index,
                    .standbys = {},
                    .retired = {},
-                   .whole = static_cast<std::size_t>(votes) >= voters - majority + 1};
+                   .whole = census.enough};
   if (!plan.whole && !accept_loss)
     return fail(ErrorCode::kReadQuorum,
                 fmt::format("{} of {} voting drives stand: what only the others acknowledged may be missing "
                             "(it takes {} to be sure); say so to go on without it",
-                            votes, voters, voters - majority + 1));
+                            census.votes, census.voters, census.voters - highest.members.majority() + 1));
   std::set<std::uint32_t> slots{slot_of_member(highest.member)};
   for (const Standing& one : standing) {
     if (!of_now(one) || one.member == highest.member || !slots.insert(slot_of_member(one.member)).second)
@@ -83,6 +112,7 @@ std::string encode_standing(const std::vector<Standing>& standing) {
     write_ids(out, one.members.voters);
     write_ids(out, one.members.standbys);
     write_ids(out, one.retired);
+    out.varint(one.commit).varint(one.commit_term);
   }
   return out.take();
 }
@@ -101,6 +131,8 @@ Result<std::vector<Standing>> decode_standing(std::string_view bytes) {
     one.members.voters = read_ids(in);
     one.members.standbys = read_ids(in);
     one.retired = read_ids(in);
+    one.commit = in.varint();
+    one.commit_term = in.varint();
     if (one.member == 0 || one.members.voters.empty()) in.mark_bad();
     standing.push_back(std::move(one));
   }

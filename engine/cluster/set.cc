@@ -101,9 +101,11 @@ SetStatus ErasureSet::status() const {
     out = status_;
   }
   out.can_write = can_write_.load();
-  out.can_read = reader_.load() >= 0 || (group_.is_spread() && group_.leader_node() >= 0);
+  out.can_read =
+      reader_.load() >= 0 || (group_.is_spread() && (group_.leader_node() >= 0 || may_read_.load()));
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
+  out.can_spare_node = may_spare_.load() && out.heal_queue == 0;
   out.heal = heal_status();
   const std::uint32_t open = open_mask_.load();
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
@@ -132,7 +134,17 @@ void ErasureSet::publish() {
       write_quorum(parts_.info.drives,
                    {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
   const bool led = leader.has_value() || group_.leads_elsewhere();
-  if (group_.is_spread() && !leader) heal_queued_.store(0);  // the leader knows
+  may_read_.store(group_.open_members() >= group_.read_quorum());
+  may_elect_.store(group_.open_members() >= group_.majority());
+  if (group_.is_spread()) {
+    const std::int64_t since = spread_leaderless_.load();
+    if (led || since == 0) spread_leaderless_.store(led ? 0 : parts_.home->now().time_since_epoch().count());
+    std::uint32_t elsewhere = 0;
+    for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+      if (group_.is_elsewhere(slot)) elsewhere |= std::uint32_t{1} << slot;
+    may_spare_.store(led && std::popcount(open & elsewhere) >= static_cast<int>(quorum) &&
+                     group_.open_members_elsewhere() >= group_.majority());
+  }
   can_write_.store(led && std::popcount(open) >= static_cast<int>(quorum) && !closing_.load());
   int reader = -1;
   if (leader) {
@@ -148,7 +160,7 @@ void ErasureSet::publish() {
   if (!leader && reader >= 0) drop_tail_marks(group_.applied(static_cast<std::uint32_t>(reader)));
   const std::lock_guard lock(status_mutex_);
   status_.info = parts_.info;
-  status_.leader_slot = leader.value_or(parts_.info.drives);
+  status_.leader_slot = group_.known_leader().value_or(parts_.info.drives);
   status_.term = group_.leader_term();
   status_.committed = group_.committed();
   status_.applied = leader ? group_.applied(*leader) : 0;
@@ -165,14 +177,19 @@ int ErasureSet::serve_without_leader() {
   std::uint32_t reader = *highest;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
     if (group_.is_open(slot) && group_.applied(slot) > group_.applied(reader)) reader = slot;
-  for (const raft::Entry& entry : group_.tail(*highest)) {
-    if (entry.index <= group_.applied(reader) || entry.payload.empty()) continue;
+  mark_tail(*highest, group_.applied(reader));
+  return static_cast<int>(reader);
+}
+
+// Names that entries after `applied` in the log of `highest` touch may or may not have changed.
+void ErasureSet::mark_tail(std::uint32_t highest, raft::Index applied) {
+  for (const raft::Entry& entry : group_.tail(highest)) {
+    if (entry.index <= applied || entry.payload.empty()) continue;
     if (!tail_marks_.insert(entry.index).second) continue;
     const auto body = storage::decode_entry(entry.payload.view());
     if (body) undecided_.add(entry.index, names_of(*body));
     tail_undecided_.store(true);
   }
-  return static_cast<int>(reader);
 }
 
 // What is applied is in the index that answers (readers learn of that index first), and as undecided as its

@@ -23,6 +23,8 @@
 
 namespace flashstor::cluster {
 
+struct LeaderlessQuery;
+
 /// What an ErasureSet is made of.
 struct SetParts {
   SetInfo info;
@@ -58,10 +60,20 @@ class ErasureSet final : public SetApi, private GroupListener {
   /// What another node's part of the set says. From any loop.
   void receive(std::uint32_t node, Bundle bundle);
   void node_changed(std::uint32_t node, bool up);
+  /// What this node says of its members, for a gateway.
+  Task<Bundle> reports();
   /// The node that leads as far as this one knows, -1 if unknown. From any loop.
   [[nodiscard]] int leader_node() const { return group_.leader_node(); }
   /// Hands leadership to another node, where one is in step. Before a clean stop.
   Task<void> hand_over();
+  /// Answers from the rows of one drive here while nobody leads (leaderless.h). Errors: kNotLeader when a
+  /// leader stands or the member's log has changed: ask the members again; the handler's. From any loop.
+  Task<Result<std::string>> query_leaderless(LeaderlessQuery query);
+  /// Since when no leader is known here; nothing while one is. From any loop.
+  [[nodiscard]] std::optional<MonotonicTime> leaderless_since() const;
+  /// Whether enough drives answer for reads without a leader, and for a leader. From any loop.
+  [[nodiscard]] bool may_read() const { return may_read_.load(); }
+  [[nodiscard]] bool may_elect() const { return may_elect_.load(); }
   /// Slots that hold what was staged here as `id`.
   [[nodiscard]] std::uint32_t staged_here(const DataRef& data) { return staged_slots(data); }
   /// A command that another node forwarded names what that node staged on `slots`.
@@ -114,6 +126,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   void applying(std::uint32_t slot, std::span<const raft::Entry> entries) override;
   void applied(std::uint32_t slot, raft::Index index) override;
   void room(std::uint32_t slot, bool full) override;
+  [[nodiscard]] std::uint64_t owed() const override { return heal_queued_.load(); }
+  void told_owed(std::uint64_t slices) override { heal_queued_.store(slices); }
   void changed() override;
 
   // set_execute.cc: a command at the leader.
@@ -140,6 +154,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> say_riders();
   void publish();
   int serve_without_leader();
+  void mark_tail(std::uint32_t highest, raft::Index applied);
+  Task<Result<std::uint32_t>> serve_at(LeaderlessQuery query);
   void drop_tail_marks(raft::Index through);
 
   // set_settle.cc
@@ -240,6 +256,11 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<int> reader_{-1};               // slot whose rows answer
   std::atomic<std::uint64_t> reader_era_{0};  // another one before reader_ changes
   std::atomic<bool> can_write_{false};
+  std::atomic<bool> may_read_{false};
+  std::atomic<bool> may_elect_{false};
+  std::atomic<bool> may_spare_{false};
+  std::atomic<std::int64_t> spread_leaderless_{
+      0};                                    // since when, on the monotonic clock; 0: a leader is known
   std::atomic<bool> tail_undecided_{false};  // names are undecided whose rows the index does not hold yet
   std::atomic<std::uint32_t> open_mask_{0};
   std::atomic<std::uint32_t> full_mask_{0};

@@ -139,6 +139,8 @@ struct SetStatus {
   SetInfo info;
   bool can_write = false;
   bool can_read = false;
+  /// Goes on reading and writing, with all its redundancy but this node's, when this node goes down now.
+  bool can_spare_node = false;
   std::uint32_t leader_slot = 0;  ///< drives when there is none.
   std::uint64_t term = 0;
   std::uint64_t committed = 0;

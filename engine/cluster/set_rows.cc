@@ -17,9 +17,14 @@ bool drive_is_at_fault(ErrorCode code) {
 
 }  // namespace
 
+Task<Result<std::uint32_t>> SetRows::read_slot() {
+  if (slot_) co_return *slot_;
+  co_return co_await set_.read_slot();
+}
+
 // Another drive answers, unless all have been tried.
 Task<Result<void>> SetRows::give_up_drive(std::uint32_t slot, Error error) {
-  if (!drive_is_at_fault(error.code()) || ++drives_tried_ > set_.drives_.size())
+  if (slot_ || !drive_is_at_fault(error.code()) || ++drives_tried_ > set_.drives_.size())
     co_return std::unexpected(std::move(error));
   co_await set_.fail_drive(slot, std::string(error.message()), error.code());
   co_return Result<void>();
@@ -28,7 +33,7 @@ Task<Result<void>> SetRows::give_up_drive(std::uint32_t slot, Error error) {
 Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string key) {
   while (true) {
     const std::uint64_t voids = set_.undecided_.voids();
-    const std::uint32_t slot = co_await or_return(set_.read_slot());
+    const std::uint32_t slot = co_await or_return(read_slot());
     storage::StorageApi& drive = *set_.drives_[slot];
     Result<std::optional<std::string>> row = fail(ErrorCode::kWouldBlock);
     if (storage::RowStore* rows = drive.rows(); rows != nullptr)
@@ -57,7 +62,7 @@ Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string u
   std::uint64_t voids = set_.undecided_.voids();
   bool may_wait = false;
   while (true) {
-    const std::uint32_t slot = co_await or_return(set_.read_slot());
+    const std::uint32_t slot = co_await or_return(read_slot());
     range.unseen = set_.tail_undecided_.load();
     range.rows = set_.drives_[slot]->rows();
     if (range.rows == nullptr) {

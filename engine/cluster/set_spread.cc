@@ -21,6 +21,17 @@ void ErasureSet::node_changed(std::uint32_t node, bool up) {
   parts_.home->post_function([this, inside, node, up] { group_.node_changed(node, up); });
 }
 
+std::optional<MonotonicTime> ErasureSet::leaderless_since() const {
+  const std::int64_t since = spread_leaderless_.load();
+  return since == 0 ? std::nullopt : std::optional(MonotonicTime(Nanoseconds(since)));
+}
+
+Task<Bundle> ErasureSet::reports() {
+  const Outside inside(outside_);
+  const auto on_home = [](ErasureSet* self) -> Task<Bundle> { co_return self->group_.reports(); };
+  co_return co_await async::run_on(*parts_.home, on_home(this));
+}
+
 Task<void> ErasureSet::hand_over() {
   const Outside inside(outside_);
   co_await async::run_on(*parts_.home, group_.hand_over(parts_.home->now() + limits::kHandOver));

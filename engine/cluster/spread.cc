@@ -81,6 +81,23 @@ Result<std::uint32_t> find_self(const std::vector<std::string>& nodes, std::stri
                                                    : "is no node of the list"));
 }
 
+// A gateway needs a name of its own: the others tell by it who changed something.
+Result<Spread> add_gateway(Spread spread, std::string_view address, std::string_view host_name) {
+  const std::size_t colon = address.rfind(':');
+  const std::string_view host = address.substr(0, colon);
+  const std::string port(colon == std::string_view::npos ? std::string_view(":9000") : address.substr(colon));
+  const bool wildcard = host.empty() || host == "0.0.0.0" || host == "[::]" || host == "::";
+  const std::string name = std::string(wildcard ? host_name : host) + port;
+  if (name == port)
+    return fail(ErrorCode::kInvalidArgument, "start the gateway with --address HOST:PORT: it needs a name");
+  if (std::ranges::find(spread.nodes, name) != spread.nodes.end())
+    return fail(ErrorCode::kInvalidArgument, name + " is a node of the list, and no gateway");
+  spread.self = static_cast<std::uint32_t>(spread.nodes.size());
+  spread.nodes.push_back(name);
+  spread.gateway = true;
+  return spread;
+}
+
 }  // namespace
 
 bool names_nodes(const std::vector<std::string>& arguments) {
@@ -96,7 +113,7 @@ std::string Spread::text() const {
 }
 
 Result<Spread> lay_out_spread(const std::vector<std::string>& arguments, std::string_view address,
-                              std::string_view host_name) {
+                              std::string_view host_name, bool gateway) {
   const auto expanded = expand_names(arguments);
   if (!expanded) return std::unexpected(expanded.error());
   Spread spread;
@@ -132,6 +149,7 @@ Result<Spread> lay_out_spread(const std::vector<std::string>& arguments, std::st
       spread.drives.push_back(
           {.node = node, .path = paths[node][row], .set = at / *size, .slot = at % *size});
     }
+  if (gateway) return add_gateway(std::move(spread), address, host_name);
   const auto self = find_self(spread.nodes, address, host_name);
   if (!self) return std::unexpected(self.error());
   spread.self = *self;

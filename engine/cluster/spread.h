@@ -25,6 +25,8 @@ struct Spread {
   std::uint32_t set_drives = 1;
   std::uint32_t self = 0;  ///< This node's number.
   bool tls = false;        ///< Nodes are named https://: they speak TLS.
+  /// This node has no drives and is no node of the list: it stands at the end of `nodes`, here alone.
+  bool gateway = false;
 
   [[nodiscard]] std::string_view scheme() const { return tls ? "https://" : "http://"; }
 
@@ -46,9 +48,11 @@ struct Spread {
 /// says which node this is; with a wildcard host the node of that port, or of `host_name` where several have
 /// it. Errors: kInvalidArgument in words: a mixture with local paths, a node without a port or with another
 /// number of drives, a drive given twice, drives that no sets can be cut from, this node not in the list or
-/// not told apart; http:// beside https://.
+/// not told apart; http:// beside https://; a gateway that is a node of the
+/// list.
 [[nodiscard]] Result<Spread> lay_out_spread(const std::vector<std::string>& arguments,
-                                            std::string_view address, std::string_view host_name);
+                                            std::string_view address, std::string_view host_name,
+                                            bool gateway = false);
 
 /// Where two lists differ, in words; empty when they are the same.
 [[nodiscard]] std::string difference_of(std::string_view own, std::string_view other);

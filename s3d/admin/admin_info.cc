@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 
 #include "engine/cluster/placement.h"
@@ -50,15 +51,21 @@ Json set_json(const cluster::SetStatus& set) {
   bool healthy = set.can_read && set.can_write && set.heal_queue == 0;
   for (const storage::DriveInfo& drive : set.drives)
     healthy = healthy && drive.state == storage::DriveInfo::State::kOnline;
-  return Json::object({{"set", info.index + 1},
-                       {"drives", info.drives},
-                       {"parity", parity},
-                       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot + 1) : Json()},
-                       {"write_quorum", cluster::write_quorum(info.drives, geometry)},
-                       {"can_read", set.can_read},
-                       {"can_write", set.can_write},
-                       {"heal_queue", set.heal_queue},
-                       {"healthy", healthy}});
+  const auto online =
+      std::ranges::count(set.drives, storage::DriveInfo::State::kOnline, &storage::DriveInfo::state);
+  return Json::object(
+      {{"set", info.index + 1},
+       {"drives", info.drives},
+       {"parity", parity},
+       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot + 1) : Json()},
+       {"write_quorum", cluster::write_quorum(info.drives, geometry)},
+       {"can_read", set.can_read},
+       {"can_write", set.can_write},
+       {"heal_queue", set.heal_queue},
+       {"leader_path", set.leader_slot < info.drives ? set.drives[set.leader_slot].path : std::string()},
+       {"online", static_cast<std::uint64_t>(online)},
+       {"can_spare_this_node", set.can_spare_node},
+       {"healthy", healthy}});
 }
 
 Task<Result<std::uint64_t>> count_buckets(objects::ObjectStore& store) {
@@ -146,10 +153,10 @@ Task<Result<void>> admin_recover(AdminCall& call) {
   if (!facts.recover) co_return fail(ErrorCode::kNotImplemented, "This node recovers no sets.");
   const Json body = co_await or_return(call.json_body());
   const std::int64_t set = body.int_or("set", -1);
-  if (set < 0 || set >= call.call.store().cluster().set_count())
+  if (set < 1 || set > call.call.store().cluster().set_count())
     co_return fail(ErrorCode::kInvalidArgument, "There is no such set.");
   const RecoverReport done =
-      co_await or_return(facts.recover(static_cast<std::uint32_t>(set), body.bool_or("accept_loss")));
+      co_await or_return(facts.recover(static_cast<std::uint32_t>(set - 1), body.bool_or("accept_loss")));
   co_return co_await call.send(Json::object({{"set", set},
                                              {"generation", done.generation},
                                              {"standing", done.standing},

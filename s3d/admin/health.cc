@@ -9,6 +9,7 @@ struct SetCounts {
   std::uint32_t all = 0;
   std::uint32_t readable = 0;
   std::uint32_t writable = 0;
+  std::uint32_t spares = 0;  ///< Would go on without this node.
 };
 
 SetCounts count_sets(cluster::ClusterApi& cluster) {
@@ -17,6 +18,7 @@ SetCounts count_sets(cluster::ClusterApi& cluster) {
     const cluster::SetStatus status = cluster.set_at(index).status();
     counts.readable += status.can_read ? 1 : 0;
     counts.writable += status.can_write ? 1 : 0;
+    counts.spares += status.can_spare_node ? 1 : 0;
   }
   return counts;
 }
@@ -32,8 +34,9 @@ Task<Result<void>> HealthPage::handle(Call& call) {
   if (what == "ready" || what == "cluster") {
     const SetCounts sets = count_sets(cluster_);
     good = what == "ready" ? sets.readable == sets.all && !stopping_.load(std::memory_order_relaxed)
-                           : sets.writable == sets.all && !call.has_query("maintenance");
+                           : (call.has_query("maintenance") ? sets.spares : sets.writable) == sets.all;
     answer.set("sets", sets.all).set("readable", sets.readable).set("writable", sets.writable);
+    answer.set("spare_this_node", sets.spares);
   } else if (what != "live") {
     co_return call.refuse(S3Code::kNoSuchKey, "There is no such page.");
   }

@@ -8,8 +8,9 @@
 namespace flashstor::s3d {
 
 /// `/flashstor/health/live`: the process answers. `/ready`: it serves reads. `/cluster`: every set can write;
-/// with `?maintenance` whether it still could with this node down (a single node: never). 200 or 503, with a
-/// line of JSON. Open to everybody, as orchestrators ask without credentials.
+/// with `?maintenance` whether it still could, and owes no drive a shard, with this node down (a single node:
+/// never). While a node stops, and before it is ready, `/ready` says no: balancers look elsewhere. 200 or
+/// 503, with a line of JSON. Open to everybody, as orchestrators ask without credentials.
 class HealthPage final : public Page {
  public:
   explicit HealthPage(cluster::ClusterApi& cluster) : cluster_(cluster) {}

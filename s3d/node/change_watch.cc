@@ -65,8 +65,8 @@ Task<Result<void>> ChangeWatch::look() {
 
 Task<Result<void>> ChangeWatch::look_held() {
   const MonotonicTime asked = home_.now();
-  const auto marks =
-      co_await or_return(store_.read_page(std::string(kMarks), {}, peers_.spread().nodes.size() + 1));
+  const auto marks = co_await or_return(
+      store_.read_page(std::string(kMarks), {}, peers_.spread().nodes.size() + node_limits::kMaxGateways));
   std::string all;
   bool about_to = false;
   for (const auto& mark : marks) {

@@ -6,6 +6,9 @@
 /// What bounds a node.
 namespace flashstor::s3d::node_limits {
 
+/// Gateways whose marks of changes are read beside those of the nodes with drives.
+inline constexpr std::size_t kMaxGateways = 256;
+
 inline constexpr std::size_t kMaxDefaultLoops = 8;
 inline constexpr std::size_t kMaxLoops = 256;
 inline constexpr std::size_t kMinMemoryMib = 16;

@@ -118,15 +118,16 @@ Task<Result<void>> MountService::make_bucket(std::string bucket) {
 std::vector<std::string> MountService::socket_places() const {
   if (!context_->options.socket.empty()) return {context_->options.socket};
   // The name tells the nodes of one machine apart.
-  const std::string& drive = context_->options.drives.front();
+  const bool gateway = context_->options.drives.empty();
+  const std::string drive = gateway ? context_->options.address : context_->options.drives.front();
   std::error_code error;
-  const std::string whole = std::filesystem::weakly_canonical(drive, error);
+  const std::string whole = gateway ? drive : std::filesystem::weakly_canonical(drive, error).string();
   const std::string name = fmt::format("mount-{:016x}.sock", std::hash<std::string>()(whole));
   std::vector<std::string> places;
   if (const auto folder = environment_("XDG_RUNTIME_DIR"); folder && folder->starts_with('/'))
     places.push_back(*folder + "/flashstor/" + name);
   places.push_back("/run/flashstor/" + name);
-  places.push_back(drive + "/.flashstor/mount.sock");
+  if (!gateway) places.push_back(drive + "/.flashstor/mount.sock");
   return places;
 }
 

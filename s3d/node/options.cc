@@ -32,6 +32,7 @@ const Row kRows[] = {
     {"mount", "BUCKET=DIR", "Mount a bucket in this process; may be repeated", &NodeOptions::mounts},
     {"config", "FILE.json", "Options in a JSON object", &NodeOptions::config_file},
     {"domain", "NAME", "Also serve BUCKET.NAME; may be repeated", &NodeOptions::domains},
+    {"gateway", "", "A node without drives: all are on the nodes that are named", &NodeOptions::gateway},
     {"region", "NAME", "The only region that requests may be signed for (default: any)",
      &NodeOptions::region},
     {"loops", "N", "Event loops (default: one a core, at most 8)", &NodeOptions::loops},
@@ -271,6 +272,9 @@ Result<void> check_values(NodeOptions& options) {
   if (!drives) return std::unexpected(drives.error());
   options.drives = std::move(*drives);
   if (auto secret = take_secret(options); !secret) return secret;
+  if (options.gateway && !options.several_nodes)
+    return fail(ErrorCode::kInvalidArgument,
+                "--gateway takes the drives of other nodes: http://HOST:PORT/PATH");
   if (options.loops > node_limits::kMaxLoops) return fail(ErrorCode::kInvalidArgument, "too many loops");
   if (options.memory_mib < node_limits::kMinMemoryMib || options.memory_mib > node_limits::kMaxMemoryMib)
     return fail(ErrorCode::kInvalidArgument, "--memory takes " + std::to_string(node_limits::kMinMemoryMib) +

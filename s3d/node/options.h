@@ -33,6 +33,7 @@ struct NodeOptions {
   std::size_t parity = kDefaultParity;  ///< Parity shards of STANDARD.
   std::size_t memory_mib = 128;         ///< Caches and write buffers of all drives together.
   bool public_metrics = false;          ///< /flashstor/metrics without a signature.
+  bool gateway = false;                 ///< No drives here: all are on the nodes that `drives` name.
   bool several_nodes = false;           ///< `drives` are http://HOST:PORT/PATH, not expanded.
   std::string cluster_secret;           ///< What nodes of one store know each other by.
   std::string cluster_secret_file;

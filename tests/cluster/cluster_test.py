@@ -20,8 +20,9 @@ from tap import Report  # noqa: E402
 FULL = "--full" in sys.argv
 ROUNDS = 12
 SIZES = [0, 100, 4096, 4096, 20_000, 300_000, 3_000_000]
-PROMISED_OUTAGE = 3.0  # said beside the figure; on a busy machine only what is far beyond it is a failure
-MAX_OUTAGE = 20.0
+MAX_OUTAGE = 3.0  # promised for every key after the death of a node
+MAX_REVOKED = 1.0  # promised for every node after a key was removed
+ENOUGH = 30  # writes of each other client after a fault, before the outage is read off
 report = Report("three nodes: ")
 
 
@@ -194,10 +195,10 @@ def test_identities(nodes):
     report.check("a user made at one node is known at another at once", status == 200, f"{status} {made.stdout}{made.stderr}")
     flashctl(nodes, first, "admin", "user", "remove", "@", "alice")
     began = time.monotonic()
-    while (status := alice.request("GET", "/load/alice")[0]) == 200 and time.monotonic() - began < 10:
+    while (status := alice.request("GET", "/load/alice")[0]) == 200 and time.monotonic() - began < 5:
         time.sleep(0.02)
     took = time.monotonic() - began
-    report.check(f"a user removed at one node is refused at another ({took:.2f} s; promised: within 1)", status == 403 and took < 10.0, f"{status} after {took}")
+    report.check(f"a user removed at one node is refused at another ({took:.2f} s) within a second", status == 403 and took < MAX_REVOKED, f"{status} after {took}")
     await_success(client_of(nodes, first), "PUT", "/fleeting")
     client_of(nodes, other).request("HEAD", "/fleeting")
     client_of(nodes, first).request("DELETE", "/fleeting")
@@ -205,22 +206,29 @@ def test_identities(nodes):
     report.check("a bucket removed at one node is gone at another", status == 404, str(status))
 
 
+def await_answers(probes, since, count, timeout=30):
+    """Until each probe has had so many writes acknowledged after `since`."""
+    end = time.monotonic() + timeout
+    while any(sum(1 for t in probe.successes[-count:] if t >= since) < count for probe in probes):
+        if time.monotonic() > end:
+            return
+        time.sleep(0.01)
 
 
 def test_fault(nodes, probes, name, member, strike, mend):
     """Strikes one node under load, mends it; the others must go on within MAX_OUTAGE."""
     await_healed(nodes)  # what an earlier fault left with the fewest shards must not lose more
-    time.sleep(1.0)
+    others = [probe for probe in probes if probe.member is not member]
+    await_answers(probes, time.monotonic(), 1)
     struck = time.monotonic()
     strike(member)
-    time.sleep(6.0)
+    await_answers(others, struck, ENOUGH)
     ended = time.monotonic()
     mend(member)
-    others = [probe for probe in probes if probe.member is not member]
     longest = max(probe.outage(struck, ended) for probe in others)
     answered = sum(1 for probe in others for t in probe.successes if struck <= t <= ended)
     print(f"    {name} node {member.number + 1}: {answered} writes answered by the others meanwhile, longest outage {longest:.2f} s")
-    return report.check(f"{name} node {member.number + 1}: the others go on (promised: within {PROMISED_OUTAGE:.0f} s)", longest < MAX_OUTAGE and answered > 0, f"{longest:.2f} s")
+    return report.check(f"{name} node {member.number + 1}: the others go on within {MAX_OUTAGE:.0f} s", longest < MAX_OUTAGE and answered > 0, f"{longest:.2f} s")
 
 
 def restart(nodes):
@@ -239,14 +247,14 @@ def test_load(nodes):
         test_fault(nodes, probes, "SIGKILL", member, lambda m: m.kill(), restart(nodes))
     member = nodes.members[0]
     test_fault(nodes, probes, "SIGSTOP", member, lambda m: m.signal(signal.SIGSTOP), lambda m: m.signal(signal.SIGCONT))
-    time.sleep(2.0)
+    await_answers(probes, time.monotonic(), 5)
     print("    all nodes SIGKILL")
     for member in nodes.members:
         member.kill()
     for member in nodes.members:
         member.start()
     nodes.await_ready(90)
-    time.sleep(2.0)
+    await_answers(probes, time.monotonic(), 5)
     for probe in probes:
         probe.ended = True
     for probe in probes:
@@ -275,7 +283,7 @@ def await_healed(nodes, timeout=90):
         quiet = quiet + 1 if all(heal_queue(nodes, member) == 0 for member in nodes.members) else 0
         if time.monotonic() > end:
             raise RuntimeError(f"healing did not end in {timeout} s: {[heal_queue(nodes, member) for member in nodes.members]}")
-        time.sleep(1.0)
+        time.sleep(0.2)
 
 
 def test_healed(nodes, probes):

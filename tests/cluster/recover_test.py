@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, states, without  # noqa: E402
@@ -21,8 +22,13 @@ def refused(store, member):
         return False
 
 
+def refused_in(store, member):
+    began = time.monotonic()
+    return time.monotonic() - began if refused(store, member) else 1e9
+
+
 def recover_words(nodes, member):
-    done = flashctl(nodes, member, "admin", "set", "recover", "--yes", "n", "0")
+    done = flashctl(nodes, member, "admin", "set", "recover", "--yes", "n", "1")
     return done.stderr if done.returncode != 0 else "it was done"
 
 
@@ -30,15 +36,24 @@ def test_recover(store):
     """Six drives, three of them lost: no majority, and just enough shards."""
     nodes = store.nodes
     first, second, third = nodes.members
-    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "n", "0")
+    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "n", "1")
     report.check("a set that has a leader is not recovered", done.returncode != 0 and "leader" in done.stderr, done.stdout + done.stderr)
     lost = nodes.drives_of(1)[1]
     third.kill()
     os.rename(lost, lost + ".lost")
     await_true("the set takes no changes", 60, lambda: refused(store, first))
-    done = flashctl(nodes, first, "admin", "set", "recover", "n", "0")
+    for member in (first, second):
+        wrong = store.wrong(member)
+        report.check(f"without a leader everything is read at node {member.number + 1}", not wrong, "\n".join(wrong[:8]))
+        listed = store.ask(member, "/store?list-type=2&prefix=before-").count(b"<Key>")
+        report.check(f"and listed at node {member.number + 1}", listed == len(store.sizes), f"{listed} of {len(store.sizes)}")
+    report.check("changes are refused at once", refused_in(store, second) < 1.0)
+    ready = [store.ask(member, "/flashstor/health/ready") != b"" for member in (first, second)]
+    cluster = [store.ask(member, "/flashstor/health/cluster") != b"" for member in (first, second)]
+    report.check("health says ready to read, not to write", all(ready) and not any(cluster), f"{ready} {cluster}")
+    done = flashctl(nodes, first, "admin", "set", "recover", "n", "1")
     report.check("it takes --yes", done.returncode != 0 and "--yes" in done.stderr, done.stdout + done.stderr)
-    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "--json", "n", "0")
+    done = flashctl(nodes, first, "admin", "set", "recover", "--yes", "--json", "n", "1")
     facts = json.loads(done.stdout or "{}")
     good = done.returncode == 0 and facts.get("standing") == 3 and facts.get("lost") == 3 and facts.get("whole") is True
     report.check("flashctl admin set recover goes on with three of six drives", good, done.stdout + done.stderr)
@@ -78,6 +93,8 @@ def test_too_few(store):
     third.kill()
     drive = nodes.drives_of(0)[1]
     os.rename(drive, drive + ".lost")
+    status = store.client(first).request("GET", "/store/before-1")[0]
+    report.check("with too few drives to be sure of the rows reads are an error, never an old version", status == 503, str(status))
     await_true("it says what may be missing", 60, lambda: "may be missing" in recover_words(nodes, first))
     report.ok("with too few drives it says what may be missing, and does nothing")
     os.rename(drive + ".lost", drive)

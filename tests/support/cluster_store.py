@@ -30,7 +30,7 @@ class Store:
         clients = self.local.__dict__.setdefault("clients", {})
         if member.number not in clients:
             class Facts:
-                port, access, secret = member.port, self.nodes.access, self.nodes.secret
+                host, port, access, secret = member.host, member.port, self.nodes.access, self.nodes.secret
             clients[member.number] = Client(Facts, timeout=timeout)
         return clients[member.number]
 
@@ -71,7 +71,9 @@ class Store:
         """The body of a GET; a connection that the node's stop broke is opened anew."""
         for last in (False, True):
             try:
-                status, data, _ = self.client(member).request("GET", path)
+                path, _, query = path.partition("?")
+                pairs = dict(item.split("=") for item in query.split("&")) if query else None
+                status, data, _ = self.client(member).request("GET", path, query=pairs)
                 return data if status == 200 else b""
             except (OSError, http.client.HTTPException):
                 if last:

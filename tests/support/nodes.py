@@ -22,12 +22,18 @@ class Member:
 
     @property
     def endpoint(self):
-        return f"{self.cluster.scheme}://127.0.0.1:{self.port}"
+        return f"{self.cluster.scheme}://{self.host}:{self.port}"
+
+    @property
+    def host(self):
+        return self.cluster.network.address(self.number) if self.cluster.network else "127.0.0.1"
 
     def start(self):
         for drive in self.cluster.drives_of(self.number):
             os.makedirs(drive, exist_ok=True)
-        command = [program("flashstor-s3d"), "--address", f"127.0.0.1:{self.port}", "--loops", "1"] + self.cluster.options + self.options + self.cluster.arguments
+        command = [program("flashstor-s3d"), "--address", f"{self.host}:{self.port}", "--loops", "1"] + self.cluster.options + self.options + self.cluster.arguments
+        if self.cluster.network:
+            command = self.cluster.network.command(self.number) + command
         environment = dict(os.environ, FLASHSTORE_ROOT_USER=self.cluster.access, FLASHSTORE_ROOT_PASSWORD=self.cluster.secret)
         if self.cluster.cluster_secret:
             environment["FLASHSTORE_CLUSTER_SECRET"] = self.cluster.cluster_secret
@@ -69,18 +75,18 @@ class Member:
 class Nodes:
     """`nodes` daemons with `drives` directories each, on loopback ports."""
 
-    def __init__(self, nodes=3, drives=4, data=None, options=(), scheme="http"):
+    def __init__(self, nodes=3, drives=4, data=None, options=(), scheme="http", network=None):
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix="flashstor-nodes-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
         self.access, self.secret = "testroot", secrets.token_hex(16)
         self.cluster_secret = secrets.token_hex(24)
-        self.scheme = scheme
+        self.scheme, self.network = scheme, network
         self.count, self.drives, self.options = nodes, drives, list(options)
         ports = set()
         while len(ports) < nodes:
             ports.add(free_port())
         self.members = [Member(self, number, port) for number, port in enumerate(sorted(ports))]
-        self.arguments = [f"{scheme}://127.0.0.1:{member.port}{self.data}/node{member.number + 1}/drive{{1...{drives}}}" for member in self.members]
+        self.arguments = [f"{scheme}://{member.host}:{member.port}{self.data}/node{member.number + 1}/drive{{1...{drives}}}" for member in self.members]
 
     def drives_of(self, number):
         return [os.path.join(self.data, f"node{number + 1}", f"drive{n}") for n in range(1, self.drives + 1)]

@@ -12,7 +12,7 @@ def _sign(key, text):
 
 class Client:
     def __init__(self, node, access=None, secret=None, timeout=30):
-        self.host, self.port = "127.0.0.1", node.port
+        self.host, self.port = getattr(node, "host", "127.0.0.1"), node.port
         self.access, self.secret = access or node.access, secret or node.secret
         self.timeout = timeout
         self.connection = None

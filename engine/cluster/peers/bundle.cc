@@ -88,7 +88,11 @@ void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
         .varint(report.generation)
         .boolean(report.open)
         .boolean(report.votes);
-    out.boolean(report.full).varint(report.leads).varint(report.applied).varint(report.appended.size());
+    out.boolean(report.full)
+        .varint(report.leads)
+        .varint(report.owed)
+        .varint(report.applied)
+        .varint(report.appended.size());
     for (const AppendedEntry& entry : report.appended)
       out.varint(entry.index).varint(entry.term).boolean(entry.with_data);
   }
@@ -106,6 +110,7 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
     report.votes = in.boolean();
     report.full = in.boolean();
     report.leads = in.varint();
+    report.owed = in.varint();
     report.applied = in.varint();
     const std::uint64_t entries = in.varint();
     if (entries > kMaxAppended) in.mark_bad();

@@ -31,8 +31,9 @@ struct MemberReport {
   std::uint64_t generation = 0;
   bool open = false;
   bool votes = false;
-  bool full = false;     ///< Its drive takes no more data.
-  raft::Term leads = 0;  ///< The term that it leads, ready to serve; 0 when it does not.
+  bool full = false;       ///< Its drive takes no more data.
+  raft::Term leads = 0;    ///< The term that it leads, ready to serve; 0 when it does not.
+  std::uint64_t owed = 0;  ///< As leader: slices that lack a shard somewhere.
   raft::Index applied = 0;
   std::vector<AppendedEntry> appended;  ///< Since the last report; for the leader.
 };

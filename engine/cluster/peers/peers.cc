@@ -65,9 +65,14 @@ void Peers::start() {
     node->consensus->start();
     node->data->start();
   }
+  if (!options_.spread.gateway) return;
+  for (std::uint32_t node = 0; node < nodes_.size(); ++node)
+    if (nodes_[node]->data != nullptr) gate_.spawn(keep_asking(node));
 }
 
 Task<void> Peers::stop() {
+  stopping_ = true;
+  stop_.notify_all();
   std::vector<Task<void>> stopping;
   for (const auto& node : nodes_) {
     if (node->data == nullptr) continue;
@@ -75,6 +80,7 @@ Task<void> Peers::stop() {
     stopping.push_back(node->data->stop());
   }
   co_await async::gather(std::move(stopping));
+  co_await gate_.close();
 }
 
 void Peers::told(std::uint32_t node, bool up) {

@@ -33,6 +33,8 @@ struct PeersOptions {
 /// Times of calls between nodes.
 inline constexpr Milliseconds kForwardDeadline{35'000};  ///< Longer than a command takes to be unknown.
 inline constexpr Milliseconds kNoticeDeadline{1000};
+/// How often a gateway asks how the members of each set do.
+inline constexpr Milliseconds kReportPeriod{100};
 
 /// This node's channels to all others and its answers to theirs. To each node there are two: one for the
 /// consensus, so that no heartbeat waits behind a shard, and one for everything else.
@@ -80,6 +82,9 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   /// Errors: the leader's; kNotLeader, kIo, kTimeout.
   Task<Result<std::string>> query(std::uint32_t node, std::uint32_t set, CommandKind kind,
                                   std::string payload);
+  /// A query while nobody leads: asks all nodes for their members of the set, and the one with the highest
+  /// log for the answer. Errors: kReadQuorum when too few answer; kNotLeader when there is a leader again.
+  Task<Result<std::string>> query_leaderless(std::uint32_t set, CommandKind kind, std::string payload);
   /// Tells every node that answers that identities or buckets changed, and waits until each has taken note,
   /// at most kNoticeDeadline.
   Task<void> tell_change();
@@ -94,16 +99,26 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   Task<Result<storage::wire::Payload>> answer(bool& greeted, std::uint16_t method,
                                               storage::wire::Payload request);
   Task<Result<storage::wire::Payload>> answer_set(storage::wire::Method method,
-                                                  storage::wire::Payload request, std::uint32_t from);
+                                                  storage::wire::Payload request,
+                                                  std::optional<std::uint32_t> from);
   Task<Result<storage::wire::Payload>> answer_keeper(storage::wire::Method method,
                                                      storage::wire::Payload request);
   void take_bundle(std::uint32_t from, const storage::wire::Payload& request);
   [[nodiscard]] std::optional<std::uint32_t> number_of_node(std::string_view name) const;
   [[nodiscard]] ErasureSet* find_set(std::uint32_t index);
+  [[nodiscard]] std::optional<Task<Result<std::string>>> ask_keeper(std::uint32_t set,
+                                                                    storage::wire::Method method,
+                                                                    Uuid session, Family family,
+                                                                    std::string text);
   void told(std::uint32_t node, bool up);
+  Task<void> keep_asking(std::uint32_t node);
+  Task<bool> ask_reports(std::uint32_t node, ErasureSet& set, std::uint32_t index);
 
   PeersOptions options_;
   Uuid process_;
+  bool stopping_ = false;  // on home
+  async::Signal stop_;
+  async::Gate gate_;
   std::vector<std::unique_ptr<Node>> nodes_;
   storage::wire::TokenVerifier verifier_;
   storage::StorageServer drives_;

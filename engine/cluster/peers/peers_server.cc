@@ -19,20 +19,17 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
     base::log_warning("a channel from {} was refused: {}", connection.peer(), claims.error().message());
     co_return;
   }
+  // Who has the secret and is no node of the list is a gateway: it asks, and has no part in any consensus.
   const auto from = number_of_node(claims->from);
-  if (!from) {
-    base::log_warning("{} opened a channel but is no node of the list", claims->from);
-    co_return;
-  }
   bool greeted = false;
   wire::Channel channel(
       runtime, connection,
-      [this, &greeted, from = *from](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
+      [this, &greeted, from](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
         if (greeted && method >= wire::number_of(Method::kDrives) &&
             method <= wire::number_of(Method::kQuery))
           return answer_set(static_cast<Method>(method), std::move(request), from);
         if (greeted && method >= wire::number_of(Method::kSetView) &&
-            method <= wire::number_of(Method::kRaise))
+            method <= wire::number_of(Method::kReports))
           return answer_keeper(static_cast<Method>(method), std::move(request));
         return answer(greeted, method, std::move(request));
       });
@@ -72,9 +69,10 @@ void Peers::take_bundle(std::uint32_t from, const Payload& request) {
   if (ErasureSet* set = find_set(bundle->set)) set->receive(from, std::move(*bundle));
 }
 
-Task<Result<Payload>> Peers::answer_set(Method method, Payload request, std::uint32_t from) {
+Task<Result<Payload>> Peers::answer_set(Method method, Payload request, std::optional<std::uint32_t> from) {
   if (method == Method::kConsensus) {
-    take_bundle(from, request);
+    if (!from) co_return fail(ErrorCode::kAccessDenied, "a gateway has no members");
+    take_bundle(*from, request);
     co_return Payload();
   }
   if (method == Method::kDrives) {

@@ -12,14 +12,20 @@ constexpr Milliseconds kAskAgain{20};
 
 bool RoutedSet::leads_here() const { return here_.leader_node() == static_cast<int>(peers_.spread().self); }
 
+bool RoutedSet::out_of_patience() const {
+  const auto since = here_.leaderless_since();
+  return since && Runtime::current()->now() >= *since + limits::kLeaderPatience;
+}
+
 Task<Result<std::uint32_t>> RoutedSet::find_leader(MonotonicTime deadline) {
   Runtime& runtime = *Runtime::current();
   while (true) {
     const int node = here_.leader_node();
     if (node >= 0 && peers_.is_up(static_cast<std::uint32_t>(node)))
       co_return static_cast<std::uint32_t>(node);
-    if (runtime.now() >= deadline)
-      co_return fail(ErrorCode::kTimeout, "the set has no leader: too few of its drives answer");
+    if (out_of_patience() && !here_.may_elect())
+      co_return fail(ErrorCode::kReadOnly, "too few drives of the set answer to take changes");
+    if (runtime.now() >= deadline) co_return fail(ErrorCode::kTimeout, "the set has no leader");
     co_await async::sleep_for(runtime, kAskAgain);
   }
 }
@@ -59,7 +65,20 @@ Task<Result<std::string>> RoutedSet::query(CommandKind kind, std::string payload
   Runtime& runtime = *Runtime::current();
   const MonotonicTime deadline = runtime.now() + limits::kWaitDeadline;
   while (true) {
-    const std::uint32_t node = co_await or_return(find_leader(deadline));
+    if (out_of_patience()) {
+      auto answer = co_await peers_.query_leaderless(info().index, kind, payload);
+      if (answer || runtime.now() >= deadline) co_return answer;
+      // Nodes may only be starting; those that have been away for long are not waited for.
+      const ErrorCode code = answer.error().code();
+      const auto since = here_.leaderless_since();
+      const bool young = !since || runtime.now() < *since + limits::kWaitDeadline;
+      if (code != ErrorCode::kNotLeader && (code != ErrorCode::kReadQuorum || !young)) co_return answer;
+      co_await async::sleep_for(runtime, kAskAgain);
+      continue;
+    }
+    const auto leader = co_await find_leader(std::min(deadline, runtime.now() + limits::kLeaderPatience));
+    if (!leader && runtime.now() < deadline) continue;
+    const std::uint32_t node = co_await or_return(leader);
     auto answer = node == peers_.spread().self ? co_await here_.query(kind, payload)
                                                : co_await peers_.query(node, info().index, kind, payload);
     if (answer) co_return answer;

@@ -9,8 +9,11 @@ namespace flashstor::cluster {
 
 /// A set whose drives are on several nodes as a gateway sees it: changes and queries go to the leader's node,
 /// data straight to and from the drives.
-/// Errors:  while no leader is known a call waits for one, at most kWaitDeadline, then gives kTimeout. A
-///          change whose node fell silent is kUnknownOutcome.
+/// Errors:  while no leader is known a call waits for one, a change at most kWaitDeadline and then gives
+/// kTimeout
+///          (kReadOnly when too few drives answer for there to be one), a query at most kLeaderPatience and
+///          is then answered without a leader if enough drives answer. A change whose node fell silent is
+///          kUnknownOutcome.
 /// Threads: any loop.
 class RoutedSet final : public SetApi {
  public:
@@ -36,6 +39,8 @@ class RoutedSet final : public SetApi {
   [[nodiscard]] bool leads_here() const;
   /// The node to ask now: this one too while it may become the leader.
   Task<Result<std::uint32_t>> find_leader(MonotonicTime deadline);
+  /// No leader has been known for kLeaderPatience: reads go without one.
+  [[nodiscard]] bool out_of_patience() const;
   Task<Result<CommandResult>> execute_at(std::uint32_t node, const Command& command, std::uint32_t staged);
 
   ErasureSet& here_;

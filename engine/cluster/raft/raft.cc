@@ -119,6 +119,11 @@ void Raft::learn_commit(const LogView& peer, Index commit) {
   }
 }
 
+void Raft::learn_commit(Index commit, Term term) {
+  if (closed_ != Closed::kOpen || commit <= commit_ || !log_.matches(commit, term)) return;
+  commit_ = commit;
+}
+
 void Raft::compacted(Index index) { log_.compact(std::min(index, applied_)); }
 
 Result<void> Raft::filled(MonotonicTime now, LogBase base, Membership membership) {

@@ -51,6 +51,8 @@ class Raft {
   /// Another member, whose log `peer` is at hand, knows it to be committed up to `commit`: so it is here, as
   /// far as the logs agree. For members that have no leader to tell them.
   void learn_commit(const LogView& peer, Index commit);
+  /// The same, told by a member elsewhere: the entry at `commit`, of `term`, is committed.
+  void learn_commit(Index commit, Term term);
   /// The driver's log no longer has the entries up to `index` (applied ones only).
   void compacted(Index index);
   /// The answer to EntriesWanted: entries from the index asked for on; empty if they could not be read.

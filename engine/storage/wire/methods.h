@@ -33,6 +33,8 @@ enum class Method : std::uint16_t {
   kFillClose = 55,
   kStanding = 56,
   kRaise = 57,
+  kQueryLeaderless = 58,
+  kReports = 59,
   // The node: s3d/node.
   kEpochChanged = 64,
 };
