@@ -94,6 +94,8 @@ Answer answer_of(const Call& call, const Error& error) {
         return {400, "MalformedRequest", words()};
       case ErrorCode::kConflict:
         return {409, "Conflict", words()};
+      case ErrorCode::kReadQuorum:
+        return {503, "ReadQuorum", words()};
       case ErrorCode::kQuotaExceeded:
         return {403, "QuotaExceeded", words()};
       default:
