@@ -47,6 +47,10 @@ void ThreadPool::run() {
   }
 }
 
+MakePool own_threads() {
+  return [](const char* name) { return std::make_unique<ThreadPool>(1, name); };
+}
+
 void run_on_own_thread(std::function<void()> body) { std::thread(std::move(body)).detach(); }
 
 }  // namespace flashstor::async

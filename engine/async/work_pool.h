@@ -1,6 +1,8 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -18,6 +20,11 @@ class WorkPool {
   /// Runs `work` on some thread of the pool, soon. From any thread.
   virtual void submit(Work& work) = 0;
 };
+
+/// Makes a pool of one thread for what may hang, so that nothing else waits for it.
+using MakePool = std::function<std::unique_ptr<WorkPool>(const char* name)>;
+/// One that makes threads.
+[[nodiscard]] MakePool own_threads();
 
 /// A fixed number of threads over one FIFO queue. The destructor runs what is queued, then joins.
 class ThreadPool final : public WorkPool {

@@ -157,10 +157,13 @@ void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index,
                       drive.placed->path, parts.described.back().error);
   }
   add_set(std::make_unique<ErasureSet>(std::move(parts)), nullptr);
-  keepers_.push_back(std::make_unique<DriveKeeper>(
-      *sets_.back(), *options.loops[index % options.loops.size()],
-      DriveOpener{.io = options.io, .open_drive = options.open_drive, .open_rows = options.open_rows},
-      std::move(kept)));
+  keepers_.push_back(std::make_unique<DriveKeeper>(*sets_.back(),
+                                                   *options.loops[index % options.loops.size()],
+                                                   DriveOpener{.io = options.io,
+                                                               .open_drive = options.open_drive,
+                                                               .open_rows = options.open_rows,
+                                                               .make_pool = options.make_pool},
+                                                   std::move(kept)));
 }
 
 Task<std::size_t> Cluster::close() {

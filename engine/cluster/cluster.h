@@ -26,8 +26,9 @@ struct ClusterOptions {
   std::function<Result<std::unique_ptr<storage::StorageApi>>(const std::string& path)> open_drive;
   /// Opens a drive's index, for filling; empty: drives that were replaced are not filled.
   storage::OpenRows open_rows;
-  storage::GuardOptions guard;                    ///< Deadlines of calls to a drive.
-  std::uint8_t standard_parity = kDefaultParity;  ///< m of STANDARD in every set.
+  async::MakePool make_pool = async::own_threads();  ///< For what may hang in one drive.
+  storage::GuardOptions guard;                       ///< Deadlines of calls to a drive.
+  std::uint8_t standard_parity = kDefaultParity;     ///< m of STANDARD in every set.
   static constexpr std::uint8_t kDefaultParity = 255;
   Peers* peers = nullptr;  ///< Given when the drives are on several nodes; then `drives` is not looked at.
   /// Tells the operator what a start on several nodes waits for, in words.

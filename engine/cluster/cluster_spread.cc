@@ -325,7 +325,10 @@ class SpreadStart {
       if (spread_.gateway) continue;
       cluster.keepers_.push_back(std::make_unique<DriveKeeper>(
           set, home,
-          DriveOpener{.io = options_.io, .open_drive = options_.open_drive, .open_rows = options_.open_rows},
+          DriveOpener{.io = options_.io,
+                      .open_drive = options_.open_drive,
+                      .open_rows = options_.open_rows,
+                      .make_pool = options_.make_pool},
           std::move(kept), KeeperPlace{.peers = &peers_, .self = spread_.self, .others = others_of(index)}));
       peers_.add_keeper(index, *cluster.keepers_.back());
       co_await start_keeper(*cluster.keepers_.back(), home);

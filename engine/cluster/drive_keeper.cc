@@ -17,11 +17,12 @@ DriveKeeper::DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std
       home_(home),
       opener_(std::move(opener)),
       place_(place),
-      sessions_(home, *opener_.io, opener_.open_rows) {
+      sessions_(home, *opener_.io, opener_.open_rows, opener_.make_pool) {
   for (KeptDrive& drive : drives) {
     auto slot = std::make_unique<Slot>();
     slot->number = drive.slot;
     slot->drive = std::move(drive);
+    slot->make_pool = opener_.make_pool;
     slots_.push_back(std::move(slot));
   }
 }

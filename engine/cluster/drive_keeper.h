@@ -21,6 +21,7 @@ struct DriveOpener {
   storage::FileIo* io = nullptr;
   std::function<Result<std::unique_ptr<storage::StorageApi>>(const std::string& path)> open_drive;
   storage::OpenRows open_rows;  ///< Empty: replaced drives are not filled.
+  async::MakePool make_pool = async::own_threads();
 };
 
 /// One drive's place in a set.

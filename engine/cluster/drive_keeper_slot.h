@@ -8,7 +8,8 @@ namespace flashstor::cluster {
 struct DriveKeeper::Slot {
   std::uint32_t number = 0;
   KeptDrive drive;
-  std::unique_ptr<async::ThreadPool> thread;  ///< For what may wait for the drive; made when first needed.
+  async::MakePool make_pool;
+  std::unique_ptr<WorkPool> thread;  ///< For what may wait for the drive; made when first needed.
   bool busy = false;
   bool damaged = false;        ///< Its index or log is not to be trusted: it comes back as a new member.
   bool declared_lost = false;  ///< It missed that the set was recovered without it.
@@ -17,8 +18,8 @@ struct DriveKeeper::Slot {
   Nanoseconds backoff{};
   std::string said;
 
-  [[nodiscard]] async::ThreadPool& pool() {
-    if (thread == nullptr) thread = std::make_unique<async::ThreadPool>(1, "drive-keeper");
+  [[nodiscard]] WorkPool& pool() {
+    if (thread == nullptr) thread = make_pool("drive-keeper");
     return *thread;
   }
   [[nodiscard]] storage::DriveInfo describe(storage::DriveInfo::State state, std::string words) const {

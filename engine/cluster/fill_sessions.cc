@@ -20,8 +20,8 @@ class UnderWay {
 
 }  // namespace
 
-async::ThreadPool& FillSessions::pool() {
-  if (thread_ == nullptr) thread_ = std::make_unique<async::ThreadPool>(1, "drive-fill");
+WorkPool& FillSessions::pool() {
+  if (thread_ == nullptr) thread_ = make_pool_("drive-fill");
   return *thread_;
 }
 

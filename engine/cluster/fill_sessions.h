@@ -14,8 +14,8 @@ namespace flashstor::cluster {
 /// ended. Threads: `home`; what waits for a drive is done on a thread of its own.
 class FillSessions {
  public:
-  FillSessions(Runtime& home, storage::FileIo& io, storage::OpenRows open_rows)
-      : home_(home), io_(io), open_rows_(std::move(open_rows)) {}
+  FillSessions(Runtime& home, storage::FileIo& io, storage::OpenRows open_rows, async::MakePool make_pool)
+      : home_(home), io_(io), open_rows_(std::move(open_rows)), make_pool_(std::move(make_pool)) {}
 
   struct Opened {
     Uuid id;
@@ -38,14 +38,15 @@ class FillSessions {
     MonotonicTime used{};
     std::size_t busy = 0;
   };
-  [[nodiscard]] async::ThreadPool& pool();
+  [[nodiscard]] WorkPool& pool();
   Task<void> end(std::unique_ptr<Session> session);
 
   Runtime& home_;
   storage::FileIo& io_;
   storage::OpenRows open_rows_;
   std::map<Uuid, std::unique_ptr<Session>> sessions_;
-  std::unique_ptr<async::ThreadPool> thread_;
+  async::MakePool make_pool_;
+  std::unique_ptr<WorkPool> thread_;
   std::size_t under_way_ = 0;
 };
 

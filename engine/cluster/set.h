@@ -177,7 +177,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<std::uint32_t>> read_slot_home();
   Task<Result<void>> wait_decided(NameRange names);
   Task<Result<void>> wait_decided_home(NameRange names);
-  Task<void> wait_all_applied();
+  /// Gives whether every drive stands and has applied what was committed.
+  Task<bool> wait_all_applied();
   [[nodiscard]] WallTime next_time();
 
   // set_read.cc: any loop.

@@ -66,14 +66,19 @@ Task<Result<BufferChain>> ErasureSet::read(DataRef data, std::uint64_t offset, s
   const auto first = static_cast<std::uint32_t>(offset / kStripe);
   const auto count = static_cast<std::uint32_t>((end - 1) / kStripe) - first + 1;
   const codec::PresenceMask wanted = shards_of_range(data, offset, end);
+  bool all_in_step = false;
   for (int attempt = 0;; ++attempt) {
     ShardReader reader(*this, data, first, count);
     auto fetched = co_await reader.fetch(wanted);
     const bool retry = !fetched && reader.saw_missing() && attempt == 0;
     if (retry) {
-      co_await wait_all_applied();  // the drives may only be about to apply the entry that names it
+      // The drives may only be about to apply the entry that names it.
+      all_in_step = co_await wait_all_applied();
       continue;
     }
+    // A drive that is behind does not know yet what it holds: while one is, nothing is proven gone.
+    if (!fetched && fetched.error().code() == ErrorCode::kNotFound && !all_in_step)
+      co_return fail(ErrorCode::kReadQuorum, "too few shards of the data can be read now");
     if (!fetched) co_return std::unexpected(std::move(fetched).error());
     if (reader.bad_slots() != 0) report_bad(data, reader.bad_slots());
     co_return assemble(reader, data, offset, end);

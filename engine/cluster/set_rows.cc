@@ -177,8 +177,8 @@ Task<Result<void>> ErasureSet::wait_decided_home(NameRange names) {
 }
 
 // Until every standing drive has applied what is committed now.
-Task<void> ErasureSet::wait_all_applied() {
-  const auto on_home = [](ErasureSet* self) -> Task<void> {
+Task<bool> ErasureSet::wait_all_applied() {
+  const auto on_home = [](ErasureSet* self) -> Task<bool> {
     const raft::Index index = self->group_.committed();
     const MonotonicTime deadline = self->parts_.home->now() + limits::kCommitDeadline;
     const auto behind = [](ErasureSet& set, raft::Index wanted) {
@@ -187,9 +187,10 @@ Task<void> ErasureSet::wait_all_applied() {
       return false;
     };
     while (!self->closing_.load() && behind(*self, index))
-      if (!co_await self->applied_signal_.wait_until(deadline)) co_return;
+      if (!co_await self->applied_signal_.wait_until(deadline)) co_return false;
+    co_return self->group_.open_members() == self->drives_.size();
   };
-  co_await async::run_on(*parts_.home, on_home(this));
+  co_return co_await async::run_on(*parts_.home, on_home(this));
 }
 
 WallTime ErasureSet::next_time() {

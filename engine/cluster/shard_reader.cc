@@ -92,7 +92,7 @@ Task<Result<void>> ShardReader::fetch(codec::PresenceMask wanted) {
       }
       if (std::popcount(started_ & ~state_->failed) < k && (state_->got & wanted) != wanted) {
         note_failures();
-        co_return fail(saw_missing_ && state_->got == 0 ? ErrorCode::kNotFound : ErrorCode::kReadQuorum,
+        co_return fail(is_gone() ? ErrorCode::kNotFound : ErrorCode::kReadQuorum,
                        "too few shards of the data can be read" + first_error());
       }
       if (std::popcount(state_->got) >= k) break;
@@ -112,6 +112,14 @@ std::string ShardReader::first_error() const {
   for (const std::optional<Error>& error : state_->errors)
     if (error) return ": " + error->describe();
   return {};
+}
+
+// So many drives say that they do not have it that the others cannot hold enough. One that is behind says so
+// too: while the others do not answer it proves nothing.
+bool ShardReader::is_gone() const {
+  const auto missing = std::ranges::count_if(
+      state_->errors, [](const auto& error) { return error && error->code() == ErrorCode::kNotFound; });
+  return missing > state_->data.geometry.parity_shards;
 }
 
 void ShardReader::note_failures() {

@@ -18,8 +18,8 @@ namespace flashstor::cluster {
 class ShardReader {
  public:
   ShardReader(ErasureSet& set, const DataRef& data, std::uint32_t first_block, std::uint32_t count);
-  /// Makes the shards of `wanted` (a mask of data shards) available. Errors: kReadQuorum, kNotFound when no
-  /// drive has a shard.
+  /// Makes the shards of `wanted` (a mask of data shards) available. Errors: kReadQuorum, kNotFound when so
+  /// many drives do not have theirs that the others cannot hold enough.
   Task<Result<void>> fetch(codec::PresenceMask wanted);
   /// The blocks of data shard `shard`, after `fetch`.
   [[nodiscard]] const Buffer& blocks(std::uint32_t shard) const { return state_->blocks[shard]; }
@@ -45,6 +45,7 @@ class ShardReader {
   void start(std::uint32_t shard);
   /// The next shard worth asking for, standing drives first.
   [[nodiscard]] std::optional<std::uint32_t> next_shard() const;
+  [[nodiscard]] bool is_gone() const;
   void note_failures();
   /// In words, behind a colon; empty when no drive said anything.
   [[nodiscard]] std::string first_error() const;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/async/own_thread.h"
 #include "engine/async/runtime.h"
 #include "engine/async/sync.h"
 #include "engine/storage/guarded_core.h"
@@ -73,7 +72,7 @@ void GuardedStorage::Core::end(Core* core) {
     std::default_delete<Core>()(core);
     return;
   }
-  async::run_on_own_thread([core] {
+  core->options.apart([core] {
     const auto retired = core->retired;
     const auto own = core->own_retired;
     std::default_delete<Core>()(core);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/async/own_thread.h"
 #include "engine/base/time.h"
 #include "engine/storage/storage_api.h"
 
@@ -21,6 +22,8 @@ struct GuardOptions {
   Nanoseconds long_deadline = std::chrono::minutes(60);     ///< Reading a whole index.
   Nanoseconds slow_after = std::chrono::milliseconds(500);  ///< A p99 above it makes a drive slow.
   int failed_reads = 3;  ///< Reads in a row past their deadline that take a drive out.
+  /// Runs what ends a drive that hangs, where nothing waits for it.
+  void (*apart)(std::function<void()> body) = &async::run_on_own_thread;
 };
 
 /// How a drive has done lately.

@@ -160,7 +160,9 @@ void ClientWorld::start_call(ClientNode& at) {
   Key* key = keys_[below(keys_.size())].get();
   const std::uint64_t kind = below(20);
   Task<void> work;
-  if (kind < 7) {
+  if (key->history.unknown() >= most_unknown_) {
+    work = get(node, call, key);
+  } else if (kind < 7) {
     work = put(node, call, key);
   } else if (kind < 12) {
     work = get(node, call, key);

@@ -118,6 +118,8 @@ class ClientWorld {
   SimWorld world_;
   std::uint64_t seed_;
   bool trace_;
+  /// A key with so many operations of unknown outcome is only read from then on.
+  std::uint64_t most_unknown_ = UINT64_MAX;
   bool ready_buckets_ = false;
   bool setting_up_ = false;
   std::uint64_t calls_ = 0;

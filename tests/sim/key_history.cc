@@ -76,10 +76,20 @@ std::optional<KeyHistory::State> KeyHistory::apply(const State& state, int numbe
   return std::nullopt;
 }
 
-void KeyHistory::take_effect(const Possibility& from, int number, Possibilities& out) const {
+void KeyHistory::simplify(Possibility& one) const {
+  std::erase_if(one.second, [&](int number) {
+    const Operation& operation = this->operation(number);
+    const bool changes_nothing = operation.kind == Kind::kRead || operation.kind == Kind::kReadVersion ||
+                                 operation.outcome == Outcome::kRefused;
+    return changes_nothing && apply(one.first, number).has_value();
+  });
+}
+
+bool KeyHistory::take_effect(const Possibility& from, int number, Possibilities& out) const {
   std::vector<Possibility> open{from};
   Possibilities seen;
-  while (!open.empty() && seen.size() < kMostPossibilities) {
+  while (!open.empty()) {
+    if (seen.size() >= kMostPossibilities) return false;
     const Possibility here = std::move(open.back());
     open.pop_back();
     if (!seen.insert(here).second) continue;
@@ -88,13 +98,15 @@ void KeyHistory::take_effect(const Possibility& from, int number, Possibilities&
       if (!after) continue;
       Possibility there{std::move(*after), here.second};
       std::erase(there.second, next);
-      if (next == number) {
+      simplify(there);
+      if (!has(there.second, number)) {
         out.insert(std::move(there));
       } else {
         open.push_back(std::move(there));
       }
     }
   }
+  return true;
 }
 
 std::string KeyHistory::describe(int number, const Possibilities& before) const {
@@ -116,7 +128,7 @@ void KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilitie
   for (const int number : lost) {
     Possibilities next;
     for (const Possibility& each : now) {
-      if (has(each.second, number)) take_effect(each, number, next);
+      if (has(each.second, number)) static_cast<void>(take_effect(each, number, next));
       next.insert(each);
     }
     now = std::move(next);
@@ -139,12 +151,14 @@ std::string KeyHistory::check(bool& undetermined) const {
     } else if (event.what == Event::What::kCall) {
       for (Possibility one : now) {
         one.second.push_back(event.number);
+        simplify(one);
         next.insert(std::move(one));
       }
     } else {
       for (const Possibility& one : now) {
         if (has(one.second, event.number)) {
-          take_effect(one, event.number, next);
+          undetermined = !take_effect(one, event.number, next);
+          if (undetermined) return {};
         } else {
           next.insert(one);
         }

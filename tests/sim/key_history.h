@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -54,6 +55,11 @@ class KeyHistory {
     return operations_[static_cast<std::size_t>(number)];
   }
   [[nodiscard]] std::size_t size() const { return operations_.size(); }
+  /// Operations whose outcome nobody learned.
+  [[nodiscard]] std::uint64_t unknown() const {
+    return static_cast<std::uint64_t>(
+        std::ranges::count(operations_, Outcome::kUnknown, &Operation::outcome));
+  }
 
  private:
   using State = std::vector<int>;
@@ -72,7 +78,10 @@ class KeyHistory {
   }
   void settle(const Possibility& one, std::uint64_t life, Possibilities& out) const;
   /// Possibilities in which `number` has just taken effect, after any of the others that may come before it.
-  void take_effect(const Possibility& from, int number, Possibilities& out) const;
+  /// False: there are too many to follow.
+  [[nodiscard]] bool take_effect(const Possibility& from, int number, Possibilities& out) const;
+  /// What changes nothing and fits here takes effect here: later it could only fit worse.
+  void simplify(Possibility& one) const;
   [[nodiscard]] std::string describe(int number, const Possibilities& before) const;
 
   static constexpr std::size_t kMostPossibilities = 3000;

@@ -3,12 +3,15 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "engine/base/log.h"
+#include "tests/sim/net_world.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/raft_world.h"
 #include "tests/sim/set_world.h"
@@ -96,7 +99,8 @@ std::optional<Arguments> parse(int count, char** words) {
       return std::nullopt;
     }
   }
-  if (out.rung != "core" && out.rung != "set" && out.rung != "files") return std::nullopt;
+  if (out.rung != "core" && out.rung != "set" && out.rung != "files" && out.rung != "net")
+    return std::nullopt;
   return out;
 }
 
@@ -121,11 +125,25 @@ struct Totals {
   std::uint64_t lives = 0;
   std::uint64_t undetermined = 0;
   std::uint64_t digest = 0;
+  std::uint64_t unknown = 0;
+  std::int64_t longest_outage_ns = 0;
+  SimNetwork::Counts network;
 };
 struct Verdict {
   std::string failure;
   std::uint64_t digest = 0;
 };
+void report_network(const Totals& totals) {
+  const SimNetwork::Counts& net = totals.network;
+  fmt::print(
+      "{} frames on {} connections: {} held by a cut link, {} connections not made, {} lost, {} doubled, {} "
+      "overtaken, {} with a bit flipped, {} resets\n",
+      net.packets, net.connections, net.held, net.refused, net.lost, net.doubled, net.overtaken, net.flipped,
+      net.reset);
+  fmt::print("{} outcomes unknown, longest stop of writes after a node's death {:.3f} s\n", totals.unknown,
+             static_cast<double>(totals.longest_outage_ns) / 1e9);
+}
+
 using RunSeed = std::function<Verdict(std::uint64_t seed, bool count, Totals& totals)>;
 
 /// One seed of the chosen rung with what is planted in it; nothing when there is no such defect.
@@ -149,6 +167,19 @@ std::optional<RunSeed> choose(const Arguments& arguments, ProbeCounts& counts) {
   }
   PlantedDefects defects;
   if (!arguments.planted.empty() && !plant(defects, arguments.planted)) return std::nullopt;
+  if (arguments.rung == "net") {
+    return [defects, trace = arguments.trace](std::uint64_t seed, bool count, Totals& totals) {
+      NetOutcome outcome = NetWorld(seed, defects, trace && count).run();
+      totals.events += outcome.events;
+      totals.work += outcome.calls;
+      totals.lives += outcome.lives;
+      totals.undetermined += outcome.undetermined;
+      totals.unknown += outcome.unknown;
+      totals.longest_outage_ns = std::max(totals.longest_outage_ns, outcome.longest_outage_ns);
+      totals.network += outcome.network;
+      return Verdict{std::move(outcome.failure), outcome.digest};
+    };
+  }
   const bool files = arguments.rung == "files";
   return [defects, files, trace = arguments.trace](std::uint64_t seed, bool count, Totals& totals) {
     SetOutcome outcome = SetWorld(seed, files, defects, trace && count).run();
@@ -197,6 +228,7 @@ int run(const Arguments& arguments) {
       "schedules/s\n",
       totals.schedules, totals.events, totals.work, arguments.rung == "core" ? "commits" : "calls",
       totals.lives, totals.undetermined, totals.digest, static_cast<double>(totals.schedules) / seconds());
+  if (arguments.rung == "net") report_network(totals);
   if (arguments.expect_defect) {
     fmt::print("the planted defect {} was not found\n", arguments.planted);
     return 1;
@@ -214,11 +246,19 @@ int main(int count, char** words) {
   const auto arguments = flashstor::sim::parse(count, words);
   if (!arguments) {
     fmt::print(
-        "usage: flashstor-sim [--rung core|set|files] [--seeds FROM..TO | --seed N] [--seconds S] [--trace] "
+        "usage: flashstor-sim [--rung core|set|files|net] [--seeds FROM..TO | --seed N] [--seconds S] "
+        "[--trace] "
         "[--planted NAME "
         "[--expect-defect]] "
         "[--replay-share PER_MILLE]\n");
     return 2;
   }
-  return flashstor::sim::run(*arguments);
+  // What the nodes say for their operators; a schedule that is looked at shows it.
+  if (!arguments->trace)
+    static_cast<void>(flashstor::base::start_log(
+        {.level = flashstor::base::LogLevel::kError, .file = "/dev/null", .record_file = {}}));
+  if (arguments->trace) static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
+  const int status = flashstor::sim::run(*arguments);
+  if (!arguments->trace) flashstor::base::stop_log();
+  return status;
 }

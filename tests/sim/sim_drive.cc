@@ -86,9 +86,10 @@ void SimDisk::flush() {
 
 OpenedDrive SimDisk::open(std::uint32_t slot) {
   auto storage = std::make_unique<SimStorage>(*this, slot, acknowledge_early_);
-  SimStorage* raw = storage.get();
-  return {
-      .storage = std::move(storage), .kill = [raw] { raw->kill(); }, .idle = [raw] { return raw->idle(); }};
+  const SimStorage::LifeRef life = storage->life();
+  return {.storage = std::move(storage),
+          .kill = [life] { life->dead = true; },
+          .idle = [life] { return life->late == 0; }};
 }
 
 void SimDisk::rot(bool /*keep_tail*/) {
@@ -141,7 +142,7 @@ storage::DriveInfo SimStorage::info() const {
 }
 
 Result<void> SimStorage::sound(bool writes) const {
-  if (dead_) return fail(ErrorCode::kDriveFailed, "the process is gone");
+  if (life_->dead) return fail(ErrorCode::kDriveFailed, "the process is gone");
   if (disk_.weather.fails || disk_.weather.lost) return fail(ErrorCode::kIo, "the drive does not answer");
   if (writes && disk_.failed) return fail(ErrorCode::kDriveFailed, "an earlier write failed");
   return {};
@@ -155,7 +156,7 @@ Task<Result<void>> SimStorage::wait(bool writes) {
   MonotonicTime until = runtime.now() + Nanoseconds(took);
   if (writes) until = free_at_ = std::max(free_at_ + Nanoseconds(1), until);
   co_await async::sleep_until(runtime, until);
-  while (disk_.weather.hung && !dead_) co_await async::sleep_for(runtime, kHungPoll);
+  while (disk_.weather.hung && !life_->dead) co_await async::sleep_for(runtime, kHungPoll);
   co_return sound(writes);
 }
 
@@ -178,17 +179,17 @@ Task<Result<void>> SimStorage::write_job(std::shared_ptr<SimDisk::Job> job) {
   co_await or_return(sound(true));
   disk_.queue.push_back(job);
   if (acknowledge_early_) {
-    ++late_;
+    ++life_->late;
     async::start_detached([](SimStorage* self, std::shared_ptr<SimDisk::Job> late) -> Task<void> {
       if (co_await self->wait(true)) self->disk_.complete(*late);
-      --self->late_;
+      --self->life_->late;
     }(this, job));
     co_await async::switch_to(*Runtime::current());
     co_return Result<void>();
   }
   auto done = co_await wait(true);
   if (!done) {
-    if (!dead_) disk_.failed = true;
+    if (!life_->dead) disk_.failed = true;
     co_return done;
   }
   disk_.complete(*job);
@@ -352,6 +353,7 @@ Task<Result<std::vector<DataRef>>> SimStorage::inventory(DataId after, std::size
 }
 
 Task<Result<void>> SimStorage::close() {
+  while (life_->late > 0) co_await async::sleep_for(*Runtime::current(), kHungPoll);
   co_await or_return(wait(true));
   disk_.flush();
   co_return Result<void>();

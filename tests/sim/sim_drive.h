@@ -88,10 +88,13 @@ class SimStorage final : public storage::StorageApi {
       : disk_(disk), slot_(slot), acknowledge_early_(acknowledge_early) {
     disk_.failed = false;
   }
-  /// The process is gone: whatever still runs fails and touches nothing.
-  void kill() { dead_ = true; }
-  /// Nothing of this object's own is under way.
-  [[nodiscard]] bool idle() const { return late_ == 0; }
+  /// Outlives this, for those who end the process.
+  struct Life {
+    bool dead = false;     ///< The process is gone: whatever still runs fails and touches nothing.
+    std::size_t late = 0;  ///< Of this object's own, under way.
+  };
+  using LifeRef = std::shared_ptr<Life>;
+  [[nodiscard]] LifeRef life() const { return life_; }
 
   [[nodiscard]] storage::DriveInfo info() const override;
   Task<Result<storage::RecoveredState>> recover() override;
@@ -126,8 +129,7 @@ class SimStorage final : public storage::StorageApi {
   SimDisk& disk_;
   std::uint32_t slot_;
   bool acknowledge_early_;
-  bool dead_ = false;
-  std::size_t late_ = 0;
+  LifeRef life_ = std::make_shared<Life>();
   MonotonicTime free_at_{};  ///< The writer is busy until then.
 };
 

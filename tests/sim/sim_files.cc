@@ -13,7 +13,6 @@
 namespace flashstor::sim {
 namespace {
 
-constexpr std::size_t kSegmentBytes = 256 * 1024;
 constexpr std::uint64_t kCheckpointBytes = 160 * 1024;
 constexpr std::uint64_t kCheckpointEntries = 40;
 constexpr std::size_t kDataCacheBytes = 8 * 1024;
@@ -72,8 +71,9 @@ struct Parts {
 
 class FileDisk final : public DriveMedium {
  public:
-  FileDisk(SimWorld& world, const storage::DriveFormat& format, bool replay_past_torn)
-      : world_(world), replay_past_torn_(replay_past_torn) {
+  FileDisk(SimWorld& world, const storage::DriveFormat& format, bool replay_past_torn,
+           std::size_t segment_bytes)
+      : world_(world), replay_past_torn_(replay_past_torn), segment_bytes_(segment_bytes) {
     FLASHSTOR_CHECK(storage::format_drive(io_, "/d", format).has_value());
   }
 
@@ -85,7 +85,7 @@ class FileDisk final : public DriveMedium {
     storage::XlStorageOptions options;
     options.path = "/d";
     options.io = &parts->io;
-    options.segment_bytes = kSegmentBytes;
+    options.segment_bytes = segment_bytes_;
     options.checkpoint_bytes = kCheckpointBytes;
     options.checkpoint_entries = kCheckpointEntries;
     options.data_cache_bytes = kDataCacheBytes;
@@ -167,6 +167,7 @@ class FileDisk final : public DriveMedium {
 
   SimWorld& world_;
   bool replay_past_torn_;
+  std::size_t segment_bytes_;
   storage::SimFileIo io_;
   storage::RowStoreMemory rows_;
   DriveLedger ledger_;
@@ -176,11 +177,12 @@ class FileDisk final : public DriveMedium {
 }  // namespace
 
 std::unique_ptr<DriveMedium> make_file_disk(SimWorld& world, std::uint32_t set, std::uint32_t slot,
-                                            std::uint32_t drives, bool replay_past_torn) {
+                                            std::uint32_t drives, bool replay_past_torn,
+                                            std::size_t segment_bytes) {
   storage::DriveFormat format{.deployment_id = {1, 2}, .set = set, .slot = slot};
   for (std::uint32_t i = 0; i < drives; ++i) format.set_drives.push_back({7 + set, 1 + i});
   format.drive_id = format.set_drives[slot];
-  return std::make_unique<FileDisk>(world, format, replay_past_torn);
+  return std::make_unique<FileDisk>(world, format, replay_past_torn, segment_bytes);
 }
 
 }  // namespace flashstor::sim

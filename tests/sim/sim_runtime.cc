@@ -54,8 +54,16 @@ void SimRuntime::post(async::Work& work) {
   last_ = &work;
   if (drain_queued_) return;
   drain_queued_ = true;
-  world_.after(Nanoseconds(1), [this, alive = alive_] {
-    if (*alive) drain();
+  when_running(Nanoseconds(1), [this] { drain(); });
+}
+
+void SimRuntime::when_running(Nanoseconds delay, std::function<void()> action) {
+  world_.after(delay, [this, alive = alive_, action = std::move(action)]() mutable {
+    if (!*alive) return;
+    if (!paused()) return action();
+    // Looked at again now and then: it may be resumed early.
+    const Nanoseconds left(paused_until_ - world_.now_ns());
+    when_running(std::min<Nanoseconds>(left, Milliseconds(100)), std::move(action));
   });
 }
 
@@ -106,8 +114,8 @@ void SimRuntime::schedule_timers() {
   const std::int64_t at = world_.now_ns() + std::max<std::int64_t>(wait, 1);
   if (at >= timers_at_) return;
   timers_at_ = at;
-  world_.after(Nanoseconds(at - world_.now_ns()), [this, at, alive = alive_] {
-    if (!*alive || timers_at_ != at) return;
+  when_running(Nanoseconds(at - world_.now_ns()), [this, at, alive = alive_] {
+    if (timers_at_ != at) return;
     timers_at_ = INT64_MAX;
     enter([this] { fire_due(); });
     if (*alive) schedule_timers();

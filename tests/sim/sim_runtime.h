@@ -67,6 +67,10 @@ class SimRuntime final : public Runtime {
 
   void halt() { *alive_ = false; }
   [[nodiscard]] bool halted() const { return !*alive_; }
+  /// Nothing of it runs for so long, as after SIGSTOP; its clock goes on.
+  void pause(Nanoseconds duration) { paused_until_ = world_.now_ns() + duration.count(); }
+  void resume() { paused_until_ = 0; }
+  [[nodiscard]] bool paused() const { return world_.now_ns() < paused_until_; }
   [[nodiscard]] SimWorld& world() { return world_; }
   /// Runs `body` as if on this runtime's thread.
   template <class F>
@@ -83,6 +87,7 @@ class SimRuntime final : public Runtime {
  private:
   void drain();
   void schedule_timers();
+  void when_running(Nanoseconds delay, std::function<void()> action);
 
   SimWorld& world_;
   ClockSkew skew_;
@@ -90,6 +95,7 @@ class SimRuntime final : public Runtime {
   async::Work* first_ = nullptr;
   async::Work* last_ = nullptr;
   bool drain_queued_ = false;
+  std::int64_t paused_until_ = 0;
   void fire_due();
 
   /// In order of time and then of arming: an order by address would differ from run to run.

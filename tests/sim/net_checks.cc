@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <bit>
+
+#include "engine/cluster/placement.h"
+#include "tests/sim/net_world.h"
+#include "tests/sim/probes.h"
+
+/// What must hold once the faults have stopped.
+namespace flashstor::sim {
+namespace {
+
+constexpr std::chrono::seconds kSettleLimit{240};
+/// After this nothing that was under way when the faults stopped is still under way.
+constexpr std::chrono::seconds kCallsEnd{90};
+constexpr std::chrono::seconds kQuiet{60};
+/// A node died: every key can be written again within.
+constexpr std::chrono::seconds kWriteOutage{3};
+
+}  // namespace
+
+bool NetWorld::all_ready() {
+  return std::ranges::all_of(places_, [](const Place& place) { return place.node && place.node->ready; });
+}
+
+/// Every drive is there.
+bool NetWorld::whole() {
+  return std::ranges::none_of(disks_, [](const auto& disks) {
+    return std::ranges::any_of(disks, [](const auto& disk) { return disk->weather.lost; });
+  });
+}
+
+/// Every drive that is there takes part and has applied all that its leader has committed.
+bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
+  for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
+    if (disks_[set][slot]->weather.lost) continue;
+    const cluster::Group& group = home.group();
+    if (!group.is_open(slot) || group.applied(slot) != group.committed()) return false;
+  }
+  return true;
+}
+
+bool NetWorld::settled() {
+  if (!all_ready() || !open_calls_.empty()) return false;
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    int leader = -2;
+    for (Place& place : places_) {
+      const int seen = place.node->cluster().erasure_set(set).leader_node();
+      if (leader != -2 && seen != leader) return false;
+      leader = seen;
+    }
+    if (leader < 0) return false;
+    cluster::ErasureSet& home = places_[static_cast<std::size_t>(leader)].node->cluster().erasure_set(set);
+    const cluster::SetStatus status = home.status();
+    if (status.leader_slot >= spread_.set_drives || !status.can_write || status.undecided != 0) return false;
+    if (!in_step(set, home)) return false;
+    if (whole() && status.heal_queue != 0) return false;
+    if (whole() && !disks_[set][status.leader_slot]->rows().snapshot(storage::Family::kHeal).empty())
+      return false;
+  }
+  return true;
+}
+
+/// For a person: what each node knows.
+void NetWorld::describe() {
+  if (!trace_) return;
+  for (const auto& ghost : ghosts_)
+    note("ghost of n{}: killed {}, {}, running {}, serving {}", ghost->place(), ghost->killed, ghost->phase(),
+         ghost->running(), ghost->serving());
+  for (Place& place : places_) {
+    if (!place.node) continue;
+    note("n{}: ready {}, running {}, serving {}, {}", place.node->place(), place.node->ready,
+         place.node->running(), place.node->serving(), place.node->peers().troubles());
+    for (std::uint32_t set = 0; place.node->ready && set < plan_.sets; ++set) {
+      cluster::Group& group = place.node->cluster().erasure_set(set).group();
+      const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
+      note("  set {}: leader at n{}, can write {}, undecided {}, to heal {}", set, group.leader_node(),
+           status.can_write, status.undecided, status.heal_queue);
+      for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
+        const auto* core = group.core(slot);
+        if (core == nullptr) {
+          note("    slot {}: open {}, applied {}, {}", slot, group.is_open(slot), group.applied(slot),
+               group.failure(slot));
+          continue;
+        }
+        note("    slot {}: open {}, applied {}, term {}, leader {}, last {}/{}, committed {}", slot,
+             group.is_open(slot), group.applied(slot), core->term(), core->leader(), core->log().last_term(),
+             core->log().last_index(), core->commit_index());
+      }
+    }
+  }
+}
+
+bool NetWorld::settle(Nanoseconds limit) {
+  return wait([this] { return settled(); }, limit);
+}
+
+void NetWorld::check_reads(NetNode& node, const char* when, bool strict) {
+  note("reads of all keys at n{} {}", node.place(), when);
+  for (const auto& key : keys_) {
+    const CallRef call = open_call(node);
+    const std::size_t before = key->history.size();
+    node.spawn([](NetWorld* world, NetNode* at, CallRef mine, Key* one) -> Task<void> {
+      co_await world->get(at, mine, one);
+      std::erase(world->open_calls_, mine);
+    }(this, &node, call, key.get()));
+    if (!wait([this, &call] { return std::ranges::find(open_calls_, call) == open_calls_.end(); },
+              std::chrono::seconds(60)) &&
+        failure_.empty())
+      violate(fmt::format("{}/{} is not answered {}", key->bucket, key->name, when));
+    if (!failure_.empty()) return;
+    const KeyHistory::Operation& read = key->history.operation(static_cast<int>(before));
+    if (strict && read.outcome != KeyHistory::Outcome::kDone)
+      violate(fmt::format("{}/{} cannot be read at n{} {}", key->bucket, key->name, node.place(), when));
+  }
+}
+
+void NetWorld::check_end() {
+  if (!wait([this] { return open_calls_.empty(); }, kCallsEnd)) {
+    if (failure_.empty()) violate("calls do not end after the faults");
+    return;
+  }
+  // Drives that were taken out come back with their process.
+  for (Place& place : places_)
+    if (place.node) retire(place, true);
+  if (!wait([this] { return all_ready(); }, std::chrono::seconds(120))) {
+    if (failure_.empty()) violate("not all nodes start after the faults");
+    return;
+  }
+  if (!settle(kSettleLimit)) {
+    if (failure_.empty()) violate("the sets do not settle after the faults");
+    return;
+  }
+  wait([] { return false; }, kQuiet);
+  for (const auto& key : keys_) key->history.decide(UINT64_MAX);
+  for (Place& place : places_) {
+    if (failure_.empty()) check_reads(*place.node, "after the faults", true);
+    if (place.node->serving() > 2 * (plan_.nodes - 1) && failure_.empty())
+      violate(fmt::format("n{} still serves {} channels", place.node->place(), place.node->serving()));
+  }
+  if (!failure_.empty() || !whole()) return;
+  NET_PROBE("nodes-settled-whole");
+  check_node_death();
+}
+
+Task<void> NetWorld::write_until_done(NetNode* node, Key* key, std::size_t* left) {
+  const int content = new_content(draw_size());
+  const auto bytes = Buffer::copy_of(contents_[static_cast<std::size_t>(content)]);
+  while (true) {
+    // Each try is an operation of its own; all put the same.
+    const int number = key->history.call({.kind = KeyHistory::Kind::kPut, .content = content});
+    objects::BufferSource body(bytes, 999);
+    objects::PutRequest request{.bucket = key->bucket, .key = key->name};
+    request.body = &body;
+    const auto done = co_await node->store().put_object(std::move(request));
+    if (done) key->history.answer(number, KeyHistory::Outcome::kDone);
+    if (done) break;
+    if (done.error().code() == ErrorCode::kUnknownOutcome) {
+      key->history.lose(number, node->life);
+    } else {
+      key->history.answer(number, KeyHistory::Outcome::kNever);
+    }
+    co_await async::sleep_for(node->runtime(), Milliseconds(10));
+  }
+  --*left;
+}
+
+/// One node of a sound cluster dies: every key can be written again soon, and nothing is lost.
+void NetWorld::check_node_death() {
+  const auto k = static_cast<std::uint8_t>(spread_.set_drives - plan_.parity);
+  const std::uint32_t w =
+      cluster::write_quorum(spread_.set_drives, {.data_shards = k, .parity_shards = plan_.parity});
+  const std::uint32_t share = (spread_.set_drives + plan_.nodes - 1) / plan_.nodes;
+  if (spread_.set_drives - share < w || plan_.damaged != 0) return;
+  NET_PROBE("node-death-in-a-sound-cluster");
+  const std::uint32_t victim = any_node();
+  crash(places_[victim]);
+  places_[victim].down = false;
+  const std::int64_t died = world_.now_ns();
+  std::size_t left = keys_.size();
+  NetNode& node = *places_[(victim + 1) % plan_.nodes].node;
+  for (const auto& key : keys_) node.spawn(write_until_done(&node, key.get(), &left));
+  if (!wait([&left] { return left == 0; }, std::chrono::seconds(60)) && failure_.empty())
+    violate("a key cannot be written after the death of a node");
+  if (!failure_.empty()) return;
+  longest_outage_ns_ = world_.now_ns() - died;
+  if (longest_outage_ns_ > Nanoseconds(kWriteOutage).count())
+    violate(fmt::format("writes stand still for {} ms after the death of n{}", longest_outage_ns_ / 1'000'000,
+                        victim));
+  check_reads(node, "after the death of a node", true);
+}
+
+}  // namespace flashstor::sim
