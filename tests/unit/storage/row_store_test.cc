@@ -168,7 +168,8 @@ TEST_P(RowStoreContract, WhoReadAVersionLearnsThatItWasWritten) {
   ASSERT_TRUE(at_first);
   EXPECT_EQ(backend_->store().writes_under(name), at_first);
   // Rows of other families do not count, nor what is no version.
-  ASSERT_TRUE(backend_->store().write({{Family::kExtents, name + id, "v"}, {Family::kVersions, "short", "v"}}, true));
+  ASSERT_TRUE(
+      backend_->store().write({{Family::kExtents, name + id, "v"}, {Family::kVersions, "short", "v"}}, true));
   EXPECT_EQ(backend_->store().writes_under(name), at_first);
   ASSERT_TRUE(backend_->store().write({{Family::kVersions, name + id, "v"}}, true));
   const auto put = backend_->store().writes_under(name);
