@@ -280,7 +280,8 @@ def locks(kind, top):
 
 
 WAITER = """
-import fcntl, sys
+import fcntl, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # even where the shell has it ignored
 with open(sys.argv[1], 'r+b') as file:
     print('waits', flush=True)
     fcntl.lockf(file, fcntl.LOCK_EX, 4, 4)
