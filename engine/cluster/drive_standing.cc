@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/base/log.h"
@@ -167,12 +169,16 @@ Task<Result<storage::FillBase>> DriveKeeper::fill_base(Slot& source, storage::Ap
   }
   if (base.entries.empty() || base.entries.back().index != applied.index)
     co_return fail(ErrorCode::kNotFound, "the log no longer has what the fill began with");
-  if (base.entries.front().index > 1) {
-    const std::uint64_t before = base.entries.front().index - 1;
-    const auto entry = co_await or_return(drive.read_entries(before, before, 1));
-    if (!entry.empty()) base.previous_term = entry.front().term;
-  }
   const MemberState& member = set_.group().member(source.number);
+  if (base.entries.front().index > 1) {
+    // Out of the runs, not of the log: that of a drive which was filled itself begins with these entries, and
+    // of an idle set it would stay so.
+    const std::uint64_t before = base.entries.front().index - 1;
+    for (const raft::TermRun& run : member.runs)
+      if (run.first <= before) base.previous_term = run.term;
+    if (base.previous_term == 0)
+      co_return fail(ErrorCode::kNotFound, fmt::format("the term of entry {} is not known", before));
+  }
   if (member.membership_index > applied.index)
     co_return fail(ErrorCode::kBusy, "who takes part changed during the fill");
   StoredConfiguration configuration = configuration_of(member);
