@@ -53,6 +53,8 @@ Json set_json(const cluster::SetStatus& set) {
     healthy = healthy && drive.state == storage::DriveInfo::State::kOnline;
   const auto online =
       std::ranges::count(set.drives, storage::DriveInfo::State::kOnline, &storage::DriveInfo::state);
+  const bool led = set.leader_slot < set.drives.size();
+  const std::string leader_path = led ? set.drives[set.leader_slot].path : std::string();
   return Json::object(
       {{"set", info.index + 1},
        {"drives", info.drives},
@@ -62,7 +64,7 @@ Json set_json(const cluster::SetStatus& set) {
        {"can_read", set.can_read},
        {"can_write", set.can_write},
        {"heal_queue", set.heal_queue},
-       {"leader_path", set.leader_slot < info.drives ? set.drives[set.leader_slot].path : std::string()},
+       {"leader_path", leader_path},
        {"online", static_cast<std::uint64_t>(online)},
        {"can_spare_this_node", set.can_spare_node},
        {"healthy", healthy}});
