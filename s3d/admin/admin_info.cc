@@ -55,19 +55,18 @@ Json set_json(const cluster::SetStatus& set) {
       std::ranges::count(set.drives, storage::DriveInfo::State::kOnline, &storage::DriveInfo::state);
   const bool led = set.leader_slot < set.drives.size();
   const std::string leader_path = led ? set.drives[set.leader_slot].path : std::string();
-  return Json::object(
-      {{"set", info.index + 1},
-       {"drives", info.drives},
-       {"parity", parity},
-       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot + 1) : Json()},
-       {"write_quorum", cluster::write_quorum(info.drives, geometry)},
-       {"can_read", set.can_read},
-       {"can_write", set.can_write},
-       {"heal_queue", set.heal_queue},
-       {"leader_path", leader_path},
-       {"online", static_cast<std::uint64_t>(online)},
-       {"can_spare_this_node", set.can_spare_node},
-       {"healthy", healthy}});
+  return Json::object({{"set", info.index + 1},
+                       {"drives", info.drives},
+                       {"parity", parity},
+                       {"leader", set.leader_slot < info.drives ? Json(set.leader_slot + 1) : Json()},
+                       {"write_quorum", cluster::write_quorum(info.drives, geometry)},
+                       {"can_read", set.can_read},
+                       {"can_write", set.can_write},
+                       {"heal_queue", set.heal_queue},
+                       {"leader_path", leader_path},
+                       {"online", static_cast<std::uint64_t>(online)},
+                       {"can_spare_this_node", set.can_spare_node},
+                       {"healthy", healthy}});
 }
 
 Task<Result<std::uint64_t>> count_buckets(objects::ObjectStore& store) {
