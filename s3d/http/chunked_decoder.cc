@@ -68,12 +68,20 @@ Result<void> ChunkedDecoder::take_line(std::string_view line) {
       return {};
     case State::kPayload:
     case State::kDone:
+    case State::kBroken:
       break;
   }
   return broken("a line out of place");
 }
 
 Result<ChunkedDecoder::Step> ChunkedDecoder::next(std::string_view bytes, std::size_t max_payload) {
+  if (state_ == State::kBroken) return broken("its framing was broken before");
+  auto step = advance(bytes, max_payload);
+  if (!step) state_ = State::kBroken;
+  return step;
+}
+
+Result<ChunkedDecoder::Step> ChunkedDecoder::advance(std::string_view bytes, std::size_t max_payload) {
   Step step;
   while (!done()) {
     const std::string_view rest = bytes.substr(step.consumed);

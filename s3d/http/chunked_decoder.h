@@ -19,13 +19,14 @@ class ChunkedDecoder {
   };
   /// Goes on to the next payload bytes, at most `max_payload` (not 0). What was not consumed is given again,
   /// in front of more; at most kMaxChunkLineBytes are left so. Extensions and trailer fields are checked and
-  /// dropped. Errors: kMalformed, and then nothing more may be asked.
+  /// dropped. Errors: kMalformed, and from then on always: nobody knows where the next request would begin.
   Result<Step> next(std::string_view bytes, std::size_t max_payload);
   [[nodiscard]] bool done() const { return state_ == State::kDone; }
 
  private:
-  enum class State : std::uint8_t { kSizeLine, kPayload, kPayloadEnd, kTrailer, kDone };
+  enum class State : std::uint8_t { kSizeLine, kPayload, kPayloadEnd, kTrailer, kDone, kBroken };
 
+  Result<Step> advance(std::string_view bytes, std::size_t max_payload);
   Result<void> take_line(std::string_view line);
 
   State state_ = State::kSizeLine;

@@ -138,7 +138,10 @@ class Store:
             return self.check()
         others = {self.node.drives[n - 1]: "eio" for n in range(1, 5) if n not in (one, other)}
         self.faults.set(others)
-        self.wait("two drives are out", lambda: not self.admin("info")["sets"][0]["can_write"])
+        def read_only():
+            state = self.admin("info")["sets"][0]
+            return state["can_read"] and not state["can_write"]
+        self.wait("two drives are out, and the others serve reads", read_only)
         self.check()
         self.faults.clear()
         self.wait_whole(scan=False)

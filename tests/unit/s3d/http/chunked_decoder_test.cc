@@ -75,6 +75,18 @@ TEST(ChunkedDecoderTest, WaitsForTheRestOfATrailer) {
   EXPECT_TRUE(decoder.done());
 }
 
+// A body with a broken trailer was taken for whole by who asked again: its connection stayed open.
+TEST(ChunkedDecoderTest, StaysBroken) {
+  for (const std::string wire : {"\r\n0\r\nx: a\n\r\n", "0\r\nx\r\n\r\n"}) {
+    ChunkedDecoder decoder;
+    if (wire.starts_with('\r')) ASSERT_TRUE(decoder.next("5\r\nhello", 100).has_value());
+    EXPECT_FALSE(decoder.next(wire, 100).has_value());
+    EXPECT_FALSE(decoder.next(wire, 100).has_value());
+    EXPECT_FALSE(decoder.next("\r\n", 100).has_value());
+    EXPECT_FALSE(decoder.done());
+  }
+}
+
 TEST(ChunkedDecoderTest, RefusesATrailerThatNeverEnds) {
   ChunkedDecoder decoder;
   ASSERT_TRUE(decoder.next("0\r\n", 1).has_value());
