@@ -43,6 +43,7 @@ void Applier::decide(Step* step, const EntryBody& body) {
     if (auto pending = take(index)) {
       add(pending->on_void);
       if (step != nullptr) step->drops.push_back(pending->data.id);
+      if (step == nullptr) index_.settle(pending->data.id);
     }
 }
 
@@ -98,7 +99,10 @@ Result<void> Applier::remember(const LogEntry& entry, bool redo_files) {
   if (body->data.place != DataPlace::kNone && state.oldest_undecided != 0 &&
       entry.index >= state.oldest_undecided)
     pending_[entry.index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
-  if (body->data.place == DataPlace::kLog) index_.settle(body->data.id);
+  // A rebuilt shard came after the entry that names it: whether its row is safe is looked at on its own.
+  if (body->data.place == DataPlace::kLog)
+    if (const auto data = index_.unsettled(body->data.id); data && !data->rebuilt)
+      index_.settle(data->ref.id);
   if (redo_files && body->data.place == DataPlace::kFile)
     if (auto renamed = shards_.publish(body->data.id); !renamed) return renamed;
   for (const DataId& id : body->frees) {

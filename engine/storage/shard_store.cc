@@ -38,7 +38,12 @@ Result<void> ShardStore::publish(const DataId& id) {
     const std::lock_guard lock(mutex_);
     dirty_.insert(drive_ + "/shards");
   }
-  if (auto renamed = io_.rename(from, directory + "/" + text); !renamed) return renamed;
+  if (auto renamed = io_.rename(from, directory + "/" + text); !renamed) {
+    // Another thread was quicker.
+    const bool gone = renamed.error().code() == ErrorCode::kNotFound;
+    const auto placed = gone ? io_.exists(directory + "/" + text) : Result<bool>(false);
+    if (!placed || !*placed) return renamed;
+  }
   const std::lock_guard lock(mutex_);
   dirty_.insert(directory);
   return {};

@@ -160,7 +160,10 @@ Task<Result<void>> XlStorage::verify_shard(DataRef data) {
       auto read = data.place == DataPlace::kFile ? shards_.read(data, at, step) : read_inline(data, at, step);
       if (!read) return std::unexpected(read.error());
     }
-    return {};
+    if (data.place != DataPlace::kFile) return {};
+    // A drive that was filled never applied the entry that puts it in its place.
+    if (auto done = shards_.publish(data.id); !done) return done;
+    return shards_.sync_published();
   });
 }
 

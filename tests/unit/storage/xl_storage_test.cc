@@ -233,6 +233,49 @@ TEST_F(XlStorageTest, ShardFilesAreStagedPublishedAndFreed) {
   EXPECT_EQ(run(drive_->read_shard(data, 0, 1)).error().code(), ErrorCode::kNotFound);
 }
 
+// The simulator found it: a healed shard was gone after a kill, and nobody knew, when the index had been
+// flushed after the entry that names it and before it was healed.
+TEST_F(XlStorageTest, AHealedShardWhoseRowWasNotFlushedSurvivesAKill) {
+  start();
+  const DataRecord record = record_of({9, 3}, 5000);
+  EntryBody body = put("a", "1");
+  body.data = record.ref;
+  commit(1, body);  // missed: without its data
+  ASSERT_TRUE(rows_->flush());
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, record.shard, BufferChain(record.bytes))));
+  for (int kills = 0; kills < 2; ++kills) {
+    crash();
+    EXPECT_EQ(start().applied_index, 1U);
+    const auto sound = run(drive_->verify_shard(record.ref));
+    ASSERT_TRUE(sound) << sound.error().describe();
+    EXPECT_EQ(run(drive_->inventory({}, 10))->size(), 1U);
+  }
+  EntryBody gone;
+  gone.frees = {record.id};
+  commit(2, gone);
+  ASSERT_TRUE(rows_->flush());
+  crash();
+  start();
+  EXPECT_FALSE(run(drive_->verify_shard(record.ref))) << "it was freed after it had been healed";
+}
+
+TEST_F(XlStorageTest, AStagedShardThatIsVerifiedIsPutInItsPlace) {
+  start();
+  const DataRef data{{7, 2}, 0, {2, 1}, DataPlace::kFile, 10'000};
+  const std::size_t block = block_bytes_of(data);
+  const Buffer bytes = Buffer::copy_of(std::string(shard_bytes_of(data), 's'));
+  ASSERT_TRUE(run(drive_->stage_open(data, 1, 0)));
+  ASSERT_TRUE(run(drive_->stage_append(data.id, bytes, block)));
+  ASSERT_TRUE(run(drive_->stage_finish(data.id, data.length)));
+  EXPECT_TRUE(run(drive_->inventory({}, 10))->empty());
+  // Its entry came with a fill: it is not applied here.
+  const auto sound = run(drive_->verify_shard(data));
+  ASSERT_TRUE(sound) << sound.error().describe();
+  EXPECT_TRUE(run(drive_->staged())->empty()) << "nobody may take it for left over";
+  EXPECT_EQ(run(drive_->inventory({}, 10))->size(), 1U);
+  ASSERT_TRUE(run(drive_->verify_shard(data)));
+}
+
 // A start after an orderly stop took a second for what had been freed long ago: two unlinks for each.
 TEST_F(XlStorageTest, FilesOfAppliedEntriesAreLookedForAgainOnlyAfterACrash) {
   const DataId id{7, 9};
