@@ -53,7 +53,7 @@ Task<void> DriveKeeper::look_at_set() {
   suffering_ = view && view->suffering;
   if (view) view_ = std::move(*view);
   for (std::uint32_t number = 0; set_.group().leader() && number < set_.info().drives; ++number)
-    if (set_.group().is_open(number)) take_part(number);
+    if (set_.group().is_open(number)) co_await admit(number);
   async::start_detached(sessions_.sweep());
 }
 

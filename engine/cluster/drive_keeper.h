@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -114,6 +115,8 @@ class DriveKeeper {
   Task<Result<void>> raise_here(RecoverPlan plan);
   Task<Result<void>> raise_slot(Slot& slot, const RecoverPlan& plan);
   Task<Result<RecoverPlan>> recover_home(bool accept_loss);
+  Task<void> admit(std::uint32_t number);
+  [[nodiscard]] bool may_vote(std::uint32_t number);
   void take_part(std::uint32_t number);
   Task<void> tell_formats();
   Task<Result<std::string>> answer_home(storage::wire::Method method, Uuid session, Family family,
@@ -132,7 +135,7 @@ class DriveKeeper {
   std::optional<SetView> view_;  ///< As of the last look.
   std::atomic<bool> suffering_ = false;
   std::atomic<std::size_t> serving_ = 0;
-  std::uint32_t scan_owed_ = 0;  ///< Slots with new members, whose shards the scanner is to look for.
+  std::map<std::uint32_t, raft::MemberId> scans_noted_;  ///< By slot: for which member a scan is owed.
   std::vector<std::unique_ptr<Slot>> slots_;
   std::shared_ptr<storage::FillProgress> progress_ = std::make_shared<storage::FillProgress>();
   bool filling_ = false;

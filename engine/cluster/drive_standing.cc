@@ -80,6 +80,25 @@ Task<bool> DriveKeeper::check_standing(Slot& slot) {
   co_return false;
 }
 
+// Whether the drive at `number` waits for its vote and has caught up.
+bool DriveKeeper::may_vote(std::uint32_t number) {
+  const raft::Raft& core = *set_.group().core(*set_.group().leader());
+  const raft::MemberId id = set_.group().member(number).id;
+  return core.membership().is_standby(id) && core.acked_by(id) + limits::kCaughtUp >= core.commit_index();
+}
+
+// What a drive lacks that came with data written before it is not known. It does not vote before that is
+// noted, so that no set without replaced drives in it passes for one that was healed.
+Task<void> DriveKeeper::admit(std::uint32_t number) {
+  const raft::MemberId id = set_.group().member(number).id;
+  if (may_vote(number) && scans_noted_[number] != id) {
+    if (!co_await set_.owe_scan(number)) co_return;
+    scans_noted_[number] = id;
+  }
+  Group& group = set_.group();
+  if (group.leader() && group.is_open(number) && group.member(number).id == id) take_part(number);
+}
+
 // Standby, voter when it has caught up, and then the drive that it replaces is no longer one; one step a
 // look.
 void DriveKeeper::take_part(std::uint32_t number) {
@@ -89,7 +108,6 @@ void DriveKeeper::take_part(std::uint32_t number) {
   const raft::MemberId id = group.member(number).id;
   if (group.member(number).generation != leader.generation) return;
   raft::Membership wanted = core.membership();
-  const std::uint32_t bit = std::uint32_t{1} << number;
   const auto older = [&](raft::MemberId other) { return slot_of_member(other) == number && other != id; };
   if (!wanted.is_voter(id) && !wanted.is_standby(id)) {
     const SetView known{
@@ -98,15 +116,12 @@ void DriveKeeper::take_part(std::uint32_t number) {
     std::erase_if(wanted.standbys, older);
     add(wanted.standbys, id);
   } else if (wanted.is_standby(id)) {
-    if (core.acked_by(id) + limits::kCaughtUp < core.commit_index()) return;
+    if (!may_vote(number) || scans_noted_[number] != id) return;
     std::erase(wanted.standbys, id);
     add(wanted.voters, id);
   } else if (std::ranges::any_of(wanted.voters, older)) {
     wanted.voters.erase(std::ranges::find_if(wanted.voters, older));
-    scan_owed_ |= bit;
   } else {
-    if ((scan_owed_ & bit) != 0) set_.scan_soon();
-    scan_owed_ &= ~bit;
     return;
   }
   if (auto proposed = group.propose_membership(std::move(wanted));

@@ -67,9 +67,14 @@ std::string decode_kept_result(std::string_view value) { return std::string(valu
 
 std::string heal_key(const HealItem& item) {
   const int spare = std::max(item.data.geometry.parity_shards - std::popcount(item.slots), 0);
-  std::string key(1, static_cast<char>(spare));
-  return key.append(item.data.id.to_bytes());
+  ByteWriter key;
+  key.u8(static_cast<std::uint8_t>(spare)).append(item.data.id.to_bytes()).u32(item.slots);
+  return key.take();
 }
+
+HealItem owed_scan(std::uint32_t slot) { return {.data = {}, .slots = std::uint32_t{1} << slot}; }
+
+bool is_owed_scan(const HealItem& item) { return item.data.place == DataPlace::kNone; }
 
 RowChange heal_row(const HealItem& item) {
   ByteWriter value;

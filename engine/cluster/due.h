@@ -34,9 +34,13 @@ struct HealItem {
   DataRef data;
   std::uint32_t slots = 0;  ///< Where a shard is missing or bad.
 };
-/// Keys of kHeal: how many more shards may be lost, then the data id; so the most endangered come first.
+/// Keys of kHeal: how many more shards may be lost, then the data id, so the most endangered come first; then
+/// the slots, so that what is found later takes nothing away from what was found before.
 [[nodiscard]] std::string heal_key(const HealItem& item);
 [[nodiscard]] RowChange heal_row(const HealItem& item);
+/// Instead of slices: what the new drive at `slot` lacks is not known until a scan has looked for it.
+[[nodiscard]] HealItem owed_scan(std::uint32_t slot);
+[[nodiscard]] bool is_owed_scan(const HealItem& item);
 /// Errors: kMalformed.
 [[nodiscard]] Result<HealItem> decode_heal(std::string_view value);
 

@@ -183,6 +183,7 @@ void Group::send_records(MemberState& member, raft::Records records) {
   batch.entries.reserve(records.entries.size());
   appended.reserve(records.entries.size());
   for (const raft::Entry& entry : records.entries) {
+    changed_ = changed_ || entry.membership != nullptr;
     const bool with_data =
         listener_.add_data(member.slot, entry, batch) || add_incoming(member, entry, batch);
     appended.push_back({.index = entry.index, .term = entry.term, .with_data = with_data});

@@ -32,9 +32,10 @@ class GroupListener {
   virtual void applied(std::uint32_t slot, raft::Index index) = 0;
   /// The drive of `slot`, on another node, has (no) room for data.
   virtual void room(std::uint32_t slot, bool full) = 0;
-  /// Slices that lack a shard, as this node knows while it leads; what another node's leader says of them.
-  [[nodiscard]] virtual std::uint64_t owed() const = 0;
-  virtual void told_owed(std::uint64_t slices) = 0;
+  /// Slices that lack a shard, as this node knows while it leads, and nothing until it has counted them; what
+  /// another node's leader says of them.
+  [[nodiscard]] virtual std::optional<std::uint64_t> owed() const = 0;
+  virtual void told_owed(std::optional<std::uint64_t> slices) = 0;
   /// A leader stands, or stands no more; or a drive fell silent.
   virtual void changed() = 0;
 };
@@ -132,6 +133,8 @@ class Group {
   [[nodiscard]] std::optional<std::uint32_t> known_leader() const;
   /// Who has a vote, as the newest membership known here says; all members where none is.
   [[nodiscard]] std::size_t voters() const;
+  /// Whether the drives that are in use here are all voters and the only ones; true where no log is.
+  [[nodiscard]] bool settled() const;
   [[nodiscard]] std::size_t majority() const { return voters() / 2 + 1; }
   /// So many voters know together all that may have been committed.
   [[nodiscard]] std::size_t read_quorum() const { return voters() - majority() + 1; }
@@ -157,6 +160,8 @@ class Group {
   void watch_drives();
 
  private:
+  /// Null where no log is.
+  [[nodiscard]] const raft::Membership* newest_membership() const;
   void start_member(MemberState& member, storage::RecoveredState state);
   void touch(MemberState& member);
   void schedule();

@@ -130,7 +130,7 @@ MemberReport Group::report_of(const MemberState& member) const {
           .votes = member.votes(),
           .full = member.full,
           .leads = member.leads(),
-          .owed = leader_ == member.slot ? listener_.owed() : 0,
+          .owed = leader_ == member.slot ? listener_.owed() : std::nullopt,
           .applied = member.applied,
           .appended = {}};
 }

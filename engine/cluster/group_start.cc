@@ -167,7 +167,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   touch(member);
 }
 
-std::size_t Group::voters() const {
+const raft::Membership* Group::newest_membership() const {
   const MemberState* newest = nullptr;
   const auto rank = [](const MemberState& m) {
     return std::tuple(m.generation, m.open(), m.core->log().membership_index());
@@ -175,7 +175,19 @@ std::size_t Group::voters() const {
   for (const auto& member : members_)
     if (member->core != nullptr && (newest == nullptr || rank(*member) > rank(*newest)))
       newest = member.get();
-  return newest == nullptr ? members_.size() : newest->core->membership().voters.size();
+  return newest == nullptr ? nullptr : &newest->core->membership();
+}
+
+std::size_t Group::voters() const {
+  const raft::Membership* known = newest_membership();
+  return known == nullptr ? members_.size() : known->voters.size();
+}
+
+bool Group::settled() const {
+  const raft::Membership* known = newest_membership();
+  if (known == nullptr) return true;
+  return known->standbys.empty() && known->voters.size() == members_.size() &&
+         std::ranges::all_of(members_, [known](const auto& m) { return known->is_voter(m->id); });
 }
 
 std::optional<std::uint32_t> Group::highest_log() const {

@@ -105,7 +105,8 @@ SetStatus ErasureSet::status() const {
       reader_.load() >= 0 || (group_.is_spread() && (group_.leader_node() >= 0 || may_read_.load()));
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
-  out.can_spare_node = may_spare_.load() && out.heal_queue == 0;
+  out.settled = settled_.load() && owed_known_.load();
+  out.can_spare_node = may_spare_.load() && out.settled && out.heal_queue == 0;
   out.heal = heal_status();
   const std::uint32_t open = open_mask_.load();
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
@@ -134,6 +135,7 @@ void ErasureSet::publish() {
       write_quorum(parts_.info.drives,
                    {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
   const bool led = leader.has_value() || group_.leads_elsewhere();
+  settled_.store(led && group_.settled());
   may_read_.store(group_.open_members() >= group_.read_quorum());
   may_elect_.store(group_.open_members() >= group_.majority());
   if (group_.is_spread()) {
@@ -209,6 +211,7 @@ void ErasureSet::changed() {
   if (leader) {
     if (settled_term_ != group_.leader_term()) {
       settled_term_ = group_.leader_term();
+      owed_known_ = false;
       pending_.restart();
       next_due_ = next_heal_ = parts_.home->now();
       next_scan_ = next_due_ + limits::kFirstScan;

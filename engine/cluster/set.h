@@ -101,6 +101,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   /// Has the scanner begin a pass at once: compares what the drives hold, `deep` reads it all as well. From
   /// any loop; returns at once.
   void scan_soon(bool deep = false);
+  /// Notes durably that a scan has to find what the drive at `slot` lacks: until it has, the set is not
+  /// healed, whoever leads. Errors: of a command. On the home loop of the leader.
+  Task<Result<void>> owe_scan(std::uint32_t slot);
   /// Whether the drive at `slot` takes part, as of the last change. From any thread.
   [[nodiscard]] bool is_open(std::uint32_t slot) const { return (open_mask_.load() >> slot & 1) != 0; }
   /// The drive at `slot` has (no) room for data: slices are no longer put there. On the home loop.
@@ -126,8 +129,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   void applying(std::uint32_t slot, std::span<const raft::Entry> entries) override;
   void applied(std::uint32_t slot, raft::Index index) override;
   void room(std::uint32_t slot, bool full) override;
-  [[nodiscard]] std::uint64_t owed() const override { return heal_queued_.load(); }
-  void told_owed(std::uint64_t slices) override { heal_queued_.store(slices); }
+  [[nodiscard]] std::optional<std::uint64_t> owed() const override;
+  void told_owed(std::optional<std::uint64_t> slices) override;
   void changed() override;
 
   // set_execute.cc: a command at the leader.
@@ -145,11 +148,13 @@ class ErasureSet final : public SetApi, private GroupListener {
   void look_at(Flight& flight);
   void finish(Flight& flight, Flight::Outcome outcome);
   void note_missed(const Flight& flight);
+  void count_owed(std::uint64_t slices);
   [[nodiscard]] std::uint32_t open_slots() const;
   void note_entry(const raft::Entry& entry);
   void note_body(raft::Index index, raft::Term term, const storage::EntryBody& body, Flight* flight);
   [[nodiscard]] static std::vector<std::string> names_of(const storage::EntryBody& body);
   void arm_house();
+  void wait_for_none();
   void house();
   Task<void> say_riders();
   void publish();
@@ -197,7 +202,9 @@ class ErasureSet final : public SetApi, private GroupListener {
 
   // set_scan.cc
   Task<void> scan_round(bool deep);
+  Task<bool> scan_all(bool deep);
   Task<Result<bool>> scan_page(DataId& after, bool deep);
+  Task<void> scans_done(std::uint32_t slots);
   Task<Result<void>> queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects);
   Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
   Task<void> sweep_unseen();  ///< A planted defect.
@@ -206,8 +213,11 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> heal_round();
   Task<Result<void>> heal_queue();
   Task<Result<void>> heal_queue_held();
+  Task<Result<std::vector<std::pair<std::string, HealItem>>>> heal_batch(std::string from);
+  std::size_t take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items);
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
   Task<std::uint32_t> heal_item(HealItem item);
+  Task<std::uint32_t> heal_later(HealItem item);
   void measure_healing();
   Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
 
@@ -237,6 +247,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   MonotonicTime next_scan_{};
   MonotonicTime next_deep_scan_{};
   bool scanning_ = false;
+  std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
+  std::uint32_t scan_asked_ = 0;       // slots in step that have answered every page of this scan
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
   MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:
   std::uint64_t heal_window_shards_ = 0;
@@ -270,6 +282,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::int64_t> last_time_{0};
   std::atomic<std::uint64_t> outside_{0};  // reads and stages under way on any loop
   std::atomic<std::uint64_t> heal_queued_{0};
+  std::atomic<std::uint64_t> heal_added_{0};  // of them, since the queue was last looked through
+  std::atomic<bool> owed_known_{false};       // heal_queued_ is what the present leader found
+  std::atomic<bool> settled_{false};
   std::atomic<bool> healing_now_{false};
   std::atomic<std::uint64_t> healed_{0};
   std::atomic<std::uint64_t> heal_failed_{0};

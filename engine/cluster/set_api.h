@@ -139,6 +139,9 @@ struct SetStatus {
   SetInfo info;
   bool can_write = false;
   bool can_read = false;
+  /// Each drive has its vote, no drive that was replaced has one still, and the leader has counted what it
+  /// owes its drives: only then does an empty heal queue say that nothing is missing.
+  bool settled = false;
   /// Goes on reading and writing, with all its redundancy but this node's, when this node goes down now.
   bool can_spare_node = false;
   std::uint32_t leader_slot = 0;  ///< drives when there is none.

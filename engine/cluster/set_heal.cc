@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <set>
 
 #include "engine/async/gather.h"
 #include "engine/cluster/due.h"
@@ -106,20 +107,16 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
     co_await or_return(commit_own(std::move(body)));
   }
   if (group_.leader() && pending_.anything_waits()) co_await or_return(commit_own({}));
+  const raft::Term term = settled_term_;
+  heal_added_.store(0);
   std::string from;
   std::uint64_t left = 0;
   while (group_.leader() && !closing_.load()) {
-    std::vector<std::pair<std::string, HealItem>> items;
-    SetRows view(*this);
-    co_await or_return(view.scan(
-        Family::kHeal, from, {},
-        [&items](std::string_view key, std::string_view value) -> ScanStep {
-          if (auto item = decode_heal(value)) items.emplace_back(key, std::move(*item));
-          return {.kind =
-                      items.size() < limits::kMaxHealBatch ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
-        },
-        [&items] { items.clear(); }));
+    auto items = co_await or_return(heal_batch(from));
     if (items.empty()) break;
+    from = items.back().first;
+    from.push_back('\0');
+    left += take_owed_scans(items);
     for (std::size_t at = 0; at < items.size() && !closing_.load(); at += limits::kHealAtOnce) {
       const MonotonicTime begun = parts_.home->now();
       const auto first = items.begin() + static_cast<std::ptrdiff_t>(at);
@@ -127,17 +124,63 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
       left += co_await or_return(heal_group({first, last}));
       co_await rest_after(begun);
     }
-    from = items.back().first;
-    from.push_back('\0');
   }
-  heal_queued_.store(left);
+  if (!group_.leads(term) || closing_.load()) co_return Result<void>();
+  // What came meanwhile is counted, perhaps twice, until the next pass.
+  const std::uint64_t added = heal_added_.load();
+  heal_queued_.store(left + added);
+  owed_known_.store(true);
+  if (added != 0) next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
   co_return Result<void>();
+}
+
+// Of the queue from `from` on.
+Task<Result<std::vector<std::pair<std::string, HealItem>>>> ErasureSet::heal_batch(std::string from) {
+  std::vector<std::pair<std::string, HealItem>> items;
+  SetRows view(*this);
+  co_await or_return(view.scan(
+      Family::kHeal, from, {},
+      [&items](std::string_view key, std::string_view value) -> ScanStep {
+        if (auto item = decode_heal(value)) items.emplace_back(key, std::move(*item));
+        return {.kind = items.size() < limits::kMaxHealBatch ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
+      },
+      [&items] { items.clear(); }));
+  co_return items;
+}
+
+// Takes the scans that are owed out of `items`, and has one begin for those drives that stand; gives how many
+// are owed.
+std::size_t ErasureSet::take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items) {
+  const std::uint32_t open = open_slots();
+  const std::size_t owed = std::erase_if(items, [&](const auto& item) {
+    if (!is_owed_scan(item.second)) return false;
+    scans_owed_ |= item.second.slots & open;
+    return true;
+  });
+  if (owed != 0 && scans_owed_ != 0 && !scanning_) next_scan_ = parts_.home->now();
+  return owed;
+}
+
+std::optional<std::uint64_t> ErasureSet::owed() const {
+  return owed_known_.load() ? std::optional(heal_queued_.load()) : std::nullopt;
+}
+
+void ErasureSet::told_owed(std::optional<std::uint64_t> slices) {
+  owed_known_.store(slices.has_value());
+  if (slices) heal_queued_.store(*slices);
 }
 
 // Heals slices beside each other and notes in one entry what came of it; gives how many lack a shard still.
 Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::string, HealItem>> group) {
   std::vector<Task<std::uint32_t>> healing;
-  for (const auto& [key, item] : group) healing.push_back(heal_item(item));
+  std::set<DataId> begun;
+  for (const auto& [key, item] : group) {
+    if (begun.insert(item.data.id).second) {
+      healing.push_back(heal_item(item));
+    } else {
+      healing.push_back(heal_later(item));
+    }
+  }
   const auto rests = co_await async::gather(std::move(healing));
   storage::EntryBody body;
   std::size_t left = 0;
@@ -152,6 +195,12 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   measure_healing();
   if (!body.changes.empty()) co_await or_return(commit_own(std::move(body)));
   co_return left;
+}
+
+// Two rows of one slice may name the same drive: not at the same time.
+Task<std::uint32_t> ErasureSet::heal_later(HealItem item) {
+  next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
+  co_return item.slots;
 }
 
 // Gives the slots that still lack their shard afterwards. The slice is not freed meanwhile.
@@ -171,8 +220,8 @@ Task<std::uint32_t> ErasureSet::heal_item(HealItem item) {
     if (healed) {
       rest &= ~bit;
       healed_.fetch_add(1);
-    } else if (healed.error().code() == ErrorCode::kNotFound && open_slots() + 1 == 1U << drives_.size()) {
-      co_return 0;  // no drive has any of it: it was freed meanwhile
+    } else if (healed.error().code() == ErrorCode::kNotFound && co_await wait_all_applied()) {
+      co_return 0;  // no drive has any of it, and none is behind: it was freed meanwhile
     } else {
       heal_failed_.fetch_add(1);
     }

@@ -152,11 +152,17 @@ void ErasureSet::note_missed(const Flight& flight) {
   const std::uint32_t missed = all & ~flight.data_slots;
   if (missed == 0) return;
   pending_.add_rider(heal_row({.data = flight.body->data, .slots = missed}));
-  heal_queued_.fetch_add(1);
+  count_owed(1);
+}
+
+// A pass through the queue that is under way may have gone by their places.
+void ErasureSet::count_owed(std::uint64_t slices) {
+  heal_queued_.fetch_add(slices);
+  heal_added_.fetch_add(slices);
 }
 
 void ErasureSet::arm_house() {
-  if (!group_.leader()) return;
+  if (!group_.leader()) return wait_for_none();
   if (closing_.load() && flights_.empty()) return;
   const MonotonicTime now = parts_.home->now();
   MonotonicTime at = std::min({next_due_, next_heal_, next_scan_, next_deep_scan_});
@@ -174,7 +180,16 @@ void ErasureSet::arm_house() {
   parts_.home->arm(house_);
 }
 
+// That no leader comes is found out also when nobody asks.
+void ErasureSet::wait_for_none() {
+  if (house_.armed || closing_.load() || reader_.load() >= 0 || group_.open_members() < group_.majority())
+    return;
+  house_.at = std::max(leaderless_since_ + limits::kLeaderPatience, parts_.home->now() + Milliseconds(1));
+  parts_.home->arm(house_);
+}
+
 void ErasureSet::house() {
+  if (!group_.leader() && flights_.empty()) return publish();
   const MonotonicTime now = parts_.home->now();
   if (!closing_.load()) group_.watch_drives();
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });

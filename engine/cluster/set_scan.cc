@@ -47,23 +47,55 @@ Task<void> ErasureSet::scan_round(bool deep) {
   scanning_ = true;
   scanning_now_ = true;
   scanning_deep_ = deep;
-  DataId after;
-  bool more = true;
-  co_await wait_all_applied();
-  // A damaged index takes its drive out (GuardedStorage), whatever else is read.
-  for (std::uint32_t slot = 0; deep && slot < drives_.size() && !closing_.load(); ++slot)
-    if (group_.is_open(slot)) static_cast<void>(co_await drives_[slot]->verify_rows());
-  while (more && group_.leader() && !closing_.load()) {
-    const MonotonicTime begun = parts_.home->now();
-    const auto page = co_await scan_page(after, deep);
-    if (!page) break;
-    more = *page;
-    if (!more) scans_.fetch_add(1);
-    co_await rest_after(begun);
-  }
+  const std::uint32_t owed = std::exchange(scans_owed_, 0);
+  const bool whole = co_await scan_all(deep);
+  if (whole) scans_.fetch_add(1);
+  if (whole && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
   scanning_now_ = false;
   scanning_ = false;
   arm_house();
+}
+
+// Gives whether it came to its end.
+Task<bool> ErasureSet::scan_all(bool deep) {
+  const raft::Index committed = group_.committed();
+  co_await wait_all_applied();
+  scan_asked_ = 0;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot) && group_.applied(slot) >= committed) scan_asked_ |= std::uint32_t{1} << slot;
+  // A damaged index takes its drive out (GuardedStorage), whatever else is read.
+  for (std::uint32_t slot = 0; deep && slot < drives_.size() && !closing_.load(); ++slot)
+    if (group_.is_open(slot)) static_cast<void>(co_await drives_[slot]->verify_rows());
+  DataId after;
+  while (group_.leader() && !closing_.load()) {
+    const MonotonicTime begun = parts_.home->now();
+    const auto more = co_await scan_page(after, deep);
+    if (!more) co_return false;
+    if (!*more) co_return !closing_.load();
+    co_await rest_after(begun);
+  }
+  co_return false;
+}
+
+Task<Result<void>> ErasureSet::owe_scan(std::uint32_t slot) {
+  storage::EntryBody body;
+  body.changes.push_back(heal_row(owed_scan(slot)));
+  count_owed(1);
+  co_await or_return(commit_own(std::move(body)));
+  next_heal_ = parts_.home->now();
+  arm_house();
+  co_return Result<void>();
+}
+
+// What the drives at `slots` lack is in the queue now.
+Task<void> ErasureSet::scans_done(std::uint32_t slots) {
+  storage::EntryBody body;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if ((slots >> slot & 1) != 0)
+      body.changes.push_back(
+          {.family = Family::kHeal, .key = heal_key(owed_scan(slot)), .value = std::nullopt});
+  static_cast<void>(co_await commit_own(std::move(body)));
+  next_heal_ = parts_.home->now();
 }
 
 // Looks at the slices after `after` and moves it on; gives whether there are more.
@@ -85,6 +117,7 @@ Task<Result<bool>> ErasureSet::scan_page(DataId& after, bool deep) {
       slots |= std::uint32_t{1} << one.slot;
     }
   }
+  scan_asked_ &= asked;
   std::vector<std::pair<DataRef, std::uint32_t>> suspects;
   for (const auto& [id, slice] : slices) {
     if (bound && id > *bound) break;
@@ -139,7 +172,7 @@ Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std:
     if (held[i] != 0)
       body.changes.push_back(heal_row({.data = suspects[i].first, .slots = suspects[i].second}));
   if (body.changes.empty()) co_return Result<void>();
-  heal_queued_.fetch_add(body.changes.size());
+  count_owed(body.changes.size());
   scan_found_.fetch_add(body.changes.size());
   co_await or_return(commit_own(std::move(body)));
   next_heal_ = parts_.home->now();

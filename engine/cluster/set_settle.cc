@@ -98,7 +98,7 @@ void ErasureSet::confirm_settled(const Inquiry& inquiry) {
   const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
   if (inquiry.held != all) {
     pending_.add_rider(heal_row({.data = inquiry.data, .slots = all & ~inquiry.held}));
-    heal_queued_.fetch_add(1);
+    count_owed(1);
   }
   decided_signal_.notify_all();
 }

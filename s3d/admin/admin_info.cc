@@ -48,7 +48,7 @@ Json set_json(const cluster::SetStatus& set) {
   const auto parity = info.default_parity;
   const Geometry geometry{.data_shards = static_cast<std::uint8_t>(info.drives - parity),
                           .parity_shards = parity};
-  bool healthy = set.can_read && set.can_write && set.heal_queue == 0;
+  bool healthy = set.can_read && set.can_write && set.settled && set.heal_queue == 0;
   for (const storage::DriveInfo& drive : set.drives)
     healthy = healthy && drive.state == storage::DriveInfo::State::kOnline;
   const auto online =
@@ -63,6 +63,7 @@ Json set_json(const cluster::SetStatus& set) {
                        {"can_read", set.can_read},
                        {"can_write", set.can_write},
                        {"heal_queue", set.heal_queue},
+                       {"settled", set.settled},
                        {"leader_path", leader_path},
                        {"online", static_cast<std::uint64_t>(online)},
                        {"can_spare_this_node", set.can_spare_node},

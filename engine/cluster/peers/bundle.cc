@@ -90,7 +90,7 @@ void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
         .boolean(report.votes);
     out.boolean(report.full)
         .varint(report.leads)
-        .varint(report.owed)
+        .varint(report.owed ? *report.owed + 1 : 0)
         .varint(report.applied)
         .varint(report.appended.size());
     for (const AppendedEntry& entry : report.appended)
@@ -110,7 +110,7 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
     report.votes = in.boolean();
     report.full = in.boolean();
     report.leads = in.varint();
-    report.owed = in.varint();
+    if (const std::uint64_t owed = in.varint(); owed != 0) report.owed = owed - 1;
     report.applied = in.varint();
     const std::uint64_t entries = in.varint();
     if (entries > kMaxAppended) in.mark_bad();

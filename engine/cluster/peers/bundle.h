@@ -31,9 +31,9 @@ struct MemberReport {
   std::uint64_t generation = 0;
   bool open = false;
   bool votes = false;
-  bool full = false;       ///< Its drive takes no more data.
-  raft::Term leads = 0;    ///< The term that it leads, ready to serve; 0 when it does not.
-  std::uint64_t owed = 0;  ///< As leader: slices that lack a shard somewhere.
+  bool full = false;                  ///< Its drive takes no more data.
+  raft::Term leads = 0;               ///< The term that it leads, ready to serve; 0 when it does not.
+  std::optional<std::uint64_t> owed;  ///< As leader that knows: slices that lack a shard somewhere.
   raft::Index applied = 0;
   std::vector<AppendedEntry> appended;  ///< Since the last report; for the leader.
 };

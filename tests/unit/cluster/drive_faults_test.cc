@@ -37,10 +37,23 @@ class DriveFaults : public ClusterTest {
       put("k" + std::to_string(i), std::string(4096, static_cast<char>('a' + i % 26)));
     ASSERT_TRUE(runtime_.run_until(put_large_task("large", large_)).has_value());
   }
+  /// As `admin info` calls it healthy.
+  [[nodiscard]] bool healed() {
+    const SetStatus status = set().status();
+    return status.settled && status.heal_queue == 0 && status.can_write &&
+           std::ranges::all_of(status.drives, [](const auto& one) { return one.state == State::kOnline; });
+  }
+  /// Everything can be read from these two alone.
+  void expect_read_with(int one, int other) {
+    for (int slot = 0; slot < 4; ++slot)
+      if (slot != one && slot != other) runtime_.run_until(set().fail_drive(slot, "pulled"));
+    for (int i = 0; i < 40; ++i)
+      EXPECT_EQ(get("k" + std::to_string(i)), std::string(4096, static_cast<char>('a' + i % 26)));
+    EXPECT_EQ(get("large"), large_);
+  }
   /// Everything can be read from this drive and one other.
   void expect_whole_on(int slot) {
-    ASSERT_TRUE(runtime_.run_until(set().heal_now()).has_value());
-    EXPECT_EQ(set().heal_status().queued, 0U);
+    ASSERT_TRUE(looks_until([&] { return healed(); }));
     int spared = 1;
     for (int other = 0; other < 4 && spared < 3; ++other) {
       if (other == slot) continue;
@@ -93,6 +106,31 @@ TEST_F(DriveFaults, AnEmptiedDriveIsFilledAsANewMemberWhileTheSetGoesOn) {
   EXPECT_GE(set().heal_status().scan_found, 41U);
   put("after", "w");
   expect_whole_on(2);
+}
+
+TEST_F(DriveFaults, AFilledDriveIsNotCalledHealedBeforeItVotesAndHoldsItsShards) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  const Uuid old = info(2).drive_id;
+  empty(3);
+  const auto filled = [&] { return info(2).state == State::kOnline && info(2).drive_id != old; };
+  ASSERT_TRUE(looks_until(filled)) << info(2).error;
+  EXPECT_FALSE(healed()) << "it is only filled with rows";
+  // Nobody asks for a scan or for healing.
+  ASSERT_TRUE(looks_until([&] { return healed(); }));
+  EXPECT_TRUE(votes(2));
+  expect_read_with(2, 3);
+}
+
+TEST_F(DriveFaults, TheScanThatAFilledDriveIsOwedSurvivesARestart) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  empty(3);
+  ASSERT_TRUE(looks_until([&] { return votes(2) || set().status().heal_queue > 0; })) << info(2).error;
+  close();
+  ASSERT_TRUE(open().has_value());
+  ASSERT_TRUE(looks_until([&] { return healed(); }));
+  expect_read_with(2, 3);
 }
 
 TEST_F(DriveFaults, AReplacedDriveIsKnownAfterARestartAndTheOldOneIsNot) {
