@@ -66,6 +66,8 @@ Task<Result<void>> Link::session() {
     co_await watching.close();
   }
   co_await or_return(std::move(opened));
+  // `stop` found no channel to close while the handshake ran.
+  if (stopping_) co_return fail(ErrorCode::kCancelled, "this node is stopping");
   Channel channel(home_, *connection, [](std::uint16_t, Payload) -> Task<Result<Payload>> {
     co_return fail(ErrorCode::kNotSupported, "this side of the channel answers nothing");
   });
