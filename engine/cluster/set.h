@@ -170,10 +170,11 @@ class ErasureSet final : public SetApi, private GroupListener {
     std::uint32_t held = 0;  // slots that say they hold it
   };
   Task<void> settle(raft::Term term);
-  Task<bool> settle_once(raft::Term term);
+  Task<bool> settle_once(raft::Term term, bool again);
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
   Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries);
   void confirm_settled(const Inquiry& inquiry);
+  Task<void> complete_shards(Inquiry inquiry, std::uint32_t answered);
   Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered);
 
   // set_rows.cc: any loop.

@@ -32,8 +32,8 @@ Task<std::uint32_t> refuse_at(storage::StorageApi* drive, std::uint32_t slot, st
 }  // namespace
 
 Task<void> ErasureSet::settle(raft::Term term) {
-  while (group_.leads(term) && !closing_.load()) {
-    if (co_await settle_once(term)) co_return;
+  for (bool again = false; group_.leads(term) && !closing_.load(); again = true) {
+    if (co_await settle_once(term, again)) co_return;
     co_await leader_signal_.wait_until(parts_.home->now() + limits::kSettleRetry);
   }
 }
@@ -65,7 +65,8 @@ Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries) {
   co_return answered;
 }
 
-Task<bool> ErasureSet::settle_once(raft::Term term) {
+// `again`: what could not be decided before was not decided by a drive that came back since.
+Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
   std::vector<Inquiry> inquiries = open_inquiries(term);
   if (inquiries.empty()) co_return true;
   const bool more = inquiries.size() >= limits::kMaxConfirms;
@@ -74,6 +75,7 @@ Task<bool> ErasureSet::settle_once(raft::Term term) {
   const int drives = static_cast<int>(drives_.size());
   const int absent = drives - std::popcount(answered);
   std::vector<Inquiry> lost;
+  std::vector<Inquiry> incomplete;
   bool open = more;
   for (const Inquiry& inquiry : inquiries) {
     const int held = std::popcount(inquiry.held);
@@ -84,11 +86,26 @@ Task<bool> ErasureSet::settle_once(raft::Term term) {
       lost.push_back(inquiry);
     } else {
       open = true;
+      if (again && held >= k) incomplete.push_back(inquiry);
     }
   }
   if (!lost.empty() && !co_await void_lost(lost, answered)) open = true;
   if (pending_.anything_waits() && group_.leads(term)) static_cast<void>(co_await commit_own({}));
+  for (const Inquiry& inquiry : incomplete)
+    if (group_.leads(term) && !closing_.load()) co_await complete_shards(inquiry, answered);
   co_return !open;
+}
+
+// Enough drives hold it to read it, too few to confirm it, and those that are away may be lost for good: the
+// others are given what they lack. The next inquiry finds that W drives hold it.
+Task<void> ErasureSet::complete_shards(Inquiry inquiry, std::uint32_t answered) {
+  if (std::popcount(answered) < static_cast<int>(needed_for(inquiry.data))) co_return;
+  HealItem item{.data = inquiry.data, .slots = 0};
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const bool lacks = (answered >> slot & 1) != 0 && (inquiry.held >> slot & 1) == 0;
+    if (lacks && group_.applied(slot) >= inquiry.index) item.slots |= std::uint32_t{1} << slot;
+  }
+  co_await heal_item(std::move(item));
 }
 
 void ErasureSet::confirm_settled(const Inquiry& inquiry) {

@@ -209,6 +209,22 @@ TEST_F(FourDrives, AVersionThatTooFewDrivesHoldIsVoidedAndUncoversTheOldOne) {
   EXPECT_EQ(set_->status().undecided, 0U);
 }
 
+// It waited for the third holder, which may never come back, and the key answered nothing until then.
+TEST_F(FourDrives, AVersionThatCanBeReadIsCompletedWithoutADriveThatIsAway) {
+  start();
+  ASSERT_TRUE(put("a", "old").has_value());
+  turn(Milliseconds(700));
+  disks_[0]->drop_data = true;
+  ASSERT_TRUE(put("a", "new").has_value());
+  disks_[0]->drop_data = false;
+  kill();
+  start({3});
+  for (int i = 0; i < 100 && set_->status().undecided != 0; ++i) turn(Milliseconds(50));
+  EXPECT_EQ(set_->status().undecided, 0U);
+  EXPECT_EQ(get_or_error("a"), "new");
+  ASSERT_TRUE(put("a", "newer").has_value());
+}
+
 // Group::start merges what the drives recovered: the one that goes back furthest does not tell of what was
 // undecided last.
 TEST_F(FourDrives, WhatIsUndecidedIsKnownThoughADriveWentBackFurther) {
