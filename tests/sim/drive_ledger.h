@@ -46,11 +46,17 @@ class DriveLedger {
       const bool behind_index = found.index == state.applied_index && end.index < found.index;
       if (!behind_index && (end.index != found.index || end.term != found.term)) continue;
       rebuild(number);
-      if (behind_index) terms_ = {{found.index, found.term}};
+      acknowledged_ = 0;
+      if (behind_index) {
+        records_.push_back(
+            {.hard_state = found.hard_state, .truncate_from = 0, .entries = {{found.index, found.term}}});
+        take(records_.back());
+      }
+      // What a lying cache still held when it was read may be gone after the next power cut.
+      if (may_lose) return {};
       first_terms_ = terms_;
       records_.clear();
       ends_ = {found};
-      acknowledged_ = 0;
       return {};
     }
     return "a drive came back with term " + std::to_string(found.hard_state.term) + " and entries up to " +

@@ -70,7 +70,8 @@ Task<void> NetNode::open_all() {
   options.open_drive = [this](const std::string& path) -> Result<std::unique_ptr<storage::StorageApi>> {
     if (killed) return fail(ErrorCode::kIo, "the process is gone");
     OpenedDrive drive = parts_.open_drive(path);
-    if (!drive.storage) return fail(ErrorCode::kCorrupt, path + " cannot be used as it stands");
+    if (drive.refusal) return std::unexpected(std::move(*drive.refusal));
+    if (!drive.storage) return fail(ErrorCode::kIo, path + " does not answer");
     kills_.push_back(std::move(drive.kill));
     idles_.push_back(std::move(drive.idle));
     return std::move(drive.storage);

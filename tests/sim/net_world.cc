@@ -127,6 +127,18 @@ std::optional<ErrorCode> NetWorld::fault_of_path(const std::string& path) {
   return std::nullopt;
 }
 
+/// A drive whose damage does not let it open would be filled anew by its keeper, or replaced by its operator.
+/// Neither happens here, so it is gone for good.
+void NetWorld::refused(const cluster::SpreadDrive& drive, const Error& why) {
+  DriveWeather& weather = disks_[drive.set][drive.slot]->weather;
+  note("{} does not open: {}", drive.path, why.describe());
+  if (weather.read_errors_per_mille != 0) return;  // it may the next time
+  NET_PROBE("drive-refused");
+  weather.lost = true;
+  if ((plan_.damaged >> drive.slot & 1) == 0)
+    violate(fmt::format("{} is refused though nothing damaged it: {}", drive.path, why.describe()));
+}
+
 OpenedDrive NetWorld::open_drive(const std::string& path) {
   for (const cluster::SpreadDrive& drive : spread_.drives) {
     if (drive.path != path) continue;
@@ -135,7 +147,9 @@ OpenedDrive NetWorld::open_drive(const std::string& path) {
     // As the real drive does: from now on it has taken part.
     static_cast<void>(places_[drive.node].io->open(path + "/log/1", storage::OpenMode::kCreate, false));
     static_cast<void>(places_[drive.node].io->sync_directory(path + "/log"));
-    return disk.open(drive.slot);
+    OpenedDrive opened = disk.open(drive.slot);
+    if (opened.refusal) refused(drive, *opened.refusal);
+    return opened;
   }
   return {};
 }

@@ -79,6 +79,7 @@ class NetWorld final : private ClientWorld {
   void start_node(Place& place);
   std::optional<ErrorCode> fault_of_path(const std::string& path);
   OpenedDrive open_drive(const std::string& path);
+  void refused(const cluster::SpreadDrive& drive, const Error& why);
   void watch();
   void bury_ghosts();
   void retire(Place& place, bool soon);
@@ -104,8 +105,9 @@ class NetWorld final : private ClientWorld {
   // net_checks.cc: what must hold at the end.
   void check_end();
   bool all_ready();
-  bool settle(Nanoseconds limit);
-  [[nodiscard]] bool settled();
+  bool settle(Nanoseconds limit, bool strict);
+  [[nodiscard]] bool settled(bool strict);
+  void write_off_unfilled(std::uint32_t set, const cluster::Group& group);
   bool in_step(std::uint32_t set, cluster::ErasureSet& home);
   [[nodiscard]] bool whole();
   void describe();

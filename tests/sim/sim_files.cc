@@ -99,7 +99,7 @@ class FileDisk final : public DriveMedium {
     auto opened = storage::XlStorage::open(std::move(options));
     if (!opened) {
       PROBE_OF("files", "drive-refused");
-      return {};
+      return {.storage = nullptr, .kill = {}, .idle = {}, .refusal = std::move(opened).error()};
     }
     parts_.push_back(std::move(parts));
     const auto complain = [this](std::string wrong) { complaint = std::move(wrong); };

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -30,7 +31,8 @@ struct DriveWeather {
 struct OpenedDrive {
   std::unique_ptr<storage::StorageApi> storage;  ///< Null: missing.
   std::function<void()> kill;
-  std::function<bool()> idle;  ///< Nothing of the drive's own is under way: it may be destroyed.
+  std::function<bool()> idle;    ///< Nothing of the drive's own is under way: it may be destroyed.
+  std::optional<Error> refusal;  ///< Why it is missing, when what it holds does not open.
 };
 
 /// What a drive is made of: it outlives the processes that use it.
