@@ -105,7 +105,7 @@ Task<void> ErasureSet::complete_shards(Inquiry inquiry, std::uint32_t answered) 
     const bool lacks = (answered >> slot & 1) != 0 && (inquiry.held >> slot & 1) == 0;
     if (lacks && group_.applied(slot) >= inquiry.index) item.slots |= std::uint32_t{1} << slot;
   }
-  co_await heal_item(std::move(item));
+  co_await heal_item(item);
 }
 
 void ErasureSet::confirm_settled(const Inquiry& inquiry) {

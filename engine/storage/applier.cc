@@ -95,9 +95,8 @@ Result<void> Applier::remember(const LogEntry& entry, bool redo_files) {
   auto body = decode_entry(entry.payload.view());
   if (!body) return std::unexpected(body.error());
   decide(nullptr, *body);
-  const AppliedState state = applied();
-  if (body->data.place != DataPlace::kNone && state.oldest_undecided != 0 &&
-      entry.index >= state.oldest_undecided)
+  // A later entry of these took care of it, unless it is undecided still.
+  if (body->data.place != DataPlace::kNone)
     pending_[entry.index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
   // A rebuilt shard came after the entry that names it: whether its row is safe is looked at on its own.
   if (body->data.place == DataPlace::kLog)

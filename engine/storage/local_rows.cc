@@ -63,6 +63,12 @@ Result<CheckpointState> decode_checkpoint(std::string_view value) {
   for (std::uint64_t i = 0; i < segments && in->ok(); ++i)
     state.segments.push_back(static_cast<std::uint32_t>(in->varint()));
   state.next_segment = static_cast<std::uint32_t>(in->varint());
+  if (!in->at_end()) {  // rows of before have none
+    BatchPosition at;
+    at.segment = static_cast<std::uint32_t>(in->varint());
+    at.offset = static_cast<std::uint32_t>(in->varint());
+    state.placed_through = at;
+  }
   if (!in->ok()) return fail(ErrorCode::kCorrupt, "the index's row \"checkpoint\" does not parse");
   return state;
 }
@@ -93,6 +99,7 @@ RowChange checkpoint_row(const CheckpointState& state) {
   out.varint(state.segments.size());
   for (const std::uint32_t segment : state.segments) out.varint(segment);
   out.varint(state.next_segment);
+  if (state.placed_through) out.varint(state.placed_through->segment).varint(state.placed_through->offset);
   seal(out);
   return {Family::kLocal, kCheckpoint, out.take()};
 }

@@ -28,9 +28,13 @@ struct CheckpointState {
   HardState hard_state;
   std::string configuration;
   std::vector<DataId> refusals;
-  std::vector<DataPosition> unsettled;  ///< Data records below `replay_from` that no applied entry names.
+  /// Data records below `replay_from` that no applied entry names, and rebuilt ones below `placed_through`
+  /// without a row.
+  std::vector<DataPosition> unsettled;
   std::vector<std::uint32_t> segments;  ///< That must be there.
   std::uint32_t next_segment = 1;       ///< Segments from here on came later.
+  /// Other rebuilt shards before it have their row in the index, or had it when they were dropped.
+  std::optional<BatchPosition> placed_through;
 };
 
 struct LocalState {

@@ -86,7 +86,7 @@ class XlStorage final : public StorageApi {
   Result<std::vector<DataRef>> inventory_now(const DataId& after, std::size_t most);
   Result<RecoveredState> recover_now();
   Result<void> replay(const LocalState& local);
-  Result<void> remember_applied();
+  Result<void> remember_applied(const CheckpointState& checkpoint);
   Result<std::vector<LogEntry>> read_entries_now(std::uint64_t from, std::uint64_t to, std::size_t max_bytes);
   Result<LogEntry> read_entry(std::uint64_t index);
   Result<Buffer> read_log(const LogPosition& at);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/log.h"
 #include "engine/storage/commit_log/replay.h"
 #include "engine/storage/staged_shard.h"
@@ -53,7 +55,7 @@ Result<void> XlStorage::replay(const LocalState& local) {
   return log_.start(replayed->next_sequence, replayed->end);
 }
 
-Result<void> XlStorage::remember_applied() {
+Result<void> XlStorage::remember_applied(const CheckpointState& checkpoint) {
   const AppliedState applied = applier_->applied();
   const bool was_killed = !index_.clean();  // a clean close comes after the files of all that is applied
   for (std::uint64_t index = index_.first(); index <= applied.index; ++index) {
@@ -61,13 +63,22 @@ Result<void> XlStorage::remember_applied() {
     if (!entry) return std::unexpected(entry.error());
     if (auto done = applier_->remember(*entry, was_killed); !done) return done;
   }
-  // Rebuilt shards have a row without an entry that names them; or the stop came before that row was safe.
+  // Rebuilt shards have a row without an entry behind them that names them; or the stop came before that row
+  // was safe, and the index names the bad shard whose place they take, or none.
+  const auto was_placed = [&checkpoint](const DataPosition& data) {
+    return data.rebuilt && checkpoint.placed_through && lies_before(data.at, *checkpoint.placed_through) &&
+           std::ranges::find(checkpoint.unsettled, data.at, &DataPosition::at) == checkpoint.unsettled.end();
+  };
   for (const DataPosition& data : index_.all_unsettled()) {
+    if (was_placed(data)) {
+      index_.settle(data.ref.id);
+      continue;
+    }
     auto row = find_inline(data.ref.id, ReadTier::kAny);
     if (!row) return std::unexpected(row.error());
-    if (*row && (*row)->at == data.at) {
+    if (*row && !lies_before((*row)->at, data.at)) {
       index_.settle(data.ref.id);
-    } else if (!*row && data.rebuilt) {
+    } else if (data.rebuilt) {
       if (auto placed = applier_->place(data); !placed) return placed;
     }
   }
@@ -84,7 +95,8 @@ Result<RecoveredState> XlStorage::recover_now() {
   auto local = applier_->load();
   if (!local) return std::unexpected(local.error());
   if (auto replayed = replay(*local); !replayed) return std::unexpected(replayed.error());
-  if (auto remembered = remember_applied(); !remembered) return std::unexpected(remembered.error());
+  if (auto remembered = remember_applied(local->checkpoint); !remembered)
+    return std::unexpected(remembered.error());
 
   RecoveredState state;
   const AppliedState applied = applier_->applied();

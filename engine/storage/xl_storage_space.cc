@@ -41,9 +41,12 @@ CheckpointState XlStorage::capture_checkpoint(const AppliedState& after) {
   state.hard_state = index_.hard_state();
   state.configuration = index_.configuration();
   state.refusals = index_.refusals();
-  for (DataPosition& data : index_.all_unsettled())
-    if (state.replay_from && lies_before(data.at, *state.replay_from))
-      state.unsettled.push_back(std::move(data));
+  if (end.segment != 0) state.placed_through = end;
+  for (DataPosition& data : index_.all_unsettled()) {
+    const bool not_replayed = state.replay_from && lies_before(data.at, *state.replay_from);
+    const bool not_placed = data.rebuilt && state.placed_through && lies_before(data.at, end);
+    if (not_replayed || not_placed) state.unsettled.push_back(std::move(data));
+  }
   state.next_segment = state.replay_from ? state.replay_from->segment : 1;
 
   const auto live = applier_->live();

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/buffer.h"
@@ -37,6 +38,9 @@ struct BatchPosition {
   auto operator<=>(const BatchPosition&) const = default;
 };
 
+[[nodiscard]] inline bool lies_before(const LogPosition& at, const LogPosition& other) {
+  return std::pair(at.segment, at.offset) < std::pair(other.segment, other.offset);
+}
 [[nodiscard]] inline bool lies_before(const LogPosition& at, const BatchPosition& batch) {
   return at.segment != batch.segment ? at.segment < batch.segment : at.offset < batch.offset;
 }
