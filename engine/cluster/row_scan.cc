@@ -33,7 +33,6 @@ std::optional<RowPass> visit_row(const RowRange& range, const std::string& at,
 RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, ScanJob* job) {
   const auto cursor = range.rows->iterate(range.family, range.from, range.upper, tier);
   std::string at = range.from;
-  cursor->seek(range.from);
   for (std::size_t seen = 0; cursor->valid(); ++seen) {
     if (seen >= most) return {.end = RowPass::End::kLong, .at = at};
     ScanStep step;

@@ -3,6 +3,7 @@
 #include "engine/files/plan_support.h"
 #include "engine/files/volume.h"
 #include "engine/objects/store_parts.h"
+#include "engine/storage/data_id.h"
 
 namespace flashstor::files {
 
@@ -12,7 +13,9 @@ DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t 
                                   ? info.reduced_parity
                                   : info.default_parity;
   DataRef data;
-  data.id = Uuid::make(runtime_.random());
+  // Shard files spread over directories by their id's first digits.
+  data.id = place == DataPlace::kLog ? storage::make_log_data_id(runtime_.wall_now(), runtime_.random())
+                                     : Uuid::make(runtime_.random());
   data.set = info.index;
   data.geometry = {static_cast<std::uint8_t>(info.drives - parity), parity};
   data.place = place;

@@ -1,9 +1,11 @@
+#include "engine/async/runtime.h"
 #include "engine/base/hex.h"
 #include "engine/codec/checksum.h"
 #include "engine/objects/checksums.h"
 #include "engine/objects/digest_pool.h"
 #include "engine/objects/limits.h"
 #include "engine/objects/store_parts.h"
+#include "engine/storage/data_id.h"
 
 namespace flashstor::objects {
 namespace {
@@ -104,7 +106,8 @@ class Intake {
     co_return co_await stage_->write(std::exchange(held_, {}));
   }
 
-  Task<Result<void>> finish(TakenBody& taken) {
+  /// `inline_id` names what rides in the log.
+  Task<Result<void>> finish(TakenBody& taken, DataId inline_id) {
     taken.size = size_;
     if (size_ == 0) co_return {};
     if (stage_) {
@@ -112,7 +115,7 @@ class Intake {
       taken.data = co_await or_return(stage_->finish());
       co_return {};
     }
-    taken.data = {.id = id_,
+    taken.data = {.id = inline_id,
                   .set = set_.info().index,
                   .geometry = geometry_,
                   .place = DataPlace::kLog,
@@ -167,7 +170,9 @@ Task<Result<TakenBody>> StoreParts::take_body(cluster::SetApi& set, BodyWork wor
   if (work.body != nullptr) result = co_await pull(work, hashing, intake);
   co_await hashing.settle();
   if (result) result = verify(digests, work, taken);
-  if (result) result = co_await intake.finish(taken);
+  if (result)
+    result =
+        co_await intake.finish(taken, storage::make_log_data_id(Runtime::current()->wall_now(), random()));
   if (!result) {
     co_await intake.abort();
     co_return std::unexpected(result.error());

@@ -149,11 +149,14 @@ Result<void> Applier::write(Step& step, bool may_wait, const std::optional<Check
     if (!data) return std::unexpected(data.error());
     growth[data->at.segment] -= data->at.length;
   }
-  std::vector<RowChange> changes = step.changes;
-  add_growth(changes, growth);
-  changes.push_back(applied_row(step.after));
-  if (checkpoint) changes.push_back(checkpoint_row(*checkpoint));
-  if (auto written = rows_.write(changes, may_wait); !written) return written;
+  const auto planned = static_cast<std::ptrdiff_t>(step.changes.size());
+  add_growth(step.changes, growth);
+  step.changes.push_back(applied_row(step.after));
+  if (checkpoint) step.changes.push_back(checkpoint_row(*checkpoint));
+  if (auto written = rows_.write(step.changes, may_wait); !written) {
+    step.changes.erase(step.changes.begin() + planned, step.changes.end());
+    return written;
+  }
   for (const auto& [segment, bytes] : growth)
     if ((live_[segment] += bytes) == 0) live_.erase(segment);
   applied_ = step.after;

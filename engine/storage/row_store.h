@@ -71,7 +71,7 @@ class RowStore {
   /// Applies all changes as one, in order. Errors: kIo, kCorrupt; kWouldBlock when `may_wait` is false and
   /// the store wants to slow the writer down (nothing is applied then).
   virtual Result<void> write(const std::vector<RowChange>& changes, bool may_wait) = 0;
-  /// Rows with lower <= key < upper (an empty `upper` is the end of the family).
+  /// Rows with lower <= key < upper (an empty `upper` is the end of the family), positioned at the first.
   [[nodiscard]] virtual std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower,
                                                              std::string_view upper, ReadTier tier) = 0;
   /// A number that is another one once rows of Family::kVersions whose keys are `prefix` and a version's id

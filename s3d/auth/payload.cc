@@ -53,7 +53,7 @@ class Payload::Impl {
  public:
   BodySource* source = nullptr;
   std::optional<HashedBody> hashed;
-  std::optional<AwsChunkedBody> chunked;
+  std::unique_ptr<AwsChunkedBody> chunked;  // large: most bodies are not framed
 };
 
 Payload::Payload(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -74,8 +74,9 @@ Result<std::unique_ptr<Payload>> Payload::open(Request& request, const Identity&
     case PayloadKind::kStreamingUnsignedTrailer: {
       auto length = decoded_length(request);
       if (!length) return std::unexpected(std::move(length).error());
-      impl->source =
-          &impl->chunked.emplace(body, identity, *length, request.header("x-amz-trailer").value_or(""));
+      impl->source = (impl->chunked = std::make_unique<AwsChunkedBody>(
+                          body, identity, *length, request.header("x-amz-trailer").value_or("")))
+                         .get();
       break;
     }
   }
@@ -96,6 +97,6 @@ std::optional<AuthFailure> Payload::failure() const {
 }
 
 bool Payload::in_trailer() const { return impl_->chunked && impl_->chunked->in_trailer(); }
-bool Payload::is_chunked() const { return impl_->chunked.has_value(); }
+bool Payload::is_chunked() const { return impl_->chunked != nullptr; }
 
 }  // namespace flashstor::s3d
