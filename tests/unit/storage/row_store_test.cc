@@ -192,7 +192,8 @@ std::vector<std::string> awkward_prefixes() {
   for (const std::string& key :
        {std::string("a"), "a" + nul, "a" + nul + nul, "a" + nul + "\x01", std::string("a\x01"),
         std::string("a\x02"), std::string("ab"), nul, std::string("\xff"), std::string()})
-    for (const char mark : {'\x01', '\x02'}) out.push_back(bucket + key + std::string(1, '\0') + mark);
+    for (const char mark : {'\x01', '\x02'})
+      out.emplace_back(bucket).append(key).append(1, '\0').push_back(mark);
   return out;
 }
 
