@@ -77,6 +77,11 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
     std::vector<RowChange>& later = version.on_confirm;
     later.push_back(
         {Family::kVersions, objects::version_key(change.target.bucket, change.key, revises), std::nullopt});
+    if (version.has_data) {  // otherwise it goes with this entry
+      const std::string mark = objects::revised_key(change.target.bucket, change.key, revises);
+      version.beside.push_back({Family::kIntents, mark, ""});
+      later.push_back({Family::kIntents, mark, std::nullopt});
+    }
     co_await or_return(objects::release_slices(rows, dropped(change.before, version.row.slices), rows.now(),
                                                later, outcome.drops));
   } else {

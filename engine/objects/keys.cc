@@ -197,6 +197,10 @@ Result<Uuid> parse_referrer_key(std::string_view row_key) {
 
 std::string gate_key(const Uuid& bucket) { return "B" + bucket.to_bytes(); }
 
+std::string revised_key(const Uuid& bucket, std::string_view key, const VersionId& id) {
+  return "V" + version_key(bucket, key, id);
+}
+
 std::string slices_key(const Uuid& extent_root) {
   std::string out = extent_root.to_bytes();
   base::append_big_endian(out, ~std::uint64_t{0});

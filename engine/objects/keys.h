@@ -97,6 +97,9 @@ inline constexpr std::string_view kUsed = "u";
 inline constexpr std::string_view kRefused = "r";
 /// Family::kIntents: the bucket's epoch in this set, and whether it is frozen.
 [[nodiscard]] std::string gate_key(const Uuid& bucket);
+/// Family::kIntents: a version that goes with the record that confirms its successor (files publish a version
+/// of their own again): its data is due already, and nobody may share it any more.
+[[nodiscard]] std::string revised_key(const Uuid& bucket, std::string_view key, const VersionId& id);
 /// Family::kExtents: the slices of layout kSlicesRow.
 [[nodiscard]] std::string slices_key(const Uuid& extent_root);
 /// Family::kExtents: one segment of layout kSegmented.

@@ -48,12 +48,15 @@ Task<Result<bool>> has_other_users(cluster::RowView& rows, const DataId& data,
   co_return found;
 }
 
-// Whether the version still has the data. The row of a null version that was replaced stays, hidden, until
-// the record that confirms its successor; its data is due already.
+// Whether the version still has the data. The row of a version that was replaced (the null version, or one
+// that files revised) stays until the record that confirms its successor; its data is due already. A list of
+// slices in a row of its own is never changed: it goes with the version's row, and needs no look.
 Task<Result<bool>> source_stands(cluster::RowView& rows, const ReferencesPayload& in) {
   std::string key = version_key(in.bucket, in.key, in.version);
   const auto source = co_await or_return(rows.get(Family::kVersions, std::move(key)));
   if (!source) co_return false;
+  if (co_await or_return(rows.get(Family::kIntents, revised_key(in.bucket, in.key, in.version))))
+    co_return false;
   const VersionRow row = co_await or_return(decode_version(*source));
   if (row.header.is_null) {
     const auto null = co_await or_return(find_version(rows, in.bucket, in.key, kNullVersionId));

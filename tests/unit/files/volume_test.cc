@@ -1,3 +1,5 @@
+#include "engine/objects/keys.h"
+#include "engine/objects/payloads.h"
 #include "tests/unit/files/volume_fixture.h"
 
 namespace flashstor::files {
@@ -289,6 +291,32 @@ TEST_F(VolumeTest, EachOpenMakesOneVersionInABucketWithVersions) {
   std::set<std::string> ids;
   for (const auto& version : versions.versions) ids.insert(version.version_id);
   EXPECT_EQ(ids.size(), versions.versions.size());
+}
+
+// Its row stays until the record that confirms the version that revises it, but what only it used is due
+// then: a copy that shared it meanwhile lost its bytes after the grace.
+TEST_F(VolumeTest, ARevisedVersionGivesNoReferences) {
+  run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
+  const auto file = create("", "f");
+  write(*file, 0, std::string(300, 'x'));
+  get(file->sync(false));
+  objects::ReferencesPayload payload{.key = "f", .new_referrer = Uuid{INT64_MAX, 1}};
+  payload.bucket = get(store_->head_bucket("bucket"))->id;
+  for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions)) {
+    const auto row = objects::decode_version(value);
+    if (!key.starts_with(payload.bucket.to_bytes()) || !row || row->slices.empty()) continue;
+    payload.version = objects::parse_version_key(key)->id;
+    payload.uses = {{row->slices.front().data, {}}};
+  }
+  ASSERT_EQ(payload.uses.size(), 1U);
+  cluster::Command command{.kind = static_cast<cluster::CommandKind>(objects::ObjectCommand::kAddReferences)};
+  command.payload = objects::encode(payload);
+  cluster_->set_lazy_confirm(true);
+  write(*file, 0, std::string(300, 'y'));
+  get(file->sync(false));
+  EXPECT_EQ(error(cluster_->fake(0).execute(command)), ErrorCode::kConflict);
+  EXPECT_TRUE(cluster_->fake(0).rows().rows(Family::kRefs).empty());
+  get(file->release());
 }
 
 TEST_F(VolumeTest, OrphansOfACrashAreCollectedAtTheNextOpen) {
