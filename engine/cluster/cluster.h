@@ -30,6 +30,7 @@ struct ClusterOptions {
   storage::GuardOptions guard;                       ///< Deadlines of calls to a drive.
   std::uint8_t standard_parity = kDefaultParity;     ///< m of STANDARD in every set.
   static constexpr std::uint8_t kDefaultParity = 255;
+  SetDefects defects;      ///< For the simulator.
   Peers* peers = nullptr;  ///< Given when the drives are on several nodes; then `drives` is not looked at.
   /// Tells the operator what a start on several nodes waits for, in words.
   std::function<void(const std::string& words)> progress;

@@ -305,6 +305,7 @@ class SpreadStart {
       parts.home = options_.loops[index % options_.loops.size()];
       parts.pool = options_.pool;
       parts.registry = options_.registry;
+      parts.defects = options_.defects;
       parts.drives.resize(spread_.set_drives);
       parts.described.resize(spread_.set_drives);
       parts.place = {.transport = &peers_, .set = index, .self = spread_.self, .nodes = {}};

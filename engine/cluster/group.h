@@ -76,6 +76,8 @@ class Group {
 
   /// Says that some members are on other nodes. Before `start`.
   void spread(GroupPlace place);
+  /// For the simulator. Before `start`.
+  void plant(const raft::Defects& defects) { defects_ = defects; }
   [[nodiscard]] bool is_spread() const { return place_.transport != nullptr; }
   /// What this node says of its members to one that is no member's: a gateway asks for it.
   [[nodiscard]] Bundle reports() const;
@@ -225,6 +227,7 @@ class Group {
   std::optional<std::uint32_t> leader_;
   raft::Term leader_term_ = 0;
   GroupPlace place_;
+  raft::Defects defects_;
   std::map<std::uint32_t, Bundle> bundles_;  // by node, until the end of the turn
   std::map<std::uint32_t, std::size_t> bundle_bytes_;
   std::map<std::uint64_t, ReadWait*> reads_;

@@ -158,6 +158,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   raft::Options options;
   options.self = member.id;
   options.generation = member.generation;
+  options.defects = defects_;
   options.election_timeout = limits::kElectionTimeout;
   if (is_spread()) {
     options.election_timeout = limits::kSpreadElectionTimeout;

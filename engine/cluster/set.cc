@@ -28,6 +28,7 @@ ErasureSet::ErasureSet(SetParts parts)
       group_(*parts_.home, *this, drives_, parts_.members) {
   FLASHSTOR_CHECK(drives_.size() == parts_.info.drives && parts_.described.size() == drives_.size());
   if (parts_.place.transport != nullptr) group_.spread(parts_.place);
+  group_.plant(parts_.defects.consensus);
   house_.set = this;
   house_.fire = [](async::TimerNode* timer) { static_cast<HouseTimer*>(timer)->set->house(); };
 }

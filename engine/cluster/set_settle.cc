@@ -82,7 +82,7 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
     const int k = inquiry.data.geometry.data_shards;
     if (held >= static_cast<int>(needed_for(inquiry.data)) || (held >= k && absent == 0)) {
       confirm_settled(inquiry);
-    } else if (held + absent < k) {
+    } else if (held + absent < k || parts_.defects.void_early) {
       lost.push_back(inquiry);
     } else {
       open = true;
@@ -136,7 +136,7 @@ Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t
   bool all = true;
   for (const Inquiry& inquiry : lost) {
     const int can_hold = static_cast<int>(drives_.size()) - std::popcount(refused & ~inquiry.held);
-    if (can_hold < inquiry.data.geometry.data_shards) {
+    if (can_hold < inquiry.data.geometry.data_shards || parts_.defects.void_early) {
       body.voids.push_back(inquiry.index);
     } else {
       all = false;

@@ -36,7 +36,7 @@ Result<void> XlStorage::replay(const LocalState& local) {
   if (!index_.clean() && !options_.replay_past_torn)
     if (auto checked = check_log_tail(segments_, *replayed); !checked) return checked;
   const AppliedState applied = applier_->applied();
-  if (index_.last() >= index_.first() && index_.first() > applied.index + 1)
+  if (index_.last() >= index_.first() && index_.first() > applied.index + 1 && !options_.replay_past_torn)
     return fail(ErrorCode::kCorrupt,
                 fmt::format("the index of {} is gone: it ends at entry {}, the log begins "
                             "at entry {}",

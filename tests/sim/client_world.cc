@@ -15,12 +15,6 @@ namespace {
 using Kind = KeyHistory::Kind;
 using Outcome = KeyHistory::Outcome;
 
-std::string md5_of(std::string_view bytes) {
-  const auto hasher = codec::make_hasher(codec::ChecksumKind::kMd5);
-  hasher->update(std::as_bytes(std::span(bytes.data(), bytes.size())));
-  return hasher->finish();
-}
-
 bool means_absent(ErrorCode code) {
   return code == ErrorCode::kNoSuchKey || code == ErrorCode::kIsDeleteMarker;
 }
@@ -31,6 +25,12 @@ std::size_t ClientWorld::draw_size() {
   if (client_plan_.large && chance(200)) return 1500 + below(9000);
   if (chance(300)) return 300 + below(1200);
   return 1 + below(120);
+}
+
+std::string ClientWorld::md5_of(std::string_view bytes) {
+  const auto hasher = codec::make_hasher(codec::ChecksumKind::kMd5);
+  hasher->update(std::as_bytes(std::span(bytes.data(), bytes.size())));
+  return hasher->finish();
 }
 
 /// Bytes that no other content has.
@@ -79,9 +79,23 @@ void ClientWorld::make_keys(const ClientPlan& plan) {
   }
 }
 
+bool ClientWorld::wait(const std::function<bool()>& done, Nanoseconds limit) {
+  const std::int64_t end = world_.now_ns() + limit.count();
+  while (!done()) {
+    if (!failure_.empty() || world_.now_ns() > end) return false;
+    if (++events_ > most_events_) {
+      violate("more events than a schedule may have");
+      return false;
+    }
+    world_.step();
+  }
+  return true;
+}
+
 Task<void> ClientWorld::set_up(ClientNode* node) {
   bool good = true;
-  for (const char* name : {"plain", "kept"}) {
+  for (const char* name : {"plain", "kept", kTurned}) {
+    if (name == kTurned && !client_plan_.turns) continue;
     const auto made = co_await node->store().create_bucket({.name = name, .owner = "sim", .region = {}});
     good = good && (made || made.error().code() == ErrorCode::kBucketOwnedByCaller);
   }
@@ -160,7 +174,9 @@ void ClientWorld::start_call(ClientNode& at) {
   Key* key = keys_[below(keys_.size())].get();
   const std::uint64_t kind = below(20);
   Task<void> work;
-  if (key->history.unknown() >= most_unknown_) {
+  if (client_plan_.turns && chance(150)) {
+    work = turn(node, call);
+  } else if (key->history.unknown() >= most_unknown_) {
     work = get(node, call, key);
   } else if (kind < 7) {
     work = put(node, call, key);
@@ -321,66 +337,6 @@ Task<void> ClientWorld::list(ClientNode* node, CallRef call, bool versioned) {
     const auto found = seen.find(key->name);
     const int content = found == seen.end() ? KeyHistory::kNothing : content_of_etag(found->second);
     end(call, *key, number, Outcome::kDone, content);
-  }
-}
-
-/// The content that it copies is named in the request, so that it is known even when the outcome is not.
-Task<void> ClientWorld::copy(ClientNode* node, CallRef call, Key* source, Key* key) {
-  if (source == key) co_return;
-  const auto head = co_await node->store().head_object({.bucket = source->bucket, .key = source->name});
-  if (!head || call->closed) co_return;
-  const int content = content_of_etag(head->info->etag);
-  objects::CopyRequest request{.source_bucket = source->bucket, .source_key = source->name};
-  request.source_conditions.if_match = {head->info->etag};
-  request.bucket = key->bucket;
-  request.key = key->name;
-  const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
-  const auto done = co_await node->store().copy_object(std::move(request));
-  if (done) {
-    CLIENT_PROBE("copied");
-    end(call, *key, number, Outcome::kDone);
-    if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
-  } else {
-    end_failed(call, *key, number, done.error());
-  }
-}
-
-Task<void> ClientWorld::upload(ClientNode* node, CallRef call, Key* key) {
-  objects::ObjectStore& store = node->store();
-  const auto made = co_await store.create_upload({.bucket = key->bucket, .key = key->name});
-  if (!made || call->closed) co_return;
-  const int content = new_content(200 + draw_size());
-  const std::string bytes = contents_[static_cast<std::size_t>(content)];
-  objects::CompleteUploadRequest request{
-      .bucket = key->bucket, .key = key->name, .upload_id = made->upload_id};
-  const std::size_t parts = 1 + below(3);
-  std::string digests;
-  for (std::size_t i = 0; i < parts; ++i) {
-    const std::size_t from = bytes.size() * i / parts;
-    const std::string part = bytes.substr(from, bytes.size() * (i + 1) / parts - from);
-    objects::BufferSource body(Buffer::copy_of(part), 999);
-    objects::UploadPartRequest put{.bucket = key->bucket, .key = key->name, .upload_id = made->upload_id};
-    put.part_number = static_cast<std::uint32_t>(i + 1);
-    put.body = &body;
-    const auto done = co_await store.upload_part(std::move(put));
-    if (!done || call->closed) co_return;
-    request.parts.push_back({.number = static_cast<std::uint32_t>(i + 1), .etag = done->etag});
-    digests += md5_of(part);
-  }
-  if (chance(150)) {
-    static_cast<void>(
-        co_await store.abort_upload({.bucket = key->bucket, .key = key->name, .upload_id = made->upload_id}));
-    co_return;
-  }
-  etag_ids_[fmt::format("{}-{}", base::to_hex(md5_of(digests)), parts)] = content;
-  const int number = begin(call, *key, {.kind = Kind::kPut, .content = content});
-  const auto done = co_await store.complete_upload(std::move(request));
-  if (done) {
-    CLIENT_PROBE("upload-completed");
-    end(call, *key, number, Outcome::kDone);
-    if (!call->closed && key->versioned) key->versions.emplace_back(number, done->version_id);
-  } else {
-    end_failed(call, *key, number, done.error());
   }
 }
 

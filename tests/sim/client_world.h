@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,6 +41,7 @@ struct ClientPlan {
   bool copies = false;
   bool uploads = false;
   bool reduced = false;  ///< Some objects have less redundancy.
+  bool turns = false;    ///< Versioning of a bucket is turned on while it is written to.
   std::uint32_t keys = 3;
 };
 
@@ -46,7 +49,8 @@ struct ClientPlan {
 /// world's business.
 class ClientWorld {
  public:
-  ClientWorld(std::uint64_t seed, bool trace) : world_(seed), seed_(seed), trace_(trace) {}
+  ClientWorld(std::uint64_t seed, bool trace, std::uint64_t most_events)
+      : world_(seed), seed_(seed), trace_(trace), most_events_(most_events) {}
   ClientWorld(const ClientWorld&) = delete;
   ClientWorld& operator=(const ClientWorld&) = delete;
 
@@ -80,6 +84,8 @@ class ClientWorld {
 
   void make_keys(const ClientPlan& plan);
   void violate(std::string what);
+  /// Lets the world go on until `done` says so; false when something failed, or after `limit`.
+  bool wait(const std::function<bool()>& done, Nanoseconds limit);
   template <class... Args>
   void note(const char* format, const Args&... args) {
     if (!trace_) return;
@@ -105,7 +111,9 @@ class ClientWorld {
   Task<void> list(ClientNode* node, CallRef call, bool versioned);
   Task<void> copy(ClientNode* node, CallRef call, Key* source, Key* key);
   Task<void> upload(ClientNode* node, CallRef call, Key* key);
+  Task<void> turn(ClientNode* node, CallRef call);
   Task<Result<std::string>> read_all(ClientNode* node, objects::GetRequest request);
+  static std::string md5_of(std::string_view bytes);
   int new_content(std::size_t size);
   int content_of(const std::string& bytes, const char* what);
   [[nodiscard]] int content_of_etag(const std::string& etag);
@@ -118,6 +126,8 @@ class ClientWorld {
   SimWorld world_;
   std::uint64_t seed_;
   bool trace_;
+  std::uint64_t most_events_;
+  std::uint64_t events_ = 0;
   /// A key with so many operations of unknown outcome is only read from then on.
   std::uint64_t most_unknown_ = UINT64_MAX;
   bool ready_buckets_ = false;
@@ -130,7 +140,10 @@ class ClientWorld {
   std::string failure_;
 
  private:
+  static constexpr const char* kTurned = "turned";  ///< A bucket.
+  enum class Turned : std::uint8_t { kNo, kAsked, kAnswered };
   ClientPlan client_plan_;
+  Turned turned_ = Turned::kNo;
   std::map<std::string, int> content_ids_;
   std::map<std::string, int> etag_ids_;
 };

@@ -25,9 +25,12 @@ class DelayedStorage final : public storage::StorageApi {
   [[nodiscard]] storage::DriveInfo info() const override { return inner_->info(); }
   Task<Result<storage::RecoveredState>> recover() override {
     auto state = co_await inner_->recover();
-    if (state && !life_->dead)
-      if (std::string wrong = ledger_.recovered(*state, life_->may_lose); !wrong.empty())
-        complain_(std::move(wrong));
+    if (state && !life_->dead) {
+      if (std::string wrong = ledger_.recovered(*state, life_->may_lose); !wrong.empty()) {
+        complain_(wrong);
+        co_return fail(ErrorCode::kCorrupt, std::move(wrong));
+      }
+    }
     co_return state;
   }
   Task<Result<void>> append(storage::AppendBatch batch) override {

@@ -34,6 +34,9 @@ class DriveLedger {
   /// Empty, or what is wrong with what the drive came back with. Goes on from there.
   std::string recovered(const storage::RecoveredState& state, bool may_lose) {
     const bool none = state.entries.empty();
+    if (!none && state.entries.front().index > state.applied_index + 1)
+      return "a drive came back without the entries between " + std::to_string(state.applied_index) +
+             " and " + std::to_string(state.entries.front().index);
     const End found{.hard_state = state.hard_state,
                     .index = none ? state.applied_index : state.entries.back().index,
                     .term = none ? state.applied_term : state.entries.back().term};

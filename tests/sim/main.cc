@@ -12,6 +12,7 @@
 
 #include "engine/base/log.h"
 #include "tests/sim/net_world.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/raft_world.h"
 #include "tests/sim/set_world.h"
@@ -23,19 +24,6 @@ using cluster::raft::Defects;
 using cluster::raft::Probe;
 using cluster::raft::ProbeCounts;
 
-constexpr std::pair<std::string_view, bool Defects::*> kDefects[] = {
-    {"ack-before-sync", &Defects::ack_before_sync},
-    {"commit-old-term-by-counting", &Defects::commit_old_term},
-    {"match-past-prefix", &Defects::match_past_prefix},
-    {"survive-failed-append", &Defects::survive_failed_append},
-    {"lease-from-receipt", &Defects::lease_from_receipt},
-    {"deposed-leader-reads", &Defects::deposed_leader_reads},
-    {"vote-after-lost-tail", &Defects::vote_after_lost_tail},
-    {"transfer-keeps-lease", &Defects::transfer_keeps_lease},
-    {"vote-while-hearing", &Defects::vote_while_hearing},
-    {"forget-vote", &Defects::forget_vote},
-    {"serve-before-first-entry", &Defects::serve_before_first_entry},
-};
 constexpr std::uint64_t kRangeForProbes = 1000;
 
 struct Arguments {
@@ -150,13 +138,7 @@ using RunSeed = std::function<Verdict(std::uint64_t seed, bool count, Totals& to
 std::optional<RunSeed> choose(const Arguments& arguments, ProbeCounts& counts) {
   if (arguments.rung == "core") {
     Defects defects;
-    bool known = arguments.planted.empty();
-    for (const auto& [name, member] : kDefects) {
-      if (name != arguments.planted) continue;
-      defects.*member = true;
-      known = true;
-    }
-    if (!known) return std::nullopt;
+    if (!arguments.planted.empty() && !plant(defects, arguments.planted)) return std::nullopt;
     return [defects, &counts, trace = arguments.trace](std::uint64_t seed, bool count, Totals& totals) {
       ProbeCounts unused{};
       RaftOutcome outcome = RaftWorld(seed, defects, count ? counts : unused, trace && count).run();

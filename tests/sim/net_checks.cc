@@ -39,9 +39,16 @@ bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
   return true;
 }
 
-/// A member that lacks more than its leader's log still has is filled anew by its keeper. That does not
-/// happen here, so its drive counts as lost.
+/// A member that lacks more than its leader's log still has, or whose damaged drive does not recover, is
+/// filled anew by its keeper. That does not happen here, so its drive counts as lost.
 void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group) {
+  for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
+    const cluster::Group& own =
+        places_[spread_.drive(set, slot).node].node->cluster().erasure_set(set).group();
+    const bool damaged = (plan_.damaged >> slot & 1) != 0;
+    if (damaged && !own.is_open(slot) && own.member(slot).failure_code == ErrorCode::kCorrupt)
+      disks_[set][slot]->weather.lost = true;
+  }
   if (!group.leader()) return;
   for (const cluster::raft::Progress& peer : group.core(*group.leader())->peers()) {
     if (peer.flow != cluster::raft::Flow::kNeedsFill) continue;

@@ -26,11 +26,7 @@ std::string header_of(const std::string& head, std::string_view name) {
 }  // namespace
 
 NetNode::NetNode(SimWorld& world, NetNodeParts parts)
-    : ClientNode(parts.life),
-      parts_(std::move(parts)),
-      runtime_(world, parts_.skew),
-      pool_(world, Milliseconds(1)),
-      peers_(peers_options()) {}
+    : ProcessNode(world, parts.life, parts.skew), parts_(std::move(parts)), peers_(peers_options()) {}
 
 cluster::PeersOptions NetNode::peers_options() {
   cluster::PeersOptions out;
@@ -63,6 +59,7 @@ Task<void> NetNode::open_all() {
     return std::make_unique<SimWorkPool>(runtime_.world(), Milliseconds(1));
   };
   options.guard = kPatience;
+  options.defects = parts_.defects;
   options.io = parts_.io;
   options.peers = &peers_;
   options.progress = parts_.progress;
@@ -72,9 +69,7 @@ Task<void> NetNode::open_all() {
     OpenedDrive drive = parts_.open_drive(path);
     if (drive.refusal) return std::unexpected(std::move(*drive.refusal));
     if (!drive.storage) return fail(ErrorCode::kIo, path + " does not answer");
-    kills_.push_back(std::move(drive.kill));
-    idles_.push_back(std::move(drive.idle));
-    return std::move(drive.storage);
+    return adopt(std::move(drive));
   };
   auto opened = co_await cluster::Cluster::open_spread(std::move(options));
   opening_ = false;
@@ -91,11 +86,11 @@ Task<void> NetNode::open_all() {
 // What the node's HTTP door does with a request for a channel.
 void NetNode::accept(std::unique_ptr<async::Connection> connection) {
   if (!door_open_ || killed) return;
+  ++running_;
   async::start_detached(counted(serve(std::move(connection))));
 }
 
 Task<void> NetNode::serve(std::unique_ptr<async::Connection> connection) {
-  ++running_;
   const std::uint64_t number = next_connection_++;
   serving_[number] = connection.get();
   std::string head;
@@ -115,7 +110,7 @@ void NetNode::kill(bool silent) {
   killed = true;
   ready = false;
   runtime_.resume();
-  for (const auto& kill : kills_) kill();
+  cut_off_drives();
   parts_.network->kill(place(), runtime_, silent);
 }
 
@@ -141,11 +136,8 @@ Task<void> NetNode::close_all() {
   if (cluster_) co_await cluster_->close();
   phase_ = "ending links";
   co_await peers_.stop();
-  const auto busy = [this] {
-    return !pool_.idle() || std::ranges::any_of(idles_, [](const auto& idle) { return !idle(); });
-  };
   phase_ = "waiting for drives";
-  while (busy()) co_await async::sleep_for(runtime_, Milliseconds(10));
+  while (drives_busy()) co_await async::sleep_for(runtime_, Milliseconds(10));
   phase_ = "closing the store";
   if (store_) co_await store_->close();
   parts_.network->kill(place(), runtime_, false);
@@ -155,16 +147,6 @@ Task<void> NetNode::close_all() {
 void NetNode::drop_parts() {
   store_.reset();
   cluster_.reset();
-}
-
-Task<void> NetNode::counted(Task<void> task) {
-  co_await std::move(task);
-  --running_;
-}
-
-void NetNode::spawn(Task<void> task) {
-  ++running_;
-  runtime_.enter([this, &task] { async::start_detached(counted(std::move(task))); });
 }
 
 bool NetNode::leads(std::uint64_t& terms) const {

@@ -9,7 +9,7 @@
 
 #include "engine/cluster/cluster.h"
 #include "engine/objects/object_store.h"
-#include "tests/sim/client_world.h"
+#include "tests/sim/process_node.h"
 #include "tests/sim/sim_medium.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_runtime.h"
@@ -26,15 +26,15 @@ struct NetNodeParts {
   const cluster::CommandRegistry* registry = nullptr;
   storage::FileIo* io = nullptr;  ///< Where its drives' formats lie.
   objects::StoreOptions options;
+  cluster::SetDefects defects;
   /// Gives the drive at a path of this node; its storage is null when it cannot be used.
   std::function<OpenedDrive(const std::string& path)> open_drive;
   std::function<void(const std::string& words)> progress;
 };
 
 /// One process of several: the real start, sets, channels, frames, handshakes and calls between nodes, on a
-/// simulated network. After `kill` its drives fail everything and nobody hears it; it then runs to its end as
-/// a ghost, as SetNode does.
-class NetNode final : public ClientNode {
+/// simulated network. After `kill` its drives fail everything and nobody hears it.
+class NetNode final : public ProcessNode {
  public:
   NetNode(SimWorld& world, NetNodeParts parts);
 
@@ -46,10 +46,8 @@ class NetNode final : public ClientNode {
   void finish();
   /// Destroys what lives on the loop; on it. After `gone`.
   void drop_parts();
-  void spawn(Task<void> task) override;
 
   [[nodiscard]] std::uint32_t place() const { return parts_.spread.self; }
-  [[nodiscard]] SimRuntime& runtime() { return runtime_; }
   [[nodiscard]] objects::ObjectStore& store() override { return *store_; }
   [[nodiscard]] cluster::Cluster& cluster() { return *cluster_; }
   [[nodiscard]] cluster::Peers& peers() { return peers_; }
@@ -62,32 +60,20 @@ class NetNode final : public ClientNode {
   [[nodiscard]] const char* phase() const { return phase_; }
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
-  bool ready = false;
-  bool failed = false;
-  bool gone = false;
-  bool finishing = false;
-
  private:
   Task<void> open_all();
   Task<void> close_all();
-  Task<void> counted(Task<void> task);
   void accept(std::unique_ptr<async::Connection> connection);
   Task<void> serve(std::unique_ptr<async::Connection> connection);
   [[nodiscard]] cluster::PeersOptions peers_options();
 
   NetNodeParts parts_;
-  SimRuntime runtime_;
-  SimWorkPool pool_;
   objects::BucketEpoch epoch_;
   cluster::Peers peers_;
   std::unique_ptr<cluster::Cluster> cluster_;
   std::unique_ptr<objects::ObjectStore> store_;
-  std::vector<std::function<void()>> kills_;
-  std::vector<std::function<bool()>> idles_;
   std::map<std::uint64_t, async::Connection*> serving_;
   std::uint64_t next_connection_ = 0;
-  std::size_t running_ = 0;
-  bool opening_ = false;
   bool door_open_ = true;
   const char* phase_ = "not ending";
   std::string failure_;

@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "engine/cluster/placement.h"
-#include "engine/objects/commands.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/sim_drive.h"
 #include "tests/sim/sim_files.h"
@@ -22,8 +21,8 @@ std::string path_of(std::uint32_t set, std::uint32_t slot) { return fmt::format(
 }  // namespace
 
 NetWorld::NetWorld(std::uint64_t seed, const PlantedDefects& defects, bool trace)
-    : ClientWorld(seed, trace), defects_(defects) {
-  objects::register_object_commands(registry_);
+    : ClientWorld(seed, trace, kMostEvents), defects_(defects) {
+  register_planted(registry_, defects);
   options_ = {
       .inline_bytes = 1500, .read_window_bytes = 1024, .write_window_bytes = 700, .min_part_bytes = 10};
   most_unknown_ = kMostUnknown;
@@ -68,6 +67,7 @@ void NetWorld::draw_plan() {
   plan_.fault_every_ns = 100 * kMs * static_cast<std::int64_t>(1 + below(40));
   plan_.faults_end_ns = 1000 * kMs * static_cast<std::int64_t>(3 + below(25));
   draw_damage();
+  plan_.clients.turns = seed_ % 4 == 3;
 }
 
 void NetWorld::draw_damage() {
@@ -165,6 +165,7 @@ void NetWorld::start_node(Place& place) {
   parts.registry = &registry_;
   parts.io = place.io.get();
   parts.options = options_;
+  parts.defects = defects_.set;
   parts.open_drive = [this](const std::string& path) { return open_drive(path); };
   if (trace_)
     parts.progress = [this, self = parts.spread.self](const std::string& words) {
@@ -228,19 +229,6 @@ void NetWorld::tick_clients() {
   if (place.node && place.node->ready && busy < kMostCalls) start_call(*place.node);
   world_.after(Nanoseconds(1 + below(2 * static_cast<std::uint64_t>(plan_.call_every_ns))),
                [this] { tick_clients(); });
-}
-
-bool NetWorld::wait(const std::function<bool()>& done, Nanoseconds limit) {
-  const std::int64_t end = world_.now_ns() + limit.count();
-  while (!done()) {
-    if (!failure_.empty() || world_.now_ns() > end) return false;
-    if (++events_ > kMostEvents) {
-      violate("more events than a schedule may have");
-      return false;
-    }
-    world_.step();
-  }
-  return true;
 }
 
 NetOutcome NetWorld::run() {

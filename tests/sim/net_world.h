@@ -9,7 +9,7 @@
 
 #include "tests/sim/client_world.h"
 #include "tests/sim/net_node.h"
-#include "tests/sim/set_world.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/sim_network.h"
 #include "tests/support/sim_file_io.h"
 
@@ -83,7 +83,6 @@ class NetWorld final : private ClientWorld {
   void watch();
   void bury_ghosts();
   void retire(Place& place, bool soon);
-  bool wait(const std::function<bool()>& done, Nanoseconds limit);
   void tick_clients();
   void watch_buckets();
   [[nodiscard]] bool may_be_unreadable() const override { return false; }
@@ -129,7 +128,6 @@ class NetWorld final : private ClientWorld {
   std::vector<std::unique_ptr<NetNode>> ghosts_;
   std::uint64_t lives_ = 0;
   bool faults_on_ = true;
-  std::uint64_t events_ = 0;
   std::int64_t longest_outage_ns_ = 0;
 };
 

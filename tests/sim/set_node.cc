@@ -1,6 +1,5 @@
 #include "tests/sim/set_node.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace flashstor::sim {
@@ -17,11 +16,7 @@ void SetNode::add_set(cluster::SetInfo info, const cluster::CommandRegistry& reg
   auto& pointers = drives_.emplace_back();
   for (OpenedDrive& drive : drives) {
     pointers.push_back(drive.storage.get());
-    if (drive.storage) {
-      kills_.push_back(std::move(drive.kill));
-      idles_.push_back(std::move(drive.idle));
-    }
-    parts.drives.push_back(std::move(drive.storage));
+    parts.drives.push_back(adopt(std::move(drive)));
   }
   sets_.push_back(std::make_unique<cluster::ErasureSet>(std::move(parts)));
 }
@@ -42,7 +37,7 @@ Task<void> SetNode::open_all() {
 void SetNode::kill() {
   killed = true;
   ready = false;
-  for (const auto& kill : kills_) kill();
+  cut_off_drives();
 }
 
 void SetNode::finish() {
@@ -54,11 +49,7 @@ void SetNode::finish() {
 Task<void> SetNode::close_all() {
   while (opening_) co_await async::sleep_for(runtime_, Milliseconds(10));
   for (const auto& set : sets_) co_await set->close();
-  const auto busy = [this] {
-    return running_ > 0 || !pool_.idle() ||
-           std::ranges::any_of(idles_, [](const auto& idle) { return !idle(); });
-  };
-  while (busy()) co_await async::sleep_for(runtime_, Milliseconds(10));
+  while (running_ > 0 || drives_busy()) co_await async::sleep_for(runtime_, Milliseconds(10));
   co_await store_->close();
   gone = true;
 }
@@ -66,16 +57,6 @@ Task<void> SetNode::close_all() {
 void SetNode::drop_parts() {
   store_.reset();
   sets_.clear();
-}
-
-Task<void> SetNode::counted(Task<void> task) {
-  co_await std::move(task);
-  --running_;
-}
-
-void SetNode::spawn(Task<void> task) {
-  ++running_;
-  runtime_.enter([this, &task] { async::start_detached(counted(std::move(task))); });
 }
 
 bool SetNode::leads(std::uint64_t& terms) const {

@@ -9,23 +9,16 @@
 #include "engine/cluster/set.h"
 #include "engine/cluster/slots.h"
 #include "engine/objects/object_store.h"
-#include "tests/sim/client_world.h"
+#include "tests/sim/process_node.h"
 #include "tests/sim/sim_medium.h"
-#include "tests/sim/sim_runtime.h"
 
 namespace flashstor::sim {
 
-/// One process: a loop, the sets, an object store over them. After `kill` its drives fail everything and
-/// touch nothing; it then runs to its end as a ghost, so that whatever it holds is taken down as the code
-/// takes it down when all drives fail, and nothing leaks.
-class SetNode final : public cluster::ClusterApi, public ClientNode {
+/// One process with all drives: a loop, the sets, an object store over them.
+class SetNode final : public cluster::ClusterApi, public ProcessNode {
  public:
   SetNode(SimWorld& world, std::uint64_t life, const Uuid& deployment, std::uint32_t sets)
-      : ClientNode(life),
-        runtime_(world),
-        pool_(world, Milliseconds(1)),
-        deployment_(deployment),
-        slots_(deployment, sets) {}
+      : ProcessNode(world, life), deployment_(deployment), slots_(deployment, sets) {}
 
   [[nodiscard]] cluster::SetApi& set_for(const Uuid& bucket, std::string_view key) override {
     return *sets_[slots_.set_of(bucket, key)];
@@ -44,10 +37,7 @@ class SetNode final : public cluster::ClusterApi, public ClientNode {
   void finish();
   /// Destroys what lives on the loop; on it. After `gone`.
   void drop_parts();
-  void spawn(Task<void> task) override;
 
-  [[nodiscard]] SimRuntime& runtime() { return runtime_; }
-  [[nodiscard]] async::WorkPool& pool() { return pool_; }
   /// What the sets were given, by set and slot; null where a drive is missing.
   [[nodiscard]] storage::StorageApi* drive(std::uint32_t set, std::uint32_t slot) const {
     return drives_[set][slot];
@@ -56,28 +46,16 @@ class SetNode final : public cluster::ClusterApi, public ClientNode {
   [[nodiscard]] objects::ObjectStore& store() override { return *store_; }
   [[nodiscard]] bool leads(std::uint64_t& terms) const override;
 
-  bool ready = false;
-  bool failed = false;
-  bool gone = false;
-  bool finishing = false;
-
  private:
   Task<void> open_all();
   Task<void> close_all();
-  Task<void> counted(Task<void> task);
 
-  SimRuntime runtime_;
-  SimWorkPool pool_;
   Uuid deployment_;
   cluster::SlotTable slots_;
   objects::BucketEpoch epoch_;
   std::vector<std::unique_ptr<cluster::ErasureSet>> sets_;
   std::unique_ptr<objects::ObjectStore> store_;
   std::vector<std::vector<storage::StorageApi*>> drives_;
-  std::vector<std::function<void()>> kills_;
-  std::vector<std::function<bool()>> idles_;
-  std::size_t running_ = 0;
-  bool opening_ = false;
 };
 
 }  // namespace flashstor::sim

@@ -6,9 +6,6 @@
 #include <bit>
 
 #include "engine/cluster/placement.h"
-#include "engine/objects/commands.h"
-#include "engine/objects/payloads.h"
-#include "engine/objects/planners.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/sim_drive.h"
 #include "tests/sim/sim_files.h"
@@ -19,40 +16,11 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 constexpr Milliseconds kWatchPace{20};
 
-/// The planner of dropped references as it must not be.
-objects::PlanTask drop_hastily(cluster::RowView& rows, const cluster::Command& command) {
-  auto plan = co_await or_return(objects::plan_drop_references(rows, command));
-  const auto in = co_await or_return(objects::decode<objects::ReferencesPayload>(command.payload));
-  if (!in.intents_only)
-    for (const objects::DroppedReference& use : in.uses)
-      plan.changes.push_back(cluster::free_later(use.data, rows.now()));
-  plan.write = !plan.changes.empty();
-  co_return plan;
-}
-
 }  // namespace
 
-bool plant(PlantedDefects& defects, std::string_view name) {
-  const std::pair<std::string_view, bool*> known[] = {
-      {"acknowledge-early", &defects.acknowledge_early},
-      {"replay-past-torn", &defects.replay_past_torn},
-      {"free-referenced", &defects.free_referenced},
-      {"one-drive-too-few", &defects.set.one_drive_too_few},
-      {"show-pending", &defects.set.show_pending},
-      {"free-in-use", &defects.set.free_in_use},
-      {"sweep-at-start", &defects.set.sweep_at_start},
-  };
-  for (const auto& [what, flag] : known)
-    if (what == name) *flag = true;
-  return std::ranges::any_of(known, [name](const auto& one) { return one.first == name; });
-}
-
 SetWorld::SetWorld(std::uint64_t seed, bool files, const PlantedDefects& defects, bool trace)
-    : ClientWorld(seed, trace), files_(files), defects_(defects) {
-  objects::register_object_commands(registry_);
-  if (defects.free_referenced)
-    registry_.replace_planner(static_cast<cluster::CommandKind>(objects::ObjectCommand::kDropReferences),
-                              drop_hastily);
+    : ClientWorld(seed, trace, kMostEvents), files_(files), defects_(defects) {
+  register_planted(registry_, defects);
   options_ = {
       .inline_bytes = 1500, .read_window_bytes = 1024, .write_window_bytes = 700, .min_part_bytes = 10};
   draw_plan();
@@ -289,19 +257,6 @@ void SetWorld::tick_clients() {
   if (node_ && node_->ready && ready_buckets_ && open_calls_.size() < kMostCalls) start_call(*node_);
   world_.after(Nanoseconds(1 + below(2 * static_cast<std::uint64_t>(plan_.call_every_ns))),
                [this] { tick_clients(); });
-}
-
-bool SetWorld::wait(const std::function<bool()>& done, Nanoseconds limit) {
-  const std::int64_t end = world_.now_ns() + limit.count();
-  while (!done()) {
-    if (!failure_.empty() || world_.now_ns() > end) return false;
-    if (++events_ > kMostEvents) {
-      violate("more events than a schedule may have");
-      return false;
-    }
-    world_.step();
-  }
-  return true;
 }
 
 SetOutcome SetWorld::run() {

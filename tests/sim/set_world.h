@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/sim/client_world.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/set_node.h"
 #include "tests/sim/sim_medium.h"
 
@@ -40,17 +41,6 @@ struct SetPlan {
   std::int64_t fault_every_ns = 0;
   std::int64_t faults_end_ns = 0;
 };
-
-/// Defects that are planted to see that they are found.
-struct PlantedDefects {
-  bool acknowledge_early = false;  ///< In the drive.
-  bool replay_past_torn = false;   ///< In the log.
-  bool free_referenced = false;    ///< In the planner that drops references: nobody asks who else is there.
-  cluster::SetDefects set;
-};
-
-/// Sets the one of this name; false when there is none.
-[[nodiscard]] bool plant(PlantedDefects& defects, std::string_view name);
 
 struct SetOutcome {
   std::string failure;  ///< Empty when all held.
@@ -99,7 +89,6 @@ class SetWorld final : private ClientWorld {
     std::uint64_t terms = 0;
     return !reads || (call.led && node_->leads(terms) && terms == call.terms);
   }
-  bool wait(const std::function<bool()>& done, Nanoseconds limit);
 
   // set_checks.cc: what must hold at the end.
   void check_end();
@@ -143,7 +132,6 @@ class SetWorld final : private ClientWorld {
   bool down_ = false;  ///< No process: one starts at `start_at_`.
   std::int64_t start_at_ = 0;
   bool faults_on_ = true;
-  std::uint64_t events_ = 0;
   bool crashed_last_ = false;
   bool took_away_ = false;
 };
