@@ -14,9 +14,9 @@ FULL = "--full" in sys.argv
 # Rung, what it is, seeds at most, seconds at most (0: all of the seeds).
 RUNGS = [
     ("core", "the consensus core", 1_000_000 if FULL else 10_000, 0),
-    ("set", "whole sets on simulated drives", 10_000_000 if FULL else 800, 1500 if FULL else 150),
-    ("files", "whole sets on simulated files", 10_000_000 if FULL else 300, 1500 if FULL else 60),
-    ("net", "several nodes on a simulated network", 10_000 if FULL else 200, 3600 if FULL else 80),
+    ("set", "whole sets on simulated drives", 10_000_000 if FULL else 2500, 1500 if FULL else 110),
+    ("files", "whole sets on simulated files", 10_000_000 if FULL else 800, 1500 if FULL else 50),
+    ("net", "several nodes on a simulated network", 10_000 if FULL else 400, 3600 if FULL else 70),
 ]
 # Defect, rung, the first seed of the range in which CI looks for it. The searches of --full begin at 0.
 PLANTED = [
