@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/base/log.h"
 #include "engine/cluster/drive_keeper_slot.h"
@@ -39,7 +40,8 @@ Task<Result<SetView>> DriveKeeper::view_here() {
                .generation = leader.generation,
                .retired = leader.retired,
                .unfit = {},
-               .suffering = set_.requests_suffer()};
+               .suffering = set_.requests_suffer(),
+               .lacking = set_.lacking_slots()};
   for (const raft::Progress& peer : core.peers())
     if (peer.flow == raft::Flow::kNeedsFill || peer.regressed) view.unfit.push_back(peer.id);
   co_return view;
@@ -72,7 +74,11 @@ Task<bool> DriveKeeper::check_standing(Slot& slot) {
     co_return false;
   }
   if (std::ranges::find(view_->unfit, id) == view_->unfit.end()) co_return true;
-  // It comes back as a new member, and keeps its shards.
+  // What lies in its log goes with it: never more than the parity of drives lack shards by our own doing.
+  const std::uint32_t all = (std::uint32_t{1} << set_.info().drives) - 1;
+  const std::uint32_t lacking = (view_->lacking & all) | std::uint32_t{1} << slot.number;
+  if (std::popcount(lacking) > set_.info().default_parity) co_return true;
+  // It comes back as a new member, and keeps its shard files.
   slot.damaged = true;
   view_.reset();
   co_await set_.fail_drive(slot.number, slot.drive.path + " is too far behind: it is filled anew",
@@ -108,10 +114,9 @@ void DriveKeeper::take_part(std::uint32_t number) {
   const raft::MemberId id = group.member(number).id;
   if (group.member(number).generation != leader.generation) return;
   raft::Membership wanted = core.membership();
-  const auto older = [&](raft::MemberId other) { return slot_of_member(other) == number && other != id; };
+  const auto older = [&](raft::MemberId other) { return slot_of_member(other) == number && other < id; };
   if (!wanted.is_voter(id) && !wanted.is_standby(id)) {
-    const SetView known{
-        .members = wanted, .generation = 0, .retired = leader.retired, .unfit = {}, .suffering = false};
+    const SetView known{.members = wanted, .generation = 0, .retired = leader.retired, .unfit = {}};
     if (known.newest_of(number) >= id) return;
     std::erase_if(wanted.standbys, older);
     add(wanted.standbys, id);
@@ -189,8 +194,7 @@ Task<Result<storage::FillBase>> DriveKeeper::fill_base(Slot& source, storage::Ap
     // Out of the runs, not of the log: that of a drive which was filled itself begins with these entries, and
     // of an idle set it would stay so.
     const std::uint64_t before = base.entries.front().index - 1;
-    for (const raft::TermRun& run : member.runs)
-      if (run.first <= before) base.previous_term = run.term;
+    base.previous_term = term_of(member.runs, before);
     if (base.previous_term == 0)
       co_return fail(ErrorCode::kNotFound, fmt::format("the term of entry {} is not known", before));
   }

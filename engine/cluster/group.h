@@ -30,6 +30,9 @@ class GroupListener {
   /// Just before `entries` become visible in the index of `slot`.
   virtual void applying(std::uint32_t slot, std::span<const raft::Entry> entries) = 0;
   virtual void applied(std::uint32_t slot, raft::Index index) = 0;
+  /// The member of `slot` was started over: its drive has applied `index`, of which `entries` are the last,
+  /// from the oldest undecided one on. A drive that was filled has what no member here has applied.
+  virtual void rejoined(raft::Index index, std::span<const raft::Entry> entries) = 0;
   /// The drive of `slot`, on another node, has (no) room for data.
   virtual void room(std::uint32_t slot, bool full) = 0;
   /// Slices that lack a shard, as this node knows while it leads, and nothing until it has counted them; what

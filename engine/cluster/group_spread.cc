@@ -76,6 +76,8 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
   if (report.member != member.id && report.member != 0 && slot_of_member(report.member) == member.slot) {
     member.id = report.member;  // another drive, which has applied less
     member.applied = 0;
+    changed_ = true;
+    schedule();
   }
   member.generation = report.generation;
   if (member.reported_open != report.open || member.reported_votes != report.votes ||
@@ -88,7 +90,7 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
     schedule();
   }
   if (member.full != report.full) listener_.room(member.slot, member.full = report.full);
-  if (report.leads != 0 && !leader_) listener_.told_owed(report.owed);
+  if (report.leads != 0 && !leader_ && known_leader() == member.slot) listener_.told_owed(report.owed);
   if (!report.appended.empty()) listener_.appended(member.slot, report.appended);
   if (report.applied > member.applied) {
     member.applied = report.applied;

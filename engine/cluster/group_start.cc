@@ -99,8 +99,13 @@ Task<Result<void>> Group::rejoin(std::uint32_t slot, raft::MemberId id) {
   member.membership_index = 0;
   member.generation = 0;
   member.retired.clear();
+  std::vector<raft::Entry> entries;
+  for (const storage::LogEntry& entry : state->entries)
+    if (auto parsed = from_log_entry(entry); parsed && entry.index <= state->applied_index)
+      entries.push_back(std::move(*parsed));
   start_member(member, std::move(*state));
   if (!member.open()) co_return fail(ErrorCode::kCorrupt, member.failure);
+  listener_.rejoined(member.applied, entries);
   changed_ = true;
   beat_due_ = true;  // it hears from the leader, which then sends what it missed
   schedule();

@@ -38,7 +38,7 @@ std::string encode_view(const SetView& view) {
   write_ids(out, view.members.standbys);
   write_ids(out, view.unfit);
   write_ids(out, view.retired);
-  out.varint(view.generation).boolean(view.suffering);
+  out.varint(view.generation).boolean(view.suffering).varint(view.lacking);
   return out.take();
 }
 
@@ -51,6 +51,7 @@ Result<SetView> decode_view(std::string_view bytes) {
   view.retired = read_ids(in);
   view.generation = in.varint();
   view.suffering = in.boolean();
+  view.lacking = static_cast<std::uint32_t>(in.varint());
   const auto ascends = [](const std::vector<raft::MemberId>& ids) {
     return std::ranges::adjacent_find(ids, std::greater_equal<>()) == ids.end() &&
            (ids.empty() || ids.front() != 0);

@@ -17,6 +17,7 @@ struct SetView {
   std::vector<raft::MemberId> retired;  ///< Names that were declared lost: none of them comes back.
   std::vector<raft::MemberId> unfit;  ///< Too far behind for the log, or with a lost tail: to be filled anew.
   bool suffering = false;             ///< Requests have become slow: the background is to rest.
+  std::uint32_t lacking = 0;          ///< Slots whose drives may lack shards; all while that is not known.
   [[nodiscard]] bool knows(raft::MemberId id) const { return members.is_voter(id) || members.is_standby(id); }
   /// The newest name of this slot, also of one that was declared lost; or 0.
   [[nodiscard]] raft::MemberId newest_of(std::uint32_t slot) const;

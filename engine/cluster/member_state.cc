@@ -60,6 +60,13 @@ Result<raft::Entry> from_log_entry(const storage::LogEntry& entry) {
   return out;
 }
 
+raft::Term term_of(const std::vector<raft::TermRun>& runs, raft::Index index) {
+  raft::Term term = 0;
+  for (const raft::TermRun& run : runs)
+    if (run.first <= index) term = run.term;
+  return term;
+}
+
 StoredConfiguration configuration_of(const MemberState& member) {
   return {.membership = member.membership,
           .membership_index = member.membership_index,

@@ -90,6 +90,8 @@ struct StoredConfiguration {
   std::uint64_t generation = 0;
   std::vector<raft::MemberId> retired;
 };
+/// The term of the applied entry at `index`, out of what is known of all of them; 0 when they begin later.
+[[nodiscard]] raft::Term term_of(const std::vector<raft::TermRun>& runs, raft::Index index);
 /// Of `member` as it is applied.
 [[nodiscard]] StoredConfiguration configuration_of(const MemberState& member);
 [[nodiscard]] std::string encode_configuration(const StoredConfiguration& configuration);

@@ -35,6 +35,18 @@ class Pending {
   [[nodiscard]] bool names(const DataId& id) const {
     return std::ranges::any_of(versions_, [&id](const auto& item) { return item.second.data.id == id; });
   }
+  /// Whether it is not even known whether enough drives hold it.
+  [[nodiscard]] bool undecided(const DataId& id) const {
+    return std::ranges::any_of(
+        versions_, [&id](const auto& item) { return item.second.data.id == id && !item.second.decided; });
+  }
+  /// Those that are older than `index`.
+  [[nodiscard]] std::vector<raft::Index> before(raft::Index index) const {
+    std::vector<raft::Index> out;
+    for (auto at = versions_.begin(); at != versions_.end() && at->first < index; ++at)
+      out.push_back(at->first);
+    return out;
+  }
   [[nodiscard]] const std::map<raft::Index, Version>& versions() const { return versions_; }
 
   /// To be confirmed by a later entry.
@@ -45,6 +57,11 @@ class Pending {
   void add_rider(RowChange change) { waiting_.changes.push_back(std::move(change)); }
   [[nodiscard]] bool anything_waits() const {
     return !waiting_.confirms.empty() || !waiting_.changes.empty();
+  }
+  /// Rows that are in no entry yet; and whether there are some in one that may not be applied yet.
+  [[nodiscard]] std::size_t rows_waiting() const { return waiting_.changes.size(); }
+  [[nodiscard]] bool rows_under_way() const {
+    return std::ranges::any_of(under_way_, [](const Riders& riders) { return !riders.changes.empty(); });
   }
   /// Moves what waits onto `body`.
   void board(storage::EntryBody& body, std::size_t most_confirms, std::size_t most_changes);

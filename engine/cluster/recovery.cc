@@ -93,11 +93,7 @@ Result<RecoverPlan> plan_recovery(const std::vector<Standing>& standing, std::ui
   // The newest name of each other slot is never given again.
   for (std::uint32_t slot = 0; slot < drives; ++slot) {
     if (slots.contains(slot)) continue;
-    const SetView known{.members = highest.members,
-                        .generation = 0,
-                        .retired = highest.retired,
-                        .unfit = {},
-                        .suffering = false};
+    const SetView known{.members = highest.members, .generation = 0, .retired = highest.retired, .unfit = {}};
     if (const raft::MemberId newest = known.newest_of(slot); newest != 0) plan.retired.push_back(newest);
   }
   std::ranges::sort(plan.retired);

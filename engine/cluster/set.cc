@@ -106,7 +106,7 @@ SetStatus ErasureSet::status() const {
       reader_.load() >= 0 || (group_.is_spread() && (group_.leader_node() >= 0 || may_read_.load()));
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
-  out.settled = settled_.load() && owed_known_.load();
+  out.settled = settled_.load() && owed().has_value();
   out.can_spare_node = may_spare_.load() && out.settled && out.heal_queue == 0;
   out.heal = heal_status();
   const std::uint32_t open = open_mask_.load();
@@ -129,6 +129,9 @@ void ErasureSet::publish() {
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
     if (((open & ~open_mask_.load()) >> slot & 1) != 0 && group_.applied(slot) < group_.committed())
       lagging_ |= std::uint32_t{1} << slot;
+  // What is owed to one that has come back need not wait.
+  if ((open & ~open_mask_.load()) != 0)
+    next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
   open_mask_.store(open);
   const auto leader = group_.leader();
   const std::uint8_t m = parts_.info.default_parity;
@@ -137,6 +140,9 @@ void ErasureSet::publish() {
                    {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
   const bool led = leader.has_value() || group_.leads_elsewhere();
   settled_.store(led && group_.settled());
+  // What one leader said says nothing of what the next has yet to count.
+  if (std::exchange(told_by_, group_.leader_node()) != group_.leader_node() && !group_.leader())
+    owed_known_ = false;
   may_read_.store(group_.open_members() >= group_.read_quorum());
   may_elect_.store(group_.open_members() >= group_.majority());
   if (group_.is_spread()) {
@@ -213,11 +219,12 @@ void ErasureSet::changed() {
     if (settled_term_ != group_.leader_term()) {
       settled_term_ = group_.leader_term();
       owed_known_ = false;
+      lacking_ = 0;
       pending_.restart();
       next_due_ = next_heal_ = parts_.home->now();
       next_scan_ = next_due_ + limits::kFirstScan;
       next_deep_scan_ = next_due_ + limits::kFirstDeepScan;
-      gate_.spawn(settle(settled_term_));
+      start_settling();
     }
   }
   publish();

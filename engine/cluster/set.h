@@ -108,6 +108,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] bool is_open(std::uint32_t slot) const { return (open_mask_.load() >> slot & 1) != 0; }
   /// The drive at `slot` has (no) room for data: slices are no longer put there. On the home loop.
   void set_full(std::uint32_t slot, bool full);
+  /// Slots whose drives may lack shards, as the leader here knows; all while it does not know. On the home
+  /// loop.
+  [[nodiscard]] std::uint32_t lacking_slots() const { return owed() ? lacking_ : UINT32_MAX; }
   /// Frees what is due at `now` and not pinned; gives how many slices went.
   Task<Result<std::size_t>> free_due(WallTime now);
   /// Takes a drive out, as after a failed operation. For administrators and tests.
@@ -131,6 +134,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void room(std::uint32_t slot, bool full) override;
   [[nodiscard]] std::optional<std::uint64_t> owed() const override;
   void told_owed(std::optional<std::uint64_t> slices) override;
+  void rejoined(raft::Index index, std::span<const raft::Entry> entries) override;
   void changed() override;
 
   // set_execute.cc: a command at the leader.
@@ -148,7 +152,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   void look_at(Flight& flight);
   void finish(Flight& flight, Flight::Outcome outcome);
   void note_missed(const Flight& flight);
-  void count_owed(std::uint64_t slices);
+  void count_owed(std::uint64_t slices, std::uint32_t slots);
+  [[nodiscard]] RowChange owe(const DataRef& data, std::uint32_t slots);
   [[nodiscard]] std::uint32_t open_slots() const;
   void note_entry(const raft::Entry& entry);
   void note_body(raft::Index index, raft::Term term, const storage::EntryBody& body, Flight* flight);
@@ -169,6 +174,7 @@ class ErasureSet final : public SetApi, private GroupListener {
     DataRef data;
     std::uint32_t held = 0;  // slots that say they hold it
   };
+  void start_settling();
   Task<void> settle(raft::Term term);
   Task<bool> settle_once(raft::Term term, bool again);
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
@@ -216,6 +222,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> heal_queue_held();
   Task<Result<std::vector<std::pair<std::string, HealItem>>>> heal_batch(std::string from);
   std::size_t take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items);
+  Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
   Task<std::uint32_t> heal_item(HealItem item);
   Task<std::uint32_t> heal_later(HealItem item);
@@ -250,6 +257,10 @@ class ErasureSet final : public SetApi, private GroupListener {
   bool scanning_ = false;
   std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
   std::uint32_t scan_asked_ = 0;       // slots in step that have answered every page of this scan
+  std::uint32_t lacking_ = 0;          // slots that the heal queue names
+  std::set<std::string> renewed_;      // rows of the queue that were owed anew since healing began
+  raft::Index unknown_through_ = 0;    // entries up to here may have ended without anybody knowing how
+  int told_by_ = -1;                   // the node that led when what it owes was looked at
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
   MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:
   std::uint64_t heal_window_shards_ = 0;
@@ -286,6 +297,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::uint64_t> heal_added_{0};  // of them, since the queue was last looked through
   std::atomic<bool> owed_known_{false};       // heal_queued_ is what the present leader found
   std::atomic<bool> settled_{false};
+  std::atomic<raft::Term> settling_term_{0};  // whose undecided versions are being settled
   std::atomic<bool> healing_now_{false};
   std::atomic<std::uint64_t> healed_{0};
   std::atomic<std::uint64_t> heal_failed_{0};

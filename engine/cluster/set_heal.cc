@@ -99,16 +99,33 @@ Task<Result<void>> ErasureSet::heal_queue() {
   co_return result;
 }
 
-Task<Result<void>> ErasureSet::heal_queue_held() {
-  if (!bad_.empty()) {
-    storage::EntryBody body;
-    for (const auto& [id, report] : std::exchange(bad_, {}))
-      body.changes.push_back(heal_row({.data = report.first, .slots = report.second}));
-    co_await or_return(commit_own(std::move(body)));
+// What reads found bad goes into the durable queue.
+Task<Result<void>> ErasureSet::queue_reports() {
+  if (bad_.empty()) co_return Result<void>();
+  const auto reports = std::exchange(bad_, {});
+  storage::EntryBody body;
+  for (const auto& [id, report] : reports) body.changes.push_back(owe(report.first, report.second));
+  auto done = co_await commit_own(std::move(body));
+  if (done) co_return done;
+  for (const auto& [id, report] : reports) {
+    auto& [ref, slots] = bad_[id];
+    ref = report.first;
+    slots |= report.second;
   }
-  if (group_.leader() && pending_.anything_waits()) co_await or_return(commit_own({}));
+  co_return done;
+}
+
+Task<Result<void>> ErasureSet::heal_queue_held() {
   const raft::Term term = settled_term_;
+  renewed_.clear();
+  co_await or_return(queue_reports());
+  // What is owed so far is in the rows once an entry that comes after it is applied.
   heal_added_.store(0);
+  lacking_ = 0;
+  if (group_.leader() && (pending_.anything_waits() || pending_.rows_under_way()))
+    for (std::size_t rounds = pending_.rows_waiting() / limits::kMaxRiders + 1; rounds > 0; --rounds)
+      co_await or_return(commit_own({}));
+  co_await wait_all_applied();  // a drive that is about to apply an entry does not know yet what it holds
   std::string from;
   std::uint64_t left = 0;
   while (group_.leader() && !closing_.load()) {
@@ -141,7 +158,7 @@ Task<Result<std::vector<std::pair<std::string, HealItem>>>> ErasureSet::heal_bat
   co_await or_return(view.scan(
       Family::kHeal, from, {},
       [&items](std::string_view key, std::string_view value) -> ScanStep {
-        if (auto item = decode_heal(value)) items.emplace_back(key, std::move(*item));
+        if (auto item = decode_heal(value)) items.emplace_back(key, *item);
         return {.kind = items.size() < limits::kMaxHealBatch ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
       },
       [&items] { items.clear(); }));
@@ -155,14 +172,16 @@ std::size_t ErasureSet::take_owed_scans(std::vector<std::pair<std::string, HealI
   const std::size_t owed = std::erase_if(items, [&](const auto& item) {
     if (!is_owed_scan(item.second)) return false;
     scans_owed_ |= item.second.slots & open;
+    lacking_ |= item.second.slots;
     return true;
   });
   if (owed != 0 && scans_owed_ != 0 && !scanning_) next_scan_ = parts_.home->now();
   return owed;
 }
 
+// Not known as long as it is open what became of a predecessor's versions.
 std::optional<std::uint64_t> ErasureSet::owed() const {
-  return owed_known_.load() ? std::optional(heal_queued_.load()) : std::nullopt;
+  return owed_known_.load() && settling_term_.load() == 0 ? std::optional(heal_queued_.load()) : std::nullopt;
 }
 
 void ErasureSet::told_owed(std::optional<std::uint64_t> slices) {
@@ -186,8 +205,9 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   std::size_t left = 0;
   for (std::size_t i = 0; i < group.size(); ++i) {
     const auto& [key, item] = group[i];
+    lacking_ |= rests[i];
     if (rests[i] != 0) ++left;
-    if (rests[i] == item.slots) continue;
+    if (rests[i] == item.slots || renewed_.contains(key)) continue;  // one that is owed anew stays
     body.changes.push_back({.family = Family::kHeal, .key = key, .value = std::nullopt});
     if (rests[i] != 0) body.changes.push_back(heal_row({.data = item.data, .slots = rests[i]}));
   }

@@ -151,12 +151,35 @@ void ErasureSet::note_missed(const Flight& flight) {
   const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
   const std::uint32_t missed = all & ~flight.data_slots;
   if (missed == 0) return;
-  pending_.add_rider(heal_row({.data = flight.body->data, .slots = missed}));
-  count_owed(1);
+  pending_.add_rider(owe(flight.body->data, missed));
+}
+
+// What a fill brought was decided without any member here: versions that this process holds for undecided and
+// that are older than its oldest undecided one are no longer.
+void ErasureSet::rejoined(raft::Index index, std::span<const raft::Entry> entries) {
+  if (index <= seen_) return;
+  const raft::Index first = entries.empty() ? index + 1 : entries.front().index;
+  for (const raft::Index old : pending_.before(first)) {
+    pending_.erase(old);
+    undecided_.remove(old, true);
+  }
+  std::erase_if(voiding_, [first](const auto& item) { return item.second < first; });
+  for (const raft::Entry& entry : entries)
+    if (entry.index > seen_) note_entry(entry);
+  seen_ = index;
+}
+
+// A row of the queue. It counts as owed from here on, though no entry has it yet.
+RowChange ErasureSet::owe(const DataRef& data, std::uint32_t slots) {
+  count_owed(1, slots);
+  RowChange row = heal_row({.data = data, .slots = slots});
+  if (healing_) renewed_.insert(row.key);
+  return row;
 }
 
 // A pass through the queue that is under way may have gone by their places.
-void ErasureSet::count_owed(std::uint64_t slices) {
+void ErasureSet::count_owed(std::uint64_t slices, std::uint32_t slots) {
+  lacking_ |= slots;
   heal_queued_.fetch_add(slices);
   heal_added_.fetch_add(slices);
 }

@@ -89,6 +89,7 @@ void ErasureSet::report_bad(const DataRef& data, std::uint32_t slots) {
   const Outside inside(outside_);
   parts_.home->post_function([this, inside, data, slots] {
     if (closing_.load() || bad_.size() >= limits::kMaxHealReports) return;
+    if (group_.leader() && !bad_.contains(data.id)) count_owed(1, slots);
     auto& [ref, mask] = bad_[data.id];
     ref = data;
     mask |= slots;

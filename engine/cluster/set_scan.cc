@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "engine/async/gather.h"
@@ -48,9 +49,15 @@ Task<void> ErasureSet::scan_round(bool deep) {
   scanning_now_ = true;
   scanning_deep_ = deep;
   const std::uint32_t owed = std::exchange(scans_owed_, 0);
+  std::vector<raft::MemberId> members;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) members.push_back(group_.member(slot).id);
   const bool whole = co_await scan_all(deep);
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.member(slot).id != members[slot]) scan_asked_ = 0;  // another drive now
   if (whole) scans_.fetch_add(1);
-  if (whole && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
+  // With fewer asked a slice may have escaped whose holders are all away.
+  const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
+  if (whole && enough && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
   scanning_now_ = false;
   scanning_ = false;
   arm_house();
@@ -80,7 +87,7 @@ Task<bool> ErasureSet::scan_all(bool deep) {
 Task<Result<void>> ErasureSet::owe_scan(std::uint32_t slot) {
   storage::EntryBody body;
   body.changes.push_back(heal_row(owed_scan(slot)));
-  count_owed(1);
+  count_owed(1, std::uint32_t{1} << slot);
   co_await or_return(commit_own(std::move(body)));
   next_heal_ = parts_.home->now();
   arm_house();
@@ -123,7 +130,11 @@ Task<Result<bool>> ErasureSet::scan_page(DataId& after, bool deep) {
     if (bound && id > *bound) break;
     if (closing_.load()) co_return false;
     scanned_.fetch_add(1);
-    if (pending_.names(id)) continue;  // not decided yet
+    if (flights_.carry(id)) continue;  // on its way to the drives
+    if (pending_.undecided(id)) {
+      scan_asked_ = 0;  // nobody's shards are all known yet
+      continue;
+    }
     std::uint32_t missing = asked & ~slice.second;
     if (deep) {
       const MonotonicTime begun = parts_.home->now();
@@ -169,10 +180,8 @@ Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std:
   }
   storage::EntryBody body;
   for (std::size_t i = 0; i < suspects.size(); ++i)
-    if (held[i] != 0)
-      body.changes.push_back(heal_row({.data = suspects[i].first, .slots = suspects[i].second}));
+    if (held[i] != 0) body.changes.push_back(owe(suspects[i].first, suspects[i].second));
   if (body.changes.empty()) co_return Result<void>();
-  count_owed(body.changes.size());
   scan_found_.fetch_add(body.changes.size());
   co_await or_return(commit_own(std::move(body)));
   next_heal_ = parts_.home->now();

@@ -31,11 +31,20 @@ Task<std::uint32_t> refuse_at(storage::StorageApi* drive, std::uint32_t slot, st
 
 }  // namespace
 
+void ErasureSet::start_settling() {
+  const raft::Term term = group_.leader_term();
+  if (!closing_.load() && settling_term_.exchange(term) != term) gate_.spawn(settle(term));
+}
+
 Task<void> ErasureSet::settle(raft::Term term) {
   for (bool again = false; group_.leads(term) && !closing_.load(); again = true) {
-    if (co_await settle_once(term, again)) co_return;
+    const raft::Index through = unknown_through_;
+    const bool seen = seen_ >= through;  // what is not applied yet is no version yet
+    if (co_await settle_once(term, again) && seen && through == unknown_through_) break;
     co_await leader_signal_.wait_until(parts_.home->now() + limits::kSettleRetry);
   }
+  raft::Term mine = term;
+  settling_term_.compare_exchange_strong(mine, 0);
 }
 
 std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) const {
@@ -114,8 +123,7 @@ void ErasureSet::confirm_settled(const Inquiry& inquiry) {
   undecided_.remove(inquiry.index, false);
   const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
   if (inquiry.held != all) {
-    pending_.add_rider(heal_row({.data = inquiry.data, .slots = all & ~inquiry.held}));
-    count_owed(1);
+    pending_.add_rider(owe(inquiry.data, all & ~inquiry.held));
   }
   decided_signal_.notify_all();
 }

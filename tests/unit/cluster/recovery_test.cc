@@ -75,7 +75,8 @@ TEST(Recovery, NamesOfLostDrivesAreRemembered) {
                .generation = 1,
                .retired = {next_member(3)},
                .unfit = {2},
-               .suffering = true};
+               .suffering = true,
+               .lacking = 5};
   EXPECT_EQ(view.newest_of(2), next_member(3));
   const auto again = decode_view(encode_view(view));
   ASSERT_TRUE(again.has_value());
@@ -83,7 +84,19 @@ TEST(Recovery, NamesOfLostDrivesAreRemembered) {
   EXPECT_EQ(again->retired, view.retired);
   EXPECT_EQ(again->unfit, view.unfit);
   EXPECT_TRUE(again->suffering);
+  EXPECT_EQ(again->lacking, 5U);
   EXPECT_FALSE(decode_view("\x05garbage").has_value());
+}
+
+// Of a drive that was filled itself the log begins with the entries that the next fill begins with: in an
+// idle set a second new drive stayed out ("the log has no entry N"), for the term before them was looked for
+// in that log.
+TEST(Fill, TheTermBeforeItsEntriesComesFromWhatIsKnownOfTerms) {
+  const std::vector<raft::TermRun> runs{{.first = 1, .term = 2}, {.first = 40, .term = 5}};
+  EXPECT_EQ(term_of(runs, 39), 2U);
+  EXPECT_EQ(term_of(runs, 40), 5U);
+  EXPECT_EQ(term_of(runs, 1000), 5U) << "the last run goes on";
+  EXPECT_EQ(term_of({{.first = 40, .term = 5}}, 39), 0U) << "not known: such a fill is refused";
 }
 
 TEST(Leaderless, EnoughMembersKnowWhatIsCommitted) {
