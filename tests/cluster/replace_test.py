@@ -5,7 +5,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, states, without  # noqa: E402
+from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, run, states, without  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -92,28 +92,15 @@ def test_long_away(store):
     without(store, nodes.members[2], "a node that was away for long carries the store with another one", report)
 
 
-def main():
-    nodes = Nodes(3, 2, options=["--parity", "2"])
-    try:
-        nodes.start()
-        store = Store(nodes)
-        await_true("a bucket", 30, lambda: store.client(nodes.members[0]).request("PUT", "/store")[0] in (200, 409))
-        store.put_many(nodes.members[0], "before-", 80, SIZES)
-        test_drive(store)
-        test_old_drive(store)
-        test_node(store)
-        if "--full" in sys.argv:
-            test_long_away(store)
-        else:
-            report.skip("a node that was away for longer than the logs",
-                        "only with --full: once it was said to be healed while objects had one shard too few without another node, not understood yet")
-        report.check("nodes stop in order", [member.stop() for member in nodes.members] == [0, 0, 0])
-    except Exception as problem:
-        logs = "\n".join(f"node {m.number + 1}: {m.tail(12)}" for m in nodes.members)
-        report.fail("the test itself", f"{problem!r}\n{logs}")
-    finally:
-        nodes.remove()
-    report.end()
+def test(nodes):
+    nodes.start()
+    store = Store(nodes)
+    await_true("a bucket", 30, lambda: store.client(nodes.members[0]).request("PUT", "/store")[0] in (200, 409))
+    store.put_many(nodes.members[0], "before-", 80, SIZES)
+    test_drive(store)
+    test_old_drive(store)
+    test_node(store)
+    test_long_away(store)
 
 
-main()
+run(report, Nodes(3, 2, options=["--parity", "2"]), test)

@@ -7,7 +7,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import await_true, flashctl  # noqa: E402
+from cluster_store import await_true, flashctl, run  # noqa: E402
 from network import run_in_hub  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from signed import Client  # noqa: E402
@@ -90,8 +90,8 @@ def main():
     if network is None:
         report.skip("peer channels cut one way", "network namespaces take root")
         report.end()
-    nodes = Nodes(3, 2, network=network)
-    try:
+
+    def body(nodes):
         nodes.start()
         root = client_of(nodes, nodes.members[0])
         await_true("a bucket", 30, lambda: root.request("PUT", "/keys")[0] in (200, 409))
@@ -99,13 +99,7 @@ def main():
         test_cut(nodes, network, "node 3 cannot send", [(2, 0), (2, 1)], "alice")
         test_cut(nodes, network, "node 3 cannot hear", [(0, 2), (1, 2)], "bob")
         test_cut(nodes, network, "node 3 is alone", [(2, 0), (2, 1), (0, 2), (1, 2)], "carol")
-        report.check("nodes stop in order", [member.stop() for member in nodes.members] == [0, 0, 0])
-    except Exception as problem:
-        logs = "\n".join(f"node {m.number + 1}: {m.tail(12)}" for m in nodes.members)
-        report.fail("the test itself", f"{problem!r}\n{logs}")
-    finally:
-        nodes.remove()
-    report.end()
+    run(report, Nodes(3, 2, network=network), body)
 
 
 main()

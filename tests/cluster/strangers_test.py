@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from cluster_store import run  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
@@ -279,8 +280,7 @@ def test_store(nodes, when):
     report.check(f"the nodes serve {when}", not bad and all(member.process.poll() is None for member in nodes.members), f"{bad} {nodes.members[0].tail()}")
 
 
-nodes = Nodes(nodes=3, drives=1)
-try:
+def test(nodes):
     nodes.start()
     test_store(nodes, "before")
     test_one_who_belongs(nodes)
@@ -289,6 +289,6 @@ try:
     test_garbage(nodes)
     test_payloads(nodes)
     test_store(nodes, "after all that")
-finally:
-    nodes.remove()
-report.end()
+
+
+run(report, Nodes(nodes=3, drives=1), test)

@@ -12,6 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from cluster_store import run  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
@@ -118,41 +119,32 @@ def test_untrusted_node(nodes, folder):
     report.ok("with its own certificate it is back")
 
 
-def main():
-    nodes = Nodes(3, 2, scheme="https")
-    try:
-        authority = Authority(os.path.join(nodes.data, "authority"), "the cluster's")
-        for member in nodes.members:
-            folder = authority.certify(os.path.join(nodes.data, f"certs{member.number + 1}"), "IP:127.0.0.1")
-            member.options = ["--certs-dir", folder]
-        nodes.start()
-        report.ok("nodes named https:// start")
-        pinned = os.path.join(authority.folder, "ca.crt")
-        clients = []
-        for member in nodes.members:
-            class Facts:
-                port, access, secret = member.port, nodes.access, nodes.secret
-            clients.append(TlsClient(Facts, pinned))
-        clients[0].request("PUT", "/tls")
-        bad = []
-        for size in (10, 100_000, 6_000_000):
-            value = hashlib.sha256(str(size).encode()).digest() * (size // 32 + 1)
-            status = clients[0].request("PUT", f"/tls/{size}", value)[0]
-            for reader in clients:
-                got = reader.request("GET", f"/tls/{size}")
-                if status != 200 or got[0] != 200 or got[1] != value:
-                    bad.append(f"{size}: {status} {got[0]} {len(got[1])} of {len(value)} bytes")
-        report.check("what is written at one node is read at every node", not bad, "\n".join(bad))
-        report.check("nothing is served in the clear", not any(b"HTTP" in plain(member) for member in nodes.members))
-        test_channels(nodes, authority, nodes.data)
-        test_untrusted_node(nodes, nodes.data)
-        report.check("nodes stop in order", [member.stop() for member in nodes.members] == [0, 0, 0])
-    except Exception as problem:
-        logs = "\n".join(f"node {m.number + 1}: {m.tail(8)}" for m in nodes.members)
-        report.fail("the test itself", f"{problem!r}\n{logs}")
-    finally:
-        nodes.remove()
-    report.end()
+def test_tls(nodes):
+    authority = Authority(os.path.join(nodes.data, "authority"), "the cluster's")
+    for member in nodes.members:
+        folder = authority.certify(os.path.join(nodes.data, f"certs{member.number + 1}"), "IP:127.0.0.1")
+        member.options = ["--certs-dir", folder]
+    nodes.start()
+    report.ok("nodes named https:// start")
+    pinned = os.path.join(authority.folder, "ca.crt")
+    clients = []
+    for member in nodes.members:
+        class Facts:
+            port, access, secret = member.port, nodes.access, nodes.secret
+        clients.append(TlsClient(Facts, pinned))
+    clients[0].request("PUT", "/tls")
+    bad = []
+    for size in (10, 100_000, 6_000_000):
+        value = hashlib.sha256(str(size).encode()).digest() * (size // 32 + 1)
+        status = clients[0].request("PUT", f"/tls/{size}", value)[0]
+        for reader in clients:
+            got = reader.request("GET", f"/tls/{size}")
+            if status != 200 or got[0] != 200 or got[1] != value:
+                bad.append(f"{size}: {status} {got[0]} {len(got[1])} of {len(value)} bytes")
+    report.check("what is written at one node is read at every node", not bad, "\n".join(bad))
+    report.check("nothing is served in the clear", not any(b"HTTP" in plain(member) for member in nodes.members))
+    test_channels(nodes, authority, nodes.data)
+    test_untrusted_node(nodes, nodes.data)
 
 
-main()
+run(report, Nodes(3, 2, scheme="https"), test_tls)

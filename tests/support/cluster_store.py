@@ -4,9 +4,11 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
+import traceback
 
 from node import program
 from signed import Client
@@ -17,6 +19,25 @@ SIZES = [0, 200, 4096, 70_000, 700_000, 3_000_000]
 def body_of(key, size):
     seed = hashlib.sha256(f"{key} {size}".encode()).digest()
     return (seed * (size // 32 + 1))[:size]
+
+
+def run(report, nodes, body, *more):
+    """Runs the tests of `body(nodes)`, and fails with what the nodes last said when it raises; `more` are members beside the nodes. Stops
+    the nodes at the end, ends what is left and does not return."""
+    members = nodes.members + list(more)
+    try:
+        body(nodes)
+        for member in nodes.members:
+            member.signal(signal.SIGTERM)
+        statuses = [member.stop() for member in nodes.members]
+        report.check("nodes stop in order", not any(statuses), str(statuses))
+    except Exception as problem:
+        report.fail("the test itself", f"{problem!r}\n{traceback.format_exc()}\n" + "\n".join(f"node {m.number + 1}: {m.tail(20)}" for m in members))
+    finally:
+        for member in more:
+            member.kill()
+        nodes.remove()
+    report.end()
 
 
 class Store:
