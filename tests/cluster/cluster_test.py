@@ -269,20 +269,20 @@ def test_load(nodes):
     return probes
 
 
-def heal_queue(nodes, member):
-    answer = flashctl(nodes, member, "admin", "heal", "@", "--json")
+def is_healthy(nodes, member):
+    answer = flashctl(nodes, member, "admin", "info", "@", "--json")
     try:
-        return json.loads(answer.stdout).get("queue")
-    except ValueError:
-        return None
+        return all(part["healthy"] for part in json.loads(answer.stdout)["sets"])
+    except (ValueError, KeyError):
+        return False
 
 
 def await_healed(nodes, timeout=90):
-    """Until no node knows of missed shards."""
+    """Until every node calls every set healthy."""
     end = time.monotonic() + timeout
-    while any(heal_queue(nodes, member) != 0 for member in nodes.members):
+    while not all(is_healthy(nodes, member) for member in nodes.members):
         if time.monotonic() > end:
-            raise RuntimeError(f"healing did not end in {timeout} s: {[heal_queue(nodes, member) for member in nodes.members]}")
+            raise RuntimeError(f"healing did not end in {timeout} s: {flashctl(nodes, nodes.members[0], 'admin', 'info', '@').stdout}")
         time.sleep(0.2)
 
 

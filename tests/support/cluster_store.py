@@ -118,13 +118,14 @@ def states(store, member):
 
 
 def healed(store):
-    """Every node sees every drive at work, nothing is being filled or waits to be healed, and a pass found nothing missing."""
+    """Every node calls every set healthy, sees every drive at work, nothing is being filled or waits to be healed."""
     try:
         infos = [store.admin(member, "info") for member in store.nodes.members]
         heals = [store.admin(member, "heal") for member in store.nodes.members]
     except (OSError, http.client.HTTPException):
         return False
-    return (all(drive["state"] == "online" for info in infos for node in info["nodes"] for drive in node["drives"]) and
+    return (all(part["healthy"] for info in infos for part in info["sets"]) and
+            all(drive["state"] == "online" for info in infos for node in info["nodes"] for drive in node["drives"]) and
             all(heal["queue"] == 0 and heal["filling_drives"] == 0 and not heal["scanning"] for heal in heals))
 
 
