@@ -9,6 +9,7 @@
 #include "cli/clock.h"
 #include "cli/command_set.h"
 #include "cli/mount_client.h"
+#include "cli/remote_mount.h"
 
 namespace flashstor::cli {
 namespace {
@@ -19,6 +20,7 @@ struct MountArguments {
   std::string options;
   std::string socket;
   bool lazy = false;
+  bool remote = false;
 };
 
 Exit mount_command(Session& session, const MountArguments& arguments) {
@@ -31,14 +33,16 @@ Exit mount_command(Session& session, const MountArguments& arguments) {
   if (!client) return session.fail(client.error());
   MountRequest request;
   request.socket_path = arguments.socket;
-  if (request.socket_path.empty()) {
+  bool remote = arguments.remote;
+  if (request.socket_path.empty() && !remote) {
     const auto info = admin_call(**client, "GET", "mount");
     if (!info)
       return session.fail(info.error().wrap(info.error().code(), "cannot ask the node for its mount socket"),
                           arguments.target);
     request.socket_path = info->string_or("mount_socket");
-    if (request.socket_path.empty())
-      return session.fail({ErrorCode::kNotSupported, "this node serves no mounts"}, arguments.target);
+    // A node whose socket is not on this machine is another machine's.
+    std::error_code error;
+    remote = request.socket_path.empty() || !std::filesystem::exists(request.socket_path, error);
   }
   request.bucket = target->bucket;
   request.mountpoint = arguments.folder;
@@ -52,7 +56,15 @@ Exit mount_command(Session& session, const MountArguments& arguments) {
   request.access_key = (*client)->alias().credentials.access_key;
   request.secret_key = (*client)->alias().credentials.secret_key;
   request.now = wall_now();
-  const auto id = mount_through_node(request);
+  Result<std::string> id;
+  if (remote) {
+    const auto started = start_remote_mount({.request = request,
+                                             .url = (*client)->alias().url.text(),
+                                             .http = {.insecure = session.options.insecure}});
+    if (!started) id = std::unexpected(started.error());
+  } else {
+    id = mount_through_node(request);
+  }
   if (!id) return session.fail(id.error(), arguments.folder);
   session.output.result(
       fmt::format("ready: {} is mounted on {}", arguments.target, arguments.folder),
@@ -72,16 +84,19 @@ Exit umount_command(Session& session, const MountArguments& arguments) {
 
 void add_mount_commands(CommandSet& commands) {
   const auto arguments = std::make_shared<MountArguments>();
-  CLI::App* mount =
-      commands.add(nullptr, "mount", "Mount a bucket as a folder, on the machine of a node",
-                   "  flashctl mount local/photos /mnt/photos\n"
-                   "  flashctl mount local/photos /mnt/photos -o ro",
-                   [arguments](Session& session) { return mount_command(session, *arguments); });
+  CLI::App* mount = commands.add(
+      nullptr, "mount",
+      "Mount a bucket as a folder: by the node when it is on this machine, else over the network",
+      "  flashctl mount local/photos /mnt/photos\n"
+      "  flashctl mount far/photos /mnt/photos --remote\n"
+      "  flashctl mount local/photos /mnt/photos -o ro",
+      [arguments](Session& session) { return mount_command(session, *arguments); });
   mount->add_option("TARGET", arguments->target, "ALIAS/BUCKET")->required();
   mount->add_option("DIR", arguments->folder, "An existing folder")->required();
   mount->add_option(
       "-o,--options", arguments->options,
       "ro, noexec, noatime, allow_other, uid=N, gid=N (an ordinary user's own, unless given), …");
+  mount->add_flag("--remote", arguments->remote, "Over the network, also from a node on this machine");
   mount->add_option("--socket", arguments->socket, "The node's mount socket, when it need not be asked");
 
   CLI::App* umount =

@@ -148,13 +148,13 @@ Error error_of(CURLcode code, const Exchange& exchange, const char* detail) {
   return {ErrorCode::kIo, text};
 }
 
+}  // namespace
+
 std::string default_ca_file() {
   for (const char* name : {"FLASHSTORE_CA_FILE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"})
     if (const char* value = std::getenv(name); value && *value != '\0') return value;
   return {};
 }
-
-}  // namespace
 
 struct HttpClient::State {
   HttpOptions options;

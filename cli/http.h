@@ -47,6 +47,9 @@ struct HttpOptions {
   bool debug = false;     ///< Request and answer lines to stderr (never the Authorization header).
 };
 
+/// The file of trusted authorities that the environment names, or nothing: the system's.
+[[nodiscard]] std::string default_ca_file();
+
 /// HTTP/1.1 over libcurl with kept connections. Blocks; stops soon after an interrupt.
 /// Threads: `perform` from several at once; each uses a connection of its own.
 class HttpClient {

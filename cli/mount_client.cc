@@ -83,7 +83,13 @@ Result<std::string> read_answer(int channel) {
     return fail(ErrorCode::kMalformed, "the node's answer is too long");
   const auto text = receive(channel, bytes);
   if (!text) return text;
-  const auto answer = Json::parse(*text);
+  return parse_mount_answer(*text);
+}
+
+}  // namespace
+
+Result<std::string> parse_mount_answer(std::string_view text) {
+  const auto answer = Json::parse(text);
   if (!answer) return std::unexpected(answer.error());
   if (answer->bool_or("ok")) {
     if (const auto id = answer->get("id").as_uint()) return std::to_string(*id);
@@ -94,8 +100,6 @@ Result<std::string> read_answer(int channel) {
       code.find("Denied") != std::string::npos ? ErrorCode::kAccessDenied : ErrorCode::kInvalidArgument,
       fmt::format("{} ({})", answer->string_or("message", "the node refused"), code));
 }
-
-}  // namespace
 
 Result<std::map<std::string, std::string>> parse_mount_options(std::string_view text) {
   std::map<std::string, std::string> options;
@@ -114,31 +118,41 @@ Result<std::map<std::string, std::string>> parse_mount_options(std::string_view 
 
 std::string mount_signature(const MountRequest& request, std::string_view date) {
   const std::string key = hmac_sha256("flashstor-mount" + request.secret_key, date);
-  return base::to_hex(hmac_sha256(
-      key, fmt::format("{}\n{}\n{}\n{}", request.bucket, request.mountpoint, request.access_key, date)));
+  std::string lines =
+      fmt::format("{}\n{}\n{}\n{}", request.bucket, request.mountpoint, request.access_key, date);
+  if (!request.challenge.empty()) lines += '\n' + request.challenge;
+  return base::to_hex(hmac_sha256(key, lines));
 }
 
 std::string mount_message(const MountRequest& request) {
   const std::string date = iso_basic(request.now);
   Json options = Json::object();
   for (const auto& [name, value] : request.options) options.set(name, value);
-  return Json::object({{"version", 1},
-                       {"bucket", request.bucket},
-                       {"mountpoint", request.mountpoint},
-                       {"options", options},
-                       {"access_key", request.access_key},
-                       {"date", date},
-                       {"signature", mount_signature(request, date)}})
-      .dump();
+  Json message = Json::object({{"version", 1},
+                               {"bucket", request.bucket},
+                               {"mountpoint", request.mountpoint},
+                               {"options", options},
+                               {"access_key", request.access_key},
+                               {"date", date},
+                               {"signature", mount_signature(request, date)}});
+  if (!request.challenge.empty()) message.set("challenge", request.challenge);
+  return message.dump();
+}
+
+Result<std::string> mount_folder(const std::string& folder) {
+  std::error_code error;
+  std::string path = std::filesystem::canonical(folder, error);
+  if (error) return std::unexpected(base::errno_error(error.value(), "mount on", folder));
+  if (!std::filesystem::is_directory(path, error))
+    return fail(ErrorCode::kNotFound, fmt::format("{} is no folder", path));
+  return path;
 }
 
 Result<std::string> mount_through_node(const MountRequest& request) {
   MountRequest full = request;
-  std::error_code error;
-  full.mountpoint = std::filesystem::canonical(request.mountpoint, error);
-  if (error) return std::unexpected(base::errno_error(error.value(), "mount on", request.mountpoint));
-  if (!std::filesystem::is_directory(full.mountpoint, error))
-    return fail(ErrorCode::kNotFound, fmt::format("{} is no folder", full.mountpoint));
+  auto folder = mount_folder(request.mountpoint);
+  if (!folder) return folder;
+  full.mountpoint = std::move(*folder);
   const std::string message = mount_message(full);
   if (message.size() > limits::kMaxMountMessageBytes)
     return fail(ErrorCode::kInvalidArgument, "the mount options are too long");

@@ -9,16 +9,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "cli/admin_client.h"
 #include "cli/clock.h"
 #include "cli/mount_client.h"
+#include "cli/remote_mount.h"
 #include "cli/session.h"
 #include "fusefs/kernel_mount.h"
 
 // What fstab and systemd start: mount(8) calls it as /sbin/mount.flashstor SOURCE DIR [-sfnv] [-o OPTIONS].
-// The node serves the mount, so this program is done once the bucket is mounted; with --foreground it stays
-// until it is unmounted.
+// A node on this machine serves the mount, so this program is done once the bucket is mounted; with
+// --foreground it stays until it is unmounted. A node elsewhere serves it through a process that stays.
 namespace {
 
 using namespace flashstor;
@@ -48,19 +51,25 @@ std::string config_folder() {
   return user == nullptr ? cli::default_config_folder() : std::string(user->pw_dir) + "/.config/flashstor";
 }
 
+/// Empty when the node's socket is not on this machine.
 Result<std::string> mount_socket(cli::S3Client& client) {
-  const auto info = cli::admin_call(client, "GET", "info");
+  const auto info = cli::admin_call(client, "GET", "mount");
   if (!info)
     return std::unexpected(info.error().wrap(
         info.error().code(), fmt::format("cannot ask the node for its mount socket: {}; name the socket with "
-                                         "-o socket=PATH if this user may not use the admin API",
+                                         "-o socket=PATH, or mount over the network with -o remote",
                                          info.error().message())));
   std::string path = info->string_or("mount_socket");
-  if (path.empty()) return fail(ErrorCode::kNotSupported, "this node serves no mounts");
-  return path;
+  std::error_code error;
+  return std::filesystem::exists(path, error) ? path : std::string();
 }
 
-Result<std::string> mount(const Arguments& arguments) {
+/// What is to be served from another host, by this program; nothing when the node serves it.
+struct Mounted {
+  std::optional<cli::RemoteMount> remote;
+};
+
+Result<Mounted> mount(const Arguments& arguments) {
   std::map<std::string, std::string> options;
   for (const std::string& list : arguments.options) {
     auto some = cli::parse_mount_options(list);
@@ -70,6 +79,7 @@ Result<std::string> mount(const Arguments& arguments) {
   cli::Session session;
   session.options.config_folder = take(options, "config");
   if (session.options.config_folder.empty()) session.options.config_folder = config_folder();
+  const bool remote = options.erase("remote") > 0;
   const auto target = session.bucket(arguments.source);
   if (!target) return std::unexpected(target.error());
   if (!target->key.empty())
@@ -83,13 +93,27 @@ Result<std::string> mount(const Arguments& arguments) {
                             .access_key = (*client)->alias().credentials.access_key,
                             .secret_key = (*client)->alias().credentials.secret_key,
                             .now = cli::wall_now()};
-  if (request.socket_path.empty()) {
+  if (request.socket_path.empty() && !remote) {
     auto path = mount_socket(**client);
-    if (!path) return path;
+    if (!path) return std::unexpected(path.error());
     request.socket_path = std::move(*path);
   }
   fusefs::clear_dead_mount(arguments.folder);  // Of a node that was killed.
-  return arguments.fake ? Result<std::string>() : cli::mount_through_node(request);
+  if (arguments.fake) return Mounted();
+  if (remote || request.socket_path.empty())
+    return Mounted{cli::RemoteMount{.request = request, .url = (*client)->alias().url.text(), .http = {}}};
+  const auto id = cli::mount_through_node(request);
+  if (!id) return std::unexpected(id.error());
+  return Mounted();
+}
+
+/// In front: serves to the end and says `ready` itself. Otherwise returns once it is mounted.
+Result<void> serve(const cli::RemoteMount& remote, bool foreground, int signals,
+                   const std::function<void()>& ready) {
+  if (foreground) return cli::serve_remote_mount(remote, signals, ready);
+  const auto started = cli::start_remote_mount(remote);
+  if (started) ready();
+  return started;
 }
 
 constexpr int kMountFailed = 32;  // mount(8); what is wrong with the command line is 1.
@@ -128,15 +152,17 @@ int stay(const std::string& folder, int signals, std::FILE* mounts) {
 
 int main(int argc, char** argv) {
   const bool helper = std::string_view(argv[0]).ends_with("mount.flashstor");
-  CLI::App app("Mounts a bucket of the node on this machine, for fstab and systemd.", "flashstor-fusefs");
+  CLI::App app("Mounts a bucket, of the node on this machine or over the network, for fstab and systemd.",
+               "flashstor-fusefs");
   Arguments arguments;
   bool ignored = false;
   std::string ignored_type;
   app.set_version_flag("--version", "flashstor-fusefs 0.1.0");
   app.add_option("SOURCE", arguments.source, "ALIAS/BUCKET, as flashctl alias set it")->required();
   app.add_option("DIR", arguments.folder, "An existing folder")->required();
-  app.add_option("-o", arguments.options,
-                 "ro, allow_other, uid=N, gid=N, umask=N, socket=PATH, config=DIR, and mount(8)'s own")
+  app.add_option(
+         "-o", arguments.options,
+         "ro, allow_other, uid=N, gid=N, umask=N, remote, socket=PATH, config=DIR, and mount(8)'s own")
       ->expected(1)
       ->take_all();
   app.add_flag("--foreground", arguments.foreground, "Stay until it is unmounted; SIGTERM unmounts");
@@ -155,10 +181,16 @@ int main(int argc, char** argv) {
   if (mounts == nullptr) return give_up({ErrorCode::kIo, "/proc is not mounted"});
   const auto mounted = mount(arguments);
   if (!mounted) return give_up(mounted.error());
-  // mount(8) and systemd want silence from a helper; who starts it by hand or in front wants to know.
-  if (!helper || arguments.foreground) {
+  const auto ready = [&arguments, helper] {
+    // mount(8) and systemd want silence from a helper; who starts it by hand or in front wants to know.
+    if (helper && !arguments.foreground) return;
     fmt::print("ready {} is mounted on {}\n", arguments.source, arguments.folder);
     std::fflush(stdout);
+  };
+  if (mounted->remote) {
+    const auto served = serve(*mounted->remote, arguments.foreground, signals, ready);
+    return served ? 0 : give_up(served.error());
   }
+  ready();
   return arguments.foreground ? stay(arguments.folder, signals, mounts) : 0;
 }

@@ -66,15 +66,22 @@ class HandleTable {
     auto node = held_.extract(address);
     return std::move(node.mapped());
   }
+  /// Whether `handle`, the number that a kernel has, is one of these.
+  [[nodiscard]] bool holds(std::uint64_t handle) const {
+    return held_.contains(reinterpret_cast<T*>(handle));
+  }
 
  private:
   std::unordered_map<T*, std::unique_ptr<T>> held_;
 };
 
+class StreamKernel;
+
 /// What the operations of one mount share. Lives on one runtime.
 struct Mount {
-  Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root)
-      : runtime(on), volume(served), access(checks), nodes(root) {}
+  Mount(Runtime& on, files::VolumeApi& served, AccessApi& checks, files::InodeId root,
+        NodeId first_node = kRootNode + 1)
+      : runtime(on), volume(served), access(checks), nodes(root, first_node) {}
 
   Runtime& runtime;
   files::VolumeApi& volume;
@@ -87,8 +94,9 @@ struct Mount {
   std::set<LockWait*> lock_waits;
   /// Ends all waits for locks with kCancelled: nobody is left to hear of them.
   void cancel_lock_waits();
-  async::Gate gate;              ///< Every operation under way.
-  std::uint64_t owner_salt = 0;  ///< Makes lock owners of different mounts different.
+  async::Gate gate;                ///< Every operation under way.
+  std::uint64_t owner_salt = 0;    ///< Makes lock owners of different mounts different.
+  StreamKernel* stream = nullptr;  ///< The kernel, when it is another host's.
 };
 
 /// The operations, as libfuse wants them; the session's user data is the Mount.

@@ -6,7 +6,7 @@
 
 namespace flashstor::fusefs {
 
-NodeTable::NodeTable(files::InodeId root) {
+NodeTable::NodeTable(files::InodeId root, NodeId first) : next_(first) {
   Node node;
   node.inode = root;
   node.references = 1;

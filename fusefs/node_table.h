@@ -18,7 +18,8 @@ inline constexpr NodeId kRootNode = 1;
 /// names. Bounded by the kernel's own cache; a directory's new name moves all below it without touching them.
 class NodeTable {
  public:
-  explicit NodeTable(files::InodeId root);
+  /// Numbers are given from `first` on: those of another mount are not known here when the ranges are apart.
+  explicit NodeTable(files::InodeId root, NodeId first = kRootNode + 1);
 
   /// One more reference of the kernel to what `name` in `parent` is now. Gives its number, the same for every
   /// name of one inode.
@@ -68,7 +69,7 @@ class NodeTable {
   std::unordered_map<NodeId, Node> nodes_;
   std::unordered_map<files::InodeId, NodeId> by_inode_;
   std::unordered_map<Name, NodeId, NameHash> by_name_;
-  NodeId next_ = kRootNode + 1;
+  NodeId next_;
 };
 
 }  // namespace flashstor::fusefs

@@ -8,9 +8,12 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "engine/async/uv_socket.h"
+#include "engine/async/uv_stream.h"
 #include "engine/base/log.h"
 #include "fusefs/kernel_mount.h"
 #include "fusefs/mount.h"
+#include "fusefs/stream_kernel.h"
 
 namespace flashstor::fusefs {
 namespace {
@@ -38,12 +41,31 @@ class Arguments {
   fuse_args arguments_ = FUSE_ARGS_INIT(0, nullptr);
 };
 
+// Numbers of a stream's nodes begin anywhere: those of an earlier connection are unknown, not another file's.
+NodeId first_node(async::UvRuntime& runtime, const SessionOptions& options) {
+  if (options.stream < 0) return kRootNode + 1;
+  return (runtime.random().next() >> 2) | (std::uint64_t{1} << 40);
+}
+
+ssize_t send_to_stream(int /*descriptor*/, iovec* parts, int count, void* data) {
+  return static_cast<Mount*>(data)->stream->answer(parts, count);
+}
+
+// Requests of a stream are handed to libfuse, never asked for.
+ssize_t receive_nothing(int /*descriptor*/, void* /*into*/, std::size_t /*size*/, void* /*data*/) {
+  errno = EAGAIN;
+  return -1;
+}
+
 }  // namespace
 
 struct Session::State {
   State(async::UvRuntime& runtime, files::VolumeApi& volume, AccessApi& access, files::InodeId root,
         SessionOptions words, WorkPool& blocking)
-      : mount(runtime, volume, access, root), options(std::move(words)), loop(runtime), pool(blocking) {
+      : mount(runtime, volume, access, root, first_node(runtime, words)),
+        options(std::move(words)),
+        loop(runtime),
+        pool(blocking) {
     mount.owner_salt = options.owner_salt;
     mount.shown = {options.uid, options.gid, options.umask};
   }
@@ -53,12 +75,15 @@ struct Session::State {
     } else if (options.device >= 0) {
       ::close(options.device);
     }
+    if (options.stream >= 0) ::close(options.stream);
     std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse allocated it
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
   Result<void> mount_now();
+  Result<void> join_stream();
+  Task<void> serve_stream();
   void poll();
   void receive();
   void end();
@@ -73,8 +98,30 @@ struct Session::State {
   std::unique_ptr<uv_poll_t> watcher;
   bool watching = false;
   bool unmounting = false;
+  std::unique_ptr<StreamKernel> stream;
+  async::Gate serving;  ///< The stream.
   async::Event ended;
 };
+
+Result<void> Session::State::join_stream() {
+  stream = std::make_unique<StreamKernel>(
+      async::adopt_socket(loop, std::exchange(options.stream, -1), options.mountpoint), mount);
+  mount.stream = stream.get();
+  static constexpr fuse_custom_io kStreamIo{
+      .writev = send_to_stream, .read = receive_nothing, .splice_receive = nullptr, .splice_send = nullptr};
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);  // libfuse wants a descriptor to close
+  if (nothing < 0 || fuse_session_custom_io(session, &kStreamIo, nothing) != 0) {
+    if (nothing >= 0) ::close(nothing);
+    return fail(ErrorCode::kIo, "libfuse takes no stream");
+  }
+  serving.spawn(serve_stream());
+  return {};
+}
+
+Task<void> Session::State::serve_stream() {
+  co_await stream->serve(session);
+  end();
+}
 
 void Session::State::poll() {
   watcher = std::make_unique<uv_poll_t>();
@@ -154,6 +201,14 @@ Task<Result<std::unique_ptr<Session>>> Session::start(async::UvRuntime& runtime,
   state->session = fuse_session_new(arguments.get(), &table, sizeof table, &state->mount);
   if (state->session == nullptr) co_return fail(ErrorCode::kIo, "libfuse refused the session's options");
   State* raw = state.get();
+  if (state->options.stream >= 0) {
+    const Result<void> joined = state->join_stream();
+    if (!joined) {
+      co_await state->mount.gate.close();
+      co_return std::unexpected(joined.error());
+    }
+    co_return std::unique_ptr<Session>(new Session(std::move(state)));  // NOLINT: private constructor
+  }
   const Result<void> mounted = co_await async::offload(pool, [raw] { return raw->mount_now(); });
   if (!mounted) {
     co_await state->mount.gate.close();
@@ -167,7 +222,10 @@ Task<Result<void>> Session::stop() {
   // First what was written, while the mount still stands; then no new requests; then what those under way
   // wrote.
   Result<void> published = co_await state_->mount.volume.sync_all();
-  if (!state_->ended.is_set() && !state_->unmounting) {
+  if (state_->stream != nullptr) {
+    state_->stream->close();
+    co_await state_->serving.close();
+  } else if (!state_->ended.is_set() && !state_->unmounting) {
     state_->unmounting = true;
     State* raw = state_.get();
     const auto unmount_it = [raw](bool lazy) {

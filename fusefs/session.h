@@ -17,6 +17,7 @@ struct SessionOptions {
   std::string bucket;        ///< Shown by mount(8) as the source.
   std::string mountpoint;    ///< Mounted by the session; with `device` only a name.
   int device = -1;           ///< An open /dev/fuse that is mounted already; the session owns it.
+  int stream = -1;           ///< Or a connected socket to another host's kernel (stream_kernel.h); owned too.
   bool allow_other = false;  ///< Others than the mounting user may use it (root mounts: usually on).
   bool read_only = false;
   std::optional<std::uint32_t> uid;  ///< Shown as the owner of everything; empty: who owns it.
@@ -25,13 +26,14 @@ struct SessionOptions {
   std::uint64_t owner_salt = 0;  ///< Different for each mount of a bucket.
 };
 
-/// One mount: the /dev/fuse descriptor, non-blocking and polled by the loop. Requests are read until there
-/// are none and run as coroutines; answers leave from wherever they are ready. Lives on one runtime.
+/// One mount: the /dev/fuse descriptor, non-blocking and polled by the loop, or a socket to the kernel of
+/// another host. Requests are read until there are none and run as coroutines; answers leave from wherever
+/// they are ready. Lives on one runtime.
 class Session {
  public:
   /// Mounts (or takes over `device`) and serves. On the runtime's thread; what blocks runs on `pool`, which
-  /// outlives the session. Closes `device` also on error. Errors: kIo with libfuse's words, kNotPermitted,
-  /// kNotFound for a missing directory.
+  /// outlives the session. Closes `device` and `stream` also on error. Errors: kIo with libfuse's words,
+  /// kNotPermitted, kNotFound for a missing directory.
   static Task<Result<std::unique_ptr<Session>>> start(async::UvRuntime& runtime, WorkPool& pool,
                                                       files::VolumeApi& volume, AccessApi& access,
                                                       files::InodeId root, SessionOptions options);

@@ -44,7 +44,8 @@ class HttpHandler {
 class ConnectionTaker {
  public:
   virtual ~ConnectionTaker() = default;
-  [[nodiscard]] virtual bool takes(const Request& request) const = 0;
+  /// Who takes the connection of this request; null: nobody, the request goes to the handler.
+  [[nodiscard]] virtual ConnectionTaker* taker_of(const Request& request) = 0;
   /// Answers and then speaks what it likes until it ends; the connection is closed afterwards, and broken off
   /// when the server stops. `authorization` is the value of that header.
   virtual Task<void> take(async::Connection& connection, std::string authorization) = 0;

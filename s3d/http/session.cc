@@ -68,7 +68,8 @@ Task<std::optional<std::span<std::byte>>> Session::serve() {
   parts->body = &body;
   co_await body.welcome();
   Request request(*parts);
-  if (ConnectionTaker* taker = core_.options.upgrades; taker != nullptr && taker->takes(request)) {
+  ConnectionTaker* upgrades = core_.options.upgrades;
+  if (ConnectionTaker* taker = upgrades == nullptr ? nullptr : upgrades->taker_of(request)) {
     // Nobody may have spoken before the answer.
     if (*header_bytes == used_) {
       std::string authorization(request.header("authorization").value_or(std::string_view()));

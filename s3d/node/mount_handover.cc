@@ -11,6 +11,7 @@
 #include "s3d/auth/canonical.h"
 #include "s3d/auth/sha256.h"
 #include "s3d/node/mount_limits.h"
+#include "s3d/ops/s3_error.h"
 
 namespace flashstor::s3d {
 namespace {
@@ -35,6 +36,20 @@ Result<std::uint32_t> number(std::string_view name, std::string_view text, int b
   return value;
 }
 
+/// The code that a client is told.
+std::string handover_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNotFound:
+      return "NotFound";
+    case ErrorCode::kMalformed:
+      return "MalformedRequest";
+    case ErrorCode::kNotSupported:
+      return "NotSupported";
+    default:
+      return std::string(shape_of(s3_code_of(code)).code);
+  }
+}
+
 }  // namespace
 
 Result<HandoverRequest> parse_handover(std::string_view text) {
@@ -53,13 +68,15 @@ Result<HandoverRequest> parse_handover(std::string_view text) {
     if (!value) return std::unexpected(value.error());
     *into = std::move(*value);
   }
+  if (const std::string* challenge = json->get("challenge").as_string()) request.challenge = *challenge;
   for (const JsonMember& option : json->get("options").members()) {
     const std::string* value = option.value.as_string();
     if (value == nullptr) return fail(ErrorCode::kMalformed, "mount options are texts");
     request.options[option.name] = *value;
   }
   // A line feed would let one signature stand for two requests.
-  for (const std::string* field : {&request.bucket, &request.mountpoint, &request.access_key, &request.date})
+  for (const std::string* field :
+       {&request.bucket, &request.mountpoint, &request.access_key, &request.date, &request.challenge})
     if (field->find('\n') != std::string::npos) return fail(ErrorCode::kMalformed, "a line feed in a field");
   if (!request.mountpoint.starts_with('/'))
     return fail(ErrorCode::kInvalidArgument, "the mount point must be an absolute path");
@@ -75,12 +92,21 @@ Result<void> verify_handover(const HandoverRequest& request, iam::IamView& ident
   const auto who = identities.find(request.access_key);
   if (!who) return std::unexpected(who.error());
   const Sha256Digest key = HmacKey("flashstor-mount" + (*who)->secret_key).sign(request.date);
-  const Sha256Digest mac = HmacKey(view_of(key))
-                               .sign(fmt::format("{}\n{}\n{}\n{}", request.bucket, request.mountpoint,
-                                                 request.access_key, request.date));
+  std::string lines =
+      fmt::format("{}\n{}\n{}\n{}", request.bucket, request.mountpoint, request.access_key, request.date);
+  if (!request.challenge.empty()) lines += '\n' + request.challenge;
+  const Sha256Digest mac = HmacKey(view_of(key)).sign(lines);
   if (!equal_in_constant_time(base::to_hex(view_of(mac)), request.signature))
     return fail(ErrorCode::kSignatureMismatch, "the signature does not match: check the secret key");
   return {};
+}
+
+std::string handover_answer(const Result<std::uint64_t>& mounted) {
+  if (mounted) return Json::object({{"ok", true}, {"id", *mounted}}).dump();
+  return Json::object({{"ok", false},
+                       {"code", handover_code(mounted.error().code())},
+                       {"message", mounted.error().message()}})
+      .dump();
 }
 
 Result<fusefs::SessionOptions> session_options(const std::map<std::string, std::string>& options) {

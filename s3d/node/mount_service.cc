@@ -37,20 +37,6 @@ namespace {
 
 using async::OwnedDescriptor;
 
-/// The code that a client is told.
-std::string handover_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNotFound:
-      return "NotFound";
-    case ErrorCode::kMalformed:
-      return "MalformedRequest";
-    case ErrorCode::kNotSupported:
-      return "NotSupported";
-    default:
-      return std::string(shape_of(s3_code_of(code)).code);
-  }
-}
-
 Task<void> ask_to_leave(bool* leaving, async::Signal* nudge) {
   *leaving = true;
   nudge->notify_all();
@@ -66,11 +52,18 @@ Task<Result<void>> close_volume(std::unique_ptr<files::Volume>* volume) {
 
 }  // namespace
 
-MountService::MountService(Environment environment) : environment_(std::move(environment)) {}
+MountService::MountService(Environment environment)
+    : environment_(std::move(environment)),
+      files_([this](std::string message, std::string challenge, std::string peer, int stream) {
+        return join(std::move(message), std::move(challenge), std::move(peer), stream);
+      }) {}
 MountService::~MountService() = default;
 
 Task<Result<void>> MountService::start(NodeContext& context) {
   context_ = &context;
+  std::vector<async::UvRuntime*> loops;
+  for (const LoopContext& loop : context.loops) loops.push_back(&loop.runtime);
+  files_.open(std::move(loops));
   auto mounted = co_await mount_configured();
   if (mounted) mounted = open_socket();
   if (!mounted) co_await stop();  // The node stops only what started.
@@ -78,6 +71,7 @@ Task<Result<void>> MountService::start(NodeContext& context) {
 }
 
 Task<void> MountService::stop() {
+  files_.close();
   if (socket_ != nullptr) co_await socket_->close();
   std::vector<MountedRef> all;
   for (const auto& [_, mounted] : mounted_) all.push_back(mounted);
@@ -151,11 +145,30 @@ Result<void> MountService::open_socket() {
 }
 
 Task<std::string> MountService::answer(std::string message, int device) {
-  const auto done = co_await take_over(std::move(message), device);
-  if (done) co_return Json::object({{"ok", true}, {"id", *done}}).dump();
-  co_return Json::object(
-      {{"ok", false}, {"code", handover_code(done.error().code())}, {"message", done.error().message()}})
-      .dump();
+  co_return handover_answer(co_await take_over(std::move(message), device));
+}
+
+// On any loop.
+Task<Result<std::uint64_t>> MountService::join(std::string message, std::string challenge, std::string peer,
+                                               int stream) {
+  co_return co_await async::run_on(
+      context_->loops.front().runtime,
+      take_stream(std::move(message), std::move(challenge), std::move(peer), stream));
+}
+
+Task<Result<std::uint64_t>> MountService::take_stream(std::string message, std::string challenge,
+                                                      std::string peer, int stream) {
+  OwnedDescriptor owned(stream);
+  HandoverRequest request = co_await or_return(parse_handover(message));
+  if (request.challenge != challenge)
+    co_return fail(ErrorCode::kSignatureMismatch, "the message does not answer the node's challenge");
+  Services& services = context_->loops.front().services;
+  co_await or_return(verify_handover(request, services.authorizer.identities(), services.runtime.wall_now()));
+  fusefs::SessionOptions options = co_await or_return(session_options(request.options));
+  options.bucket = request.bucket;
+  options.mountpoint = fmt::format("{} of {}", request.mountpoint, peer);
+  options.stream = owned.release();
+  co_return co_await mount(std::move(request.bucket), std::move(request.access_key), std::move(options));
 }
 
 Task<Result<std::uint64_t>> MountService::take_over(std::string message, int device) {
@@ -191,6 +204,7 @@ MountService::Served& MountService::served_for(const std::string& bucket) {
 Task<Result<std::uint64_t>> MountService::mount_in_turn(std::string bucket, std::string access_key,
                                                         fusefs::SessionOptions options) {
   OwnedDescriptor device(options.device);
+  OwnedDescriptor stream(options.stream);
   if (mounted_.size() >= mount_limits::kMaxMounts)
     co_return fail(ErrorCode::kTooManyRequests, "the node serves as many mounts as it can");
   const auto mounted = std::make_shared<Mounted>();
@@ -201,7 +215,7 @@ Task<Result<std::uint64_t>> MountService::mount_in_turn(std::string bucket, std:
   ++mounted->served->mounts;
   options.owner_salt = mounted->id * 0x9e3779b97f4a7c15;
   const auto begin = [](Mounted* self, std::string key, fusefs::SessionOptions words, WorkPool* pool,
-                        OwnedDescriptor* held) -> Task<Result<void>> {
+                        OwnedDescriptor* held, OwnedDescriptor* joined) -> Task<Result<void>> {
     Served& served = *self->served;
     LoopContext& loop = served.loop;
     auto found = co_await or_return(loop.store.head_bucket(self->bucket));
@@ -212,13 +226,14 @@ Task<Result<std::uint64_t>> MountService::mount_in_turn(std::string bucket, std:
           files::Volume::open(loop.store, self->bucket,
                               files::FileDefaults{.uid = ::geteuid(), .gid = ::getegid()}, loop.runtime));
     words.device = held->release();  // The session's from here on.
+    words.stream = joined->release();
     self->session = co_await or_return(fusefs::Session::start(
         loop.runtime, *pool, *served.volume, *self->access, served.volume->root_inode(), std::move(words)));
     co_return Result<void>();
   };
   const auto begun = co_await async::run_on(
       mounted->served->loop.runtime,
-      begin(mounted.get(), std::move(access_key), std::move(options), &context_->pool, &device));
+      begin(mounted.get(), std::move(access_key), std::move(options), &context_->pool, &device, &stream));
   if (!begun) {
     co_await leave(*mounted->served);
     co_return std::unexpected(begun.error());

@@ -156,6 +156,7 @@ class Node {
   /// The node listens first: the others wait for it as it waits for them.
   Task<Result<void>> open_spread(std::vector<Runtime*> homes) {
     peering_ = co_await or_return(Peering::make(options_, threads_.at(0), tls_));
+    peering_->set_next(service_upgrades());
     options_.drives = peering_->own_drives();
     port_ = co_await or_return(peering_->door().listen(address_, tls_));
     const auto progress = [](const std::string& words) {
@@ -177,7 +178,13 @@ class Node {
                            .signed_region = options_.region,
                            .access_log = !options_.access_log.empty(),
                            .freshness = nullptr,
-                           .upgrades = peering_.get()});
+                           .upgrades = peering_ != nullptr ? peering_.get() : service_upgrades()});
+  }
+
+  ConnectionTaker* service_upgrades() {
+    for (const auto& service : services_)
+      if (ConnectionTaker* taker = service->upgrades()) return taker;
+    return nullptr;
   }
 
   void make_loops() {

@@ -61,9 +61,11 @@ Task<void> Peering::stop_watch() {
   if (watch_) co_await watch_->stop();
 }
 
-bool Peering::takes(const Request& request) const {
-  return request.path() == storage::wire::kChannelPath && request.method() == "GET" &&
-         request.header("upgrade") == storage::wire::kUpgradeName;
+ConnectionTaker* Peering::taker_of(const Request& request) {
+  const bool mine = request.path() == storage::wire::kChannelPath && request.method() == "GET" &&
+                    request.header("upgrade") == storage::wire::kUpgradeName;
+  if (mine) return this;
+  return next_ == nullptr ? nullptr : next_->taker_of(request);
 }
 
 Task<void> Peering::take(async::Connection& connection, std::string authorization) {

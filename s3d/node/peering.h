@@ -29,12 +29,15 @@ class Peering final : public ConnectionTaker {
   /// Ends watch and links, in this order. After the servers have stopped and before the engine closes.
   Task<void> stop_watch();
 
-  [[nodiscard]] bool takes(const Request& request) const override;
+  /// Who is asked for what is not between nodes; outlives the connections.
+  void set_next(ConnectionTaker* next) { next_ = next; }
+  [[nodiscard]] ConnectionTaker* taker_of(const Request& request) override;
   Task<void> take(async::Connection& connection, std::string authorization) override;
 
  private:
   explicit Peering(async::UvRuntime& home) : home_(home), door_(home, *this) {}
   async::UvRuntime& home_;
+  ConnectionTaker* next_ = nullptr;
   EarlyDoor door_;
   std::unique_ptr<cluster::Peers> peers_;
   std::optional<ChangeWatch> watch_;

@@ -10,6 +10,7 @@
 #include "engine/iam/identities.h"
 #include "engine/objects/object_store.h"
 #include "s3d/admin/pages.h"
+#include "s3d/http/server.h"
 #include "s3d/node/options.h"
 #include "s3d/ops/services.h"
 
@@ -44,6 +45,8 @@ class NodeService {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// On loop 0. The context outlives the service's running. Errors end the start of the node.
   virtual Task<Result<void>> start(NodeContext& context) = 0;
+  /// Takes connections that ask for another protocol; null: the service speaks none. The same at each call.
+  [[nodiscard]] virtual ConnectionTaker* upgrades() { return nullptr; }
   /// On loop 0, first of all at a stop, while requests are still answered: ends answers that have no end of
   /// their own, so that the ports close at once.
   virtual void stopping() {}

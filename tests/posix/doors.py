@@ -1,4 +1,4 @@
-"""The three ways in which a bucket comes to be mounted; the file tests run through each of them."""
+"""The ways in which a bucket comes to be mounted; the file tests run through each of them."""
 import os
 import shutil
 import subprocess
@@ -9,8 +9,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support")]
 from node import Node, program  # noqa: E402
 
-NODE, FLASHCTL, FUSEFS = "flashstor-s3d --mount", "flashctl mount", "flashstor-fusefs"
-ALL = [NODE, FLASHCTL, FUSEFS]
+NODE, FLASHCTL, FUSEFS, REMOTE = "flashstor-s3d --mount", "flashctl mount", "flashstor-fusefs", "flashctl mount --remote"
+ALL = [NODE, FLASHCTL, FUSEFS, REMOTE]
 
 
 def why_not():
@@ -21,8 +21,8 @@ def why_not():
 class Door:
     """A node with `bucket` mounted through one of the doors; everything goes when it is left."""
 
-    def __init__(self, kind, bucket, drives=4, options=""):
-        self.kind, self.bucket, self.options = kind, bucket, options
+    def __init__(self, kind, bucket, drives=4, options="", attached=True):
+        self.kind, self.bucket, self.options, self.attached = kind, bucket, options, attached
         scratch = os.environ.get("FLASHSTOR_TEST_DIR")
         self.mount = tempfile.mkdtemp(prefix="flashstor-mount-", dir=scratch)
         self.config = tempfile.mkdtemp(prefix="flashstor-config-", dir=scratch)
@@ -44,7 +44,8 @@ class Door:
             self.alias("local", self.node.access, self.node.secret)
             if self.kind != NODE:
                 self.run("flashctl", "mb", f"local/{self.bucket}")
-                self.attach()
+                if self.attached:
+                    self.attach()
         except Exception:
             self.__exit__()
             raise
@@ -52,8 +53,7 @@ class Door:
 
     def attach(self):
         options = ["-o", self.options] if self.options else []
-        command = ["flashctl", "mount"] if self.kind == FLASHCTL else ["flashstor-fusefs"]
-        self.run(*command, f"local/{self.bucket}", self.mount, *options)
+        self.run(*([self.kind] if self.kind == FUSEFS else self.kind.split()), f"local/{self.bucket}", self.mount, *options)
 
     def __exit__(self, *_):
         try:
