@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 
@@ -38,7 +39,9 @@ Result<void> hear(int pipe) {
   if (text == "\n") return {};
   const auto space = text.find(' ');
   if (space == std::string::npos) return fail(ErrorCode::kIo, "the process that was to serve the mount died");
-  return fail(static_cast<ErrorCode>(std::atoi(text.c_str())), text.substr(space + 1));
+  int code = 0;
+  std::from_chars(text.data(), text.data() + space, code);
+  return fail(static_cast<ErrorCode>(code), text.substr(space + 1));
 }
 
 int ending_signals() {

@@ -89,6 +89,8 @@ Task<void> StreamKernel::serve(fuse_session* session) {
       base::log_warning("a mount from {}: {}", connection_->peer(), error.error().message());
       break;
     }
+    // libfuse keeps an interrupt of what is not under way for later, however many there are.
+    if (names->opcode == FUSE_INTERRUPT && !underway_.contains(names->interrupts)) continue;
     if (*error != 0) {
       if (names->answered) refuse(names->unique, *error);
       continue;

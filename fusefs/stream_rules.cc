@@ -144,6 +144,9 @@ std::optional<Result<void>> check_counted(std::uint32_t opcode, std::span<const 
 
 void note_names(std::uint32_t opcode, std::span<const std::byte> rest, RequestNames& out) {
   switch (opcode) {
+    case FUSE_INTERRUPT:
+      out.interrupts = read_at_front<fuse_interrupt_in>(rest).unique;
+      break;
     case FUSE_LINK:
       out.nodes[1] = read_at_front<fuse_link_in>(rest).oldnodeid;
       break;

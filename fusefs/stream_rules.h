@@ -22,6 +22,7 @@ struct RequestNames {
   std::array<std::uint64_t, 2> nodes{};  ///< 0: none.
   std::array<std::uint64_t, 2> files{};  ///< Handles of open files; 0: none.
   std::uint64_t directory = 0;           ///< Handle of an open directory; 0: none.
+  std::uint64_t interrupts = 0;          ///< The number of the request that an interrupt is for.
   bool releases = false;                 ///< Gives its handle back.
 };
 

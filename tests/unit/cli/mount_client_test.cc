@@ -17,7 +17,18 @@ MountRequest request() {
           {{"ro", ""}, {"uid", "7"}},
           "alice",
           "secret",
-          parse_iso("2026-11-23T08:00:00Z").value()};
+          parse_iso("2026-11-23T08:00:00Z").value(),
+          ""};
+}
+
+TEST(MountClient, SignsTheNodesChallengeToo) {
+  MountRequest far = request();
+  far.challenge = "00ff";
+  const std::string key = hmac_sha256("flashstor-mountsecret", "20261123T080000Z");
+  EXPECT_EQ(mount_signature(far, "20261123T080000Z"),
+            base::to_hex(hmac_sha256(key, "photos\n/mnt/photos\nalice\n20261123T080000Z\n00ff")));
+  EXPECT_NE(mount_message(far).find("\"challenge\":\"00ff\""), std::string::npos);
+  EXPECT_EQ(mount_message(request()).find("challenge"), std::string::npos);
 }
 
 TEST(MountClient, SignsBucketPlaceKeyAndDate) {

@@ -92,6 +92,9 @@ TEST(StreamRules, WhatARequestNamesIsKnown) {
   const auto forget = check(frame(FUSE_FORGET, bytes_of(fuse_forget_in{.nlookup = 1}), 77, 0));
   ASSERT_TRUE(forget.has_value());
   EXPECT_FALSE(forget->answered);
+  const auto interrupt = check(frame(FUSE_INTERRUPT, bytes_of(fuse_interrupt_in{.unique = 6}), 0, 7));
+  ASSERT_TRUE(interrupt.has_value());
+  EXPECT_EQ(interrupt->interrupts, 6U);
   const auto strange = check(frame(4242, "whatever"));
   ASSERT_TRUE(strange.has_value());
   EXPECT_FALSE(strange->known);
