@@ -61,8 +61,9 @@ int ending_signals() {
     is_ready = true;
     static_cast<void>(::chdir("/"));
     const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing, standard);
-    ::close(nothing);
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+      if (nothing >= 0) ::dup2(nothing, standard);
+    if (nothing >= 0) ::close(nothing);
     tell(pipe, nullptr);
   });
   if (!served && !is_ready) tell(pipe, &served.error());

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <pwd.h>
@@ -14,6 +15,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/clock.h"
+#include "cli/fuse_device.h"
 #include "cli/mount_client.h"
 #include "cli/remote_mount.h"
 #include "cli/session.h"
@@ -134,11 +136,11 @@ int signal_descriptor() {
 }
 
 /// Until it is unmounted; a signal unmounts it.
-int stay(const std::string& folder, int signals, std::FILE* mounts) {
+int stay(const std::string& folder, int signals, int mounts) {
   const auto device = fusefs::mounted_device(folder);
   while (device && fusefs::mounted_device(folder) == device) {
     // The kernel tells of each change of the mount table by POLLPRI: proc_pid_mounts(5).
-    pollfd watched[] = {{signals, POLLIN, 0}, {::fileno(mounts), POLLPRI, 0}};
+    pollfd watched[] = {{signals, POLLIN, 0}, {mounts, POLLPRI, 0}};
     if (::poll(watched, 2, -1) < 0) continue;
     if ((watched[0].revents & POLLIN) == 0) continue;
     auto gone = cli::unmount(folder, false);
@@ -177,8 +179,8 @@ int main(int argc, char** argv) {
   arguments.folder =
       folder.size() > 1 && folder.ends_with('/') ? folder.substr(0, folder.size() - 1) : folder;
   const int signals = arguments.foreground ? signal_descriptor() : -1;
-  std::FILE* mounts = std::fopen("/proc/self/mounts", "re");
-  if (mounts == nullptr) return give_up({ErrorCode::kIo, "/proc is not mounted"});
+  const cli::Descriptor mounts(::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC));
+  if (!mounts.valid()) return give_up({ErrorCode::kIo, "/proc is not mounted"});
   const auto mounted = mount(arguments);
   if (!mounted) return give_up(mounted.error());
   const auto ready = [&arguments, helper] {
@@ -192,5 +194,5 @@ int main(int argc, char** argv) {
     return served ? 0 : give_up(served.error());
   }
   ready();
-  return arguments.foreground ? stay(arguments.folder, signals, mounts) : 0;
+  return arguments.foreground ? stay(arguments.folder, signals, mounts.get()) : 0;
 }

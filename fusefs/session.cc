@@ -76,7 +76,8 @@ struct Session::State {
       ::close(options.device);
     }
     if (options.stream >= 0) ::close(options.stream);
-    std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse allocated it
+    std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory): libfuse
+                            // allocated it
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;

@@ -28,7 +28,7 @@ Task<Result<std::unique_ptr<async::Connection>>> connect_node(async::UvRuntime& 
 }  // namespace
 
 Result<std::unique_ptr<Peering>> Peering::make(const NodeOptions& options, async::UvRuntime& home,
-                                               std::shared_ptr<async::TlsContext> tls) {
+                                               const std::shared_ptr<async::TlsContext>& tls) {
   auto spread = cluster::lay_out_spread(options.drives, options.address, host_name(), options.gateway);
   if (!spread) return std::unexpected(spread.error());
   std::unique_ptr<Peering> out(

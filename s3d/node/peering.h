@@ -15,7 +15,7 @@ class Peering final : public ConnectionTaker {
  public:
   /// Errors: kInvalidArgument, in words (spread.h).
   static Result<std::unique_ptr<Peering>> make(const NodeOptions& options, async::UvRuntime& home,
-                                               std::shared_ptr<async::TlsContext> tls);
+                                               const std::shared_ptr<async::TlsContext>& tls);
 
   [[nodiscard]] cluster::Peers& peers() { return *peers_; }
   [[nodiscard]] EarlyDoor& door() { return door_; }
