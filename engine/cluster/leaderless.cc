@@ -57,14 +57,17 @@ Task<Result<std::string>> ErasureSet::query_leaderless(LeaderlessQuery query) {
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
   const QueryHandler* handler = parts_.registry->query(query.kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no handler for this query");
-  const std::uint32_t slot = co_await or_return(async::run_on(*parts_.home, serve_at(query)));
-  SetRows rows(*this, slot);
-  co_return co_await (*handler)(rows, query.payload);
+  const LeaderlessView view = co_await or_return(async::run_on(*parts_.home, serve_at(query)));
+  SetRows rows(*this, view.slot);
+  auto answer = co_await (*handler)(rows, query.payload);
+  // What was undecided then was decided since, for another member: this one need not have applied it.
+  if (undecided_.voids() != view.voids) co_return fail(ErrorCode::kNotLeader, "the set has moved on");
+  co_return answer;
 }
 
 // Makes the rows of the member that `query` names fit to answer it: what is known to be committed is applied,
-// names that the rest of its log touches are undecided. Gives its slot.
-Task<Result<std::uint32_t>> ErasureSet::serve_at(LeaderlessQuery query) {
+// names that the rest of its log touches are undecided.
+Task<Result<ErasureSet::LeaderlessView>> ErasureSet::serve_at(LeaderlessQuery query) {
   const MonotonicTime deadline = parts_.home->now() + limits::kCommitDeadline;
   const std::uint32_t slot = slot_of_member(query.member);
   while (true) {
@@ -76,8 +79,8 @@ Task<Result<std::uint32_t>> ErasureSet::serve_at(LeaderlessQuery query) {
       co_return fail(ErrorCode::kTimeout, "a drive does not apply what is committed");
   }
   mark_tail(slot, group_.applied(slot));
-  drop_tail_marks(group_.applied(slot));
-  co_return slot;
+  drop_tail_marks(group_.applied(slot), 0);
+  co_return LeaderlessView{.slot = slot, .voids = undecided_.voids()};
 }
 
 }  // namespace flashstor::cluster

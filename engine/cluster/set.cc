@@ -166,7 +166,7 @@ void ErasureSet::publish() {
   }
   if (reader != reader_.load()) reader_era_.fetch_add(1);
   reader_.store(reader);
-  if (!leader && reader >= 0) drop_tail_marks(group_.applied(static_cast<std::uint32_t>(reader)));
+  if (!leader && reader >= 0) drop_tail_marks(group_.applied(static_cast<std::uint32_t>(reader)), 0);
   const std::lock_guard lock(status_mutex_);
   status_.info = parts_.info;
   status_.leader_slot = group_.known_leader().value_or(parts_.info.drives);
@@ -194,20 +194,43 @@ int ErasureSet::serve_without_leader() {
 void ErasureSet::mark_tail(std::uint32_t highest, raft::Index applied) {
   for (const raft::Entry& entry : group_.tail(highest)) {
     if (entry.index <= applied || entry.payload.empty()) continue;
-    if (!tail_marks_.insert(entry.index).second) continue;
+    const auto [mark, fresh] = tail_marks_.try_emplace(entry.index, entry.term);
+    if (!fresh && mark->second == entry.term) continue;
+    mark->second = entry.term;
+    // Another entry, which lost that place, may have marked it.
+    if (!fresh && pending_.find(entry.index) == nullptr) undecided_.remove(entry.index, true);
     const auto body = storage::decode_entry(entry.payload.view());
     if (body) undecided_.add(entry.index, names_of(*body));
     tail_undecided_.store(true);
   }
 }
 
+// An entry of this leader's own of which nobody knows what becomes, and which may yet be committed: what
+// comes after it in the log must not be planned without it.
+void ErasureSet::mark_unknown(const Flight& flight) {
+  if (flight.applied) return;
+  std::vector<std::string> names = names_of(*flight.body);
+  names.insert(names.end(), flight.names.begin(), flight.names.end());
+  tail_marks_[flight.index] = flight.term;
+  undecided_.add(flight.index, std::move(names));
+  tail_undecided_.store(true);
+}
+
 // What is applied is in the index that answers (readers learn of that index first), and as undecided as its
-// version is.
-void ErasureSet::drop_tail_marks(raft::Index through) {
-  while (!tail_marks_.empty() && *tail_marks_.begin() <= through) {
-    const raft::Index index = *tail_marks_.begin();
-    tail_marks_.erase(tail_marks_.begin());
-    if (pending_.find(index) == nullptr) undecided_.remove(index, true);
+// version is. Entries of terms before that of a leader are applied there, or lost.
+void ErasureSet::drop_tail_marks(raft::Index through, raft::Term leads) {
+  for (auto mark = tail_marks_.begin(); mark != tail_marks_.end();) {
+    if (mark->first > through && mark->second >= leads) {
+      ++mark;
+      continue;
+    }
+    const raft::Index index = mark->first;
+    mark = tail_marks_.erase(mark);
+    if (pending_.find(index) == nullptr) {
+      undecided_.remove(index, true);
+    } else {
+      undecided_.outdate();
+    }
   }
   if (tail_marks_.empty()) tail_undecided_.store(false);
   decided_signal_.notify_all();
@@ -228,7 +251,7 @@ void ErasureSet::changed() {
     }
   }
   publish();
-  if (leader) drop_tail_marks(UINT64_MAX);
+  if (leader) drop_tail_marks(group_.applied(*leader), group_.leader_term());
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
   leader_signal_.notify_all();
   applied_signal_.notify_all();

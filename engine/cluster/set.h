@@ -165,8 +165,14 @@ class ErasureSet final : public SetApi, private GroupListener {
   void publish();
   int serve_without_leader();
   void mark_tail(std::uint32_t highest, raft::Index applied);
-  Task<Result<std::uint32_t>> serve_at(LeaderlessQuery query);
-  void drop_tail_marks(raft::Index through);
+  /// The rows of `slot` answer as long as `voids` is what undecided_ says: until a mark of its tail is gone.
+  struct LeaderlessView {
+    std::uint32_t slot = 0;
+    std::uint64_t voids = 0;
+  };
+  Task<Result<LeaderlessView>> serve_at(LeaderlessQuery query);
+  void mark_unknown(const Flight& flight);
+  void drop_tail_marks(raft::Index through, raft::Term leads);
 
   // set_settle.cc
   struct Inquiry {
@@ -244,7 +250,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   raft::Term settled_term_ = 0;
   std::uint32_t lagging_ = 0;  // slots that missed a deadline and have not caught up
   std::vector<std::pair<raft::Index, raft::Index>> voiding_;  // the entry that says so, and which
-  std::set<raft::Index> tail_marks_;                          // undecided for want of a leader
+  std::map<raft::Index, raft::Term> tail_marks_;              // undecided, for they may be committed or lost
   MonotonicTime leaderless_since_{};
   MonotonicTime riders_since_{};
   MonotonicTime next_due_{};

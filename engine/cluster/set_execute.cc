@@ -106,6 +106,7 @@ Task<Result<CommandResult>> ErasureSet::fly(storage::EntryBody body, Flight& fli
   arm_house();
   co_await flight.finished.wait();
   flights_.remove(flight);
+  if (flight.outcome == Flight::Outcome::kUnknown && group_.leads(flight.term)) mark_unknown(flight);
   if (flight.outcome == Flight::Outcome::kUnknown && flight.has_data() && group_.leads(flight.term)) {
     unknown_through_ = std::max(unknown_through_, flight.index);
     start_settling();  // this leader's own now, as if a predecessor had left it

@@ -98,6 +98,7 @@ void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
     decided_signal_.notify_all();
   }
   if (group_.leader() != slot) return;
+  if (!tail_marks_.empty()) drop_tail_marks(index, group_.leader_term());
   flights_.for_each(index, [this](Flight& flight) {
     if (flight.applied) return;
     flight.applied = true;

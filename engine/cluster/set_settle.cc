@@ -39,7 +39,7 @@ void ErasureSet::start_settling() {
 Task<void> ErasureSet::settle(raft::Term term) {
   for (bool again = false; group_.leads(term) && !closing_.load(); again = true) {
     const raft::Index through = unknown_through_;
-    const bool seen = seen_ >= through;  // what is not applied yet is no version yet
+    const bool seen = group_.applied(*group_.leader()) >= through;  // not applied yet: no version yet
     if (co_await settle_once(term, again) && seen && through == unknown_through_) break;
     co_await leader_signal_.wait_until(parts_.home->now() + limits::kSettleRetry);
   }
@@ -49,7 +49,9 @@ Task<void> ErasureSet::settle(raft::Term term) {
 
 std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) const {
   std::vector<Inquiry> out;
+  const raft::Index applied = group_.leads(term) ? group_.applied(*group_.leader()) : 0;
   for (const auto& [index, version] : pending_.versions()) {
+    if (index > applied) break;
     if (version.decided || flights_.find(index, term) != nullptr) continue;
     out.push_back({.index = index, .data = version.data, .held = 0});
     if (out.size() >= limits::kMaxConfirms) break;

@@ -27,6 +27,8 @@ class UndecidedNames {
   void add(std::uint64_t index, std::vector<std::string> names);
   /// Once it is decided. `voided`: what readers may have seen of it is not to be answered.
   void remove(std::uint64_t index, bool voided);
+  /// As after something was voided.
+  void outdate() { voids_.fetch_add(1, std::memory_order_release); }
   /// Whether rows with lower <= name <= upper (or that begin with `upper`) may be undecided.
   [[nodiscard]] bool covers(std::string_view lower, std::string_view upper) const;
   [[nodiscard]] bool covers(std::string_view name) const { return covers(name, name); }

@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+
+#include "engine/cluster/leaderless.h"
 #include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/set.h"
 #include "engine/storage/storage_server.h"
@@ -14,6 +18,7 @@ constexpr std::uint32_t kNodes = 3;
 constexpr std::uint32_t kDrivesPerNode = 2;
 constexpr std::uint32_t kDrives = kNodes * kDrivesPerNode;
 constexpr Milliseconds kDelay{1};
+constexpr CommandKind kHas = 9;  ///< A query: whether a key is there.
 
 struct SimNode;
 
@@ -87,6 +92,10 @@ class SpreadSetTest : public ::testing::Test {
  protected:
   SpreadSetTest() {
     add_test_planners(registry_);
+    registry_.add_query(kHas, [](RowView& rows, std::string_view key) -> Task<Result<std::string>> {
+      const auto row = co_await or_return(rows.get(Family::kVersions, std::string(key)));
+      co_return row ? "there" : "absent";
+    });
     for (std::uint32_t slot = 0; slot < kDrives; ++slot)
       disks_.push_back(std::make_shared<testing::MemoryDisk>());
     for (std::uint32_t node = 0; node < kNodes; ++node) {
@@ -156,8 +165,11 @@ class SpreadSetTest : public ::testing::Test {
     return found ? static_cast<std::uint32_t>(leader) : among[0];
   }
   Result<CommandResult> put(std::uint32_t node, const std::string& key, const std::string& bytes) {
+    return nodes_[node]->runtime.run_until(nodes_[node]->set->execute(put_command(key, bytes)));
+  }
+  Command put_command(const std::string& key, const std::string& bytes, CommandKind kind = kPut) {
     Command command;
-    command.kind = kPut;
+    command.kind = kind;
     command.request_id = Uuid::make(world_.random());
     command.payload = key;
     command.locks.push_back({.name = lock_name(Family::kVersions, key), .exclusive = true});
@@ -166,7 +178,7 @@ class SpreadSetTest : public ::testing::Test {
                     .place = DataPlace::kLog,
                     .length = bytes.size()};
     command.bytes = BufferChain(Buffer::copy_of(bytes));
-    return nodes_[node]->runtime.run_until(nodes_[node]->set->execute(std::move(command)));
+    return command;
   }
   Result<DataRef> find(std::uint32_t node, const std::string& key) {
     return nodes_[node]->runtime.run_until(find_task(nodes_[node]->set.get(), key));
@@ -188,6 +200,42 @@ class SpreadSetTest : public ::testing::Test {
     if (!ref) return "error " + ref.error().describe();
     const auto bytes = nodes_[node]->runtime.run_until(nodes_[node]->set->read(*ref, 0, ref->length));
     return bytes ? std::string(bytes->flatten().view()) : "error " + bytes.error().describe();
+  }
+
+  /// Has `key` looked for in the rows of the member of `slot`, whose log ends as it does now, as is done
+  /// without a leader.
+  void ask_member(std::uint32_t slot, const std::string& key, std::optional<Result<std::string>>& answer) {
+    SimNode& node = *nodes_[slot % kNodes];
+    const raft::Raft& core = *node.set->group().core(slot);
+    const LeaderlessQuery query{.member = first_member_of(slot),
+                                .generation = 0,
+                                .last_term = core.log().last_term(),
+                                .last_index = core.log().last_index(),
+                                .commit = core.commit_index(),
+                                .commit_term = core.log().term_at(core.commit_index()),
+                                .kind = kHas,
+                                .payload = key};
+    const auto ask = [](ErasureSet* set, LeaderlessQuery what,
+                        std::optional<Result<std::string>>* out) -> Task<void> {
+      *out = co_await set->query_leaderless(std::move(what));
+    };
+    node.runtime.enter([&] { async::start_detached(ask(node.set.get(), query, &answer)); });
+  }
+  /// Begins a put whose outcome nobody waits for.
+  void begin_put(std::uint32_t node, const std::string& key) {
+    const auto run = [](ErasureSet* set, Command command) -> Task<void> {
+      static_cast<void>(co_await set->execute(std::move(command)));
+    };
+    nodes_[node]->runtime.enter(
+        [&] { async::start_detached(run(nodes_[node]->set.get(), put_command(key, "bytes of " + key))); });
+  }
+  [[nodiscard]] raft::Index last_on(std::uint32_t slot) const {
+    return disks_[slot]->entries.empty() ? 0 : disks_[slot]->entries.rbegin()->first;
+  }
+  /// Until both drives of `node` have in their logs what follows `index`.
+  void await_appended(std::uint32_t node, raft::Index index) {
+    EXPECT_TRUE(world_.run_until([&] { return last_on(node) > index && last_on(node + kNodes) > index; },
+                                 std::chrono::seconds(5)));
   }
 
   sim::SimWorld world_{11};
@@ -256,6 +304,88 @@ TEST_F(SpreadSetTest, ANodeThatComesBackCatchesUpAndIsHealed) {
       [&] { return std::ranges::all_of(missed, [](const auto& disk) { return disk->shards.size() == 10; }); },
       std::chrono::minutes(2));
   EXPECT_TRUE(healed) << missed[0]->shards.size() << " and " << missed[1]->shards.size() << " shards of 10";
+}
+
+// Simulator, several nodes, seed 42: a read that waited at a member without a leader went on from that
+// member's rows when a new leader had decided what it waited for, though the member had yet to apply it.
+TEST_F(SpreadSetTest, AReadWithoutALeaderDoesNotGoOnBehindTheNextOne) {
+  const std::uint32_t old = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(old, "first", "1").has_value());
+  const std::vector<std::uint32_t> rest{(old + 1) % kNodes, (old + 2) % kNodes};
+  const raft::Index before = last_on(old);
+  begin_put(old, "key");
+  for (const std::uint32_t node : rest) await_appended(node, before);
+  net_.cut(old, true);
+  world_.run_for(Milliseconds(5));
+  std::map<std::uint32_t, std::optional<Result<std::string>>> answers;
+  for (const std::uint32_t node : rest) {
+    disks_[node + kNodes]->apply_delay = std::chrono::seconds(4);
+    ask_member(node + kNodes, "key", answers[node]);
+  }
+  const std::uint32_t leader = await_leader(rest);
+  for (const auto& [node, answer] : answers) {
+    EXPECT_TRUE(world_.run_until([&] { return answer.has_value(); }, std::chrono::seconds(15)));
+    EXPECT_FALSE(*answer && **answer == "absent") << "a stale read";
+  }
+  EXPECT_TRUE(find(leader, "key").has_value());
+}
+
+// The marks of a place in the log were those of the entry that had lost it.
+TEST_F(SpreadSetTest, WhatTakesThePlaceOfAnEntryThatLostItIsUndecidedWithoutALeader) {
+  const std::uint32_t old = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(old, "first", "1").has_value());
+  world_.run_for(std::chrono::seconds(3));
+  net_.off_[old] = true;
+  const raft::Index before = last_on(old);
+  begin_put(old, "lost1");
+  begin_put(old, "lost2");
+  await_appended(old, before + 1);
+  net_.off_[old] = false;
+  net_.cut(old, true);
+  const std::uint32_t leader = await_leader({(old + 1) % kNodes, (old + 2) % kNodes});
+  world_.run_for(std::chrono::seconds(2));
+  std::optional<Result<std::string>> other;
+  ask_member(old, "other", other);
+  EXPECT_TRUE(world_.run_until([&] { return other.has_value(); }, std::chrono::seconds(2)));
+  ASSERT_TRUE(other && *other && **other == "absent");
+  net_.cut(old, false);
+  EXPECT_TRUE(world_.run_until([&] { return last_on(old) == last_on(leader) && last_on(old) == before + 1; },
+                               std::chrono::seconds(5)));
+  begin_put(leader, "key");
+  await_appended(old, before + 1);
+  net_.cut(leader, true);
+  world_.run_for(Milliseconds(5));
+  std::optional<Result<std::string>> answer;
+  ask_member(old, "key", answer);
+  world_.run_until([&] { return answer.has_value(); }, std::chrono::seconds(15));
+  EXPECT_FALSE(answer && *answer && **answer == "absent") << "a stale read";
+}
+
+// Simulator, several nodes, seed 488: a DELETE that was answered removed what had been there before a PUT of
+// unknown outcome, which was in the log before it and committed later: its bytes were read after the DELETE.
+TEST_F(SpreadSetTest, WhatComesAfterAnEntryOfUnknownOutcomeIsPlannedWithIt) {
+  const std::uint32_t leader = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(leader, "first", "1").has_value());
+  const std::vector<std::uint32_t> others{(leader + 1) % kNodes, (leader + 2) % kNodes};
+  for (const std::uint32_t node : others)
+    disks_[node]->append_delay = disks_[node + kNodes]->append_delay = Milliseconds(200);
+  begin_put(leader, "key");
+  world_.run_for(Milliseconds(5));
+  for (const std::uint32_t node : others) net_.cut(node, true);  // too few stand: nobody can tell
+  world_.run_for(Milliseconds(5));
+  for (const std::uint32_t node : others) net_.cut(node, false);
+  SimNode& node = *nodes_[leader];
+  const auto again = [&] {
+    return node.runtime.run_until(node.set->execute(put_command("key", "2", kPutIfAbsent)));
+  };
+  auto done = again();
+  for (int i = 0; i < 100 && !done && done.error().code() == ErrorCode::kReadOnly; ++i) {
+    world_.run_for(Milliseconds(1));
+    done = again();
+  }
+  ASSERT_EQ(read(leader, leader, "key"), "bytes of key");
+  ASSERT_FALSE(done.has_value()) << "it was there already";
+  EXPECT_EQ(done.error().code(), ErrorCode::kPreconditionFailed) << done.error().describe();
 }
 
 }  // namespace
