@@ -90,7 +90,12 @@ class DelayedStorage final : public storage::StorageApi {
     return inner_->inventory(after, most);
   }
   Task<Result<void>> verify_rows() override { return inner_->verify_rows(); }
-  Task<Result<void>> close() override { return inner_->close(); }
+  Task<Result<void>> close() override {
+    auto done = co_await inner_->close();
+    // Threads of its own end with it: none works on for a drive that is gone.
+    while (life_->busy > 0) co_await async::sleep_for(*Runtime::current(), Milliseconds(1));
+    co_return done;
+  }
 
  private:
   Task<void> turn() {

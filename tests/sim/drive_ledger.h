@@ -31,6 +31,11 @@ class DriveLedger {
     records_[number - 1] = {};
     rebuild(records_.size());
   }
+  /// Its log was begun anew behind rows that came from another drive: it goes on from what it recovers next.
+  void filled() {
+    *this = {};
+    filled_ = true;
+  }
   /// Empty, or what is wrong with what the drive came back with. Goes on from there.
   std::string recovered(const storage::RecoveredState& state, bool may_lose) {
     const bool none = state.entries.empty();
@@ -40,6 +45,12 @@ class DriveLedger {
     const End found{.hard_state = state.hard_state,
                     .index = none ? state.applied_index : state.entries.back().index,
                     .term = none ? state.applied_term : state.entries.back().term};
+    if (std::exchange(filled_, false)) {
+      if (found.index != 0) first_terms_[found.index] = found.term;
+      terms_ = first_terms_;
+      ends_ = {found};
+      return {};
+    }
     const Number least = may_lose ? 0 : acknowledged_;
     for (Number number = records_.size() + 1; number-- > least;) {
       const End& end = ends_[number];
@@ -104,6 +115,7 @@ class DriveLedger {
   std::map<std::uint64_t, std::uint64_t> terms_;  // of the entries now
   std::map<std::uint64_t, std::uint64_t> first_terms_;
   Number acknowledged_ = 0;
+  bool filled_ = false;
 };
 
 }  // namespace flashstor::sim

@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
 #include "engine/cluster/placement.h"
+#include "tests/sim/named_slices.h"
 #include "tests/sim/net_world.h"
 #include "tests/sim/probes.h"
 
@@ -39,22 +42,58 @@ bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
   return true;
 }
 
-/// A member that lacks more than its leader's log still has, or whose damaged drive does not recover, is
-/// filled anew by its keeper. That does not happen here, so its drive counts as lost.
+/// A drive counts as lost when its format is damaged, which is for its operator to mend. Those that are not
+/// files are not filled: they do too when their leader's log no longer has what they lack, or when their
+/// damage does not recover.
 void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group) {
   for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
     const cluster::Group& own =
         places_[spread_.drive(set, slot).node].node->cluster().erasure_set(set).group();
     const bool damaged = (plan_.damaged >> slot & 1) != 0;
-    if (damaged && !own.is_open(slot) && own.member(slot).failure_code == ErrorCode::kCorrupt)
+    if (!damaged || own.is_open(slot)) continue;
+    const cluster::MemberState& member = own.member(slot);
+    if (plan_.files ? member.failure.contains("format.json is damaged")
+                    : member.failure_code == ErrorCode::kCorrupt)
       disks_[set][slot]->weather.lost = true;
   }
-  if (!group.leader()) return;
+  if (plan_.files || !group.leader()) return;
   for (const cluster::raft::Progress& peer : group.core(*group.leader())->peers()) {
     if (peer.flow != cluster::raft::Flow::kNeedsFill) continue;
     NET_PROBE("left-to-be-filled");
     disks_[set][cluster::slot_of_member(peer.id)]->weather.lost = true;
   }
+}
+
+/// Everything that a user can ask says that nothing is missing.
+bool NetWorld::looks_healed() {
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    write_off_unfilled(set, places_[0].node->cluster().erasure_set(set).group());
+    for (Place& place : places_) {
+      const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
+      if (!status.can_write || !status.settled || status.undecided != 0 || status.heal_queue != 0)
+        return false;
+      for (const storage::DriveInfo& drive : status.drives)
+        if (drive.state != storage::DriveInfo::State::kOnline) return false;
+    }
+  }
+  return true;
+}
+
+void NetWorld::check_redundant() {
+  NET_PROBE("redundancy-counted");
+  std::vector<std::uint32_t> leaders(plan_.sets, 0);
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    for (Place& place : places_) {
+      const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
+      if (status.leader_slot < spread_.set_drives) leaders[set] = status.leader_slot;
+      // Members have new names once their drives were filled.
+      const cluster::Group& group = place.node->cluster().erasure_set(set).group();
+      for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot)
+        if (group.member(slot).id != cluster::first_member_of(slot)) NET_PROBE("drive-filled");
+    }
+  }
+  if (const std::string lacks = lacking(disks_, leaders); !lacks.empty())
+    violate("called healed, and " + lacks);
 }
 
 /// `strict`: nothing is undecided. A version of which the standing drives hold too few shards waits for one
@@ -75,7 +114,7 @@ bool NetWorld::settled(bool strict) {
     write_off_unfilled(set, home.group());
     if (status.undecided != 0 && (strict || whole())) return false;
     if (!in_step(set, home)) return false;
-    if (whole() && status.heal_queue != 0) return false;
+    if (whole() && (!status.settled || status.heal_queue != 0)) return false;
     if (whole() && !disks_[set][status.leader_slot]->rows().snapshot(storage::Family::kHeal).empty())
       return false;
   }
@@ -95,18 +134,21 @@ void NetWorld::describe() {
     for (std::uint32_t set = 0; place.node->ready && set < plan_.sets; ++set) {
       cluster::Group& group = place.node->cluster().erasure_set(set).group();
       const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
-      note("  set {}: leader at n{}, can write {}, undecided {}, to heal {}", set, group.leader_node(),
-           status.can_write, status.undecided, status.heal_queue);
+      note("  set {}: leader at n{}, can write {}, settled {}, undecided {}, to heal {}", set,
+           group.leader_node(), status.can_write, status.settled, status.undecided, status.heal_queue);
       for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
         const auto* core = group.core(slot);
         if (core == nullptr) {
-          note("    slot {}: open {}, applied {}, {}", slot, group.is_open(slot), group.applied(slot),
-               group.failure(slot));
+          note("    slot {}: member {}, open {}, applied {}, {}", slot, group.member(slot).id,
+               group.is_open(slot), group.applied(slot), group.failure(slot));
           continue;
         }
-        note("    slot {}: open {}, applied {}, term {}, leader {}, last {}/{}, committed {}", slot,
-             group.is_open(slot), group.applied(slot), core->term(), core->leader(), core->log().last_term(),
-             core->log().last_index(), core->commit_index());
+        note(
+            "    slot {}: member {}, open {}, applied {}, term {}, leader {}, last {}/{}, committed {}, "
+            "voters {}",
+            slot, group.member(slot).id, group.is_open(slot), group.applied(slot), core->term(),
+            core->leader(), core->log().last_term(), core->log().last_index(), core->commit_index(),
+            fmt::join(core->membership().voters, " "));
         for (const cluster::raft::Progress& peer : core->peers())
           note("      peer {}: flow {}, match {}, next {}, regressed {}, log from {}", peer.id,
                static_cast<int>(peer.flow), peer.match, peer.next, peer.regressed, core->log().base().index);
@@ -151,12 +193,16 @@ void NetWorld::check_end() {
     if (failure_.empty()) violate("not all nodes start after the faults");
     return;
   }
+  // At the very moment when every node says so, and again when all has come to rest.
+  const auto healed = [this] { return all_ready() && open_calls_.empty() && (looks_healed() || !whole()); };
+  if (whole() && wait(healed, kSettleLimit) && whole()) check_redundant();
   const bool decided = settle(kSettleLimit, true);
   if (!decided && failure_.empty()) NET_PROBE("undecided-for-want-of-a-lost-drive");
   if (!decided && !settle(std::chrono::seconds(1), false)) {
     if (failure_.empty()) violate("the sets do not settle after the faults");
     return;
   }
+  if (whole() && failure_.empty()) check_redundant();
   wait([] { return false; }, kQuiet);
   for (const auto& key : keys_) key->history.decide(UINT64_MAX);
   for (Place& place : places_) {

@@ -144,8 +144,10 @@ void NetWorld::fault_of_drive() {
   do slot = static_cast<std::uint32_t>(below(spread_.set_drives));
   while ((plan_.weak >> slot & 1) == 0);
   const bool damaged = (plan_.damaged >> slot & 1) != 0;
-  DriveMedium& disk = *disks_[below(plan_.sets)][slot];
+  const auto set = static_cast<std::uint32_t>(below(plan_.sets));
+  DriveMedium& disk = *disks_[set][slot];
   DriveWeather& weather = disk.weather;
+  if (damaged && plan_.replaces && chance(250)) return replace_drive(set, slot);
   switch (below(7)) {
     case 0:
       weather.slow_ns = kMs * static_cast<std::int64_t>(1 + below(300));
@@ -182,6 +184,17 @@ void NetWorld::fault_of_drive() {
   }
   note("drive {} slow {} hung {} fails {} lost {}", slot, weather.slow_ns, weather.hung, weather.fails,
        weather.lost);
+}
+
+/// Its machine dies, and comes back with an empty drive in its place.
+void NetWorld::replace_drive(std::uint32_t set, std::uint32_t slot) {
+  Place& place = places_[slot % plan_.nodes];
+  if (!place.node) return;
+  note("drive {} of set {} is replaced by an empty one", slot, set);
+  NET_PROBE("drive-replaced");
+  crash(place);
+  disks_[set][slot]->replace();
+  disks_[set][slot]->weather = {};
 }
 
 void NetWorld::stop_faults() {

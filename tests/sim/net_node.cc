@@ -14,7 +14,7 @@ constexpr storage::GuardOptions kPatience{.append_deadline = std::chrono::hours(
                                           .apply_deadline = std::chrono::hours(1),
                                           .read_deadline = std::chrono::hours(1),
                                           .slow_deadline = std::chrono::hours(1),
-                                          .apart = [](std::function<void()> body) { body(); }};
+                                          .apart = [](const std::function<void()>& body) { body(); }};
 
 std::string header_of(const std::string& head, std::string_view name) {
   const std::size_t at = head.find("\r\n" + std::string(name) + ": ");
@@ -71,6 +71,11 @@ Task<void> NetNode::open_all() {
     if (!drive.storage) return fail(ErrorCode::kIo, path + " does not answer");
     return adopt(std::move(drive));
   };
+  if (parts_.open_rows)
+    options.open_rows = [this](const std::string& path) -> Result<std::unique_ptr<storage::RowStore>> {
+      if (killed) return fail(ErrorCode::kIo, "the process is gone");
+      return parts_.open_rows(path);
+    };
   auto opened = co_await cluster::Cluster::open_spread(std::move(options));
   opening_ = false;
   if (!opened) {

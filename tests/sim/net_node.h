@@ -29,6 +29,8 @@ struct NetNodeParts {
   cluster::SetDefects defects;
   /// Gives the drive at a path of this node; its storage is null when it cannot be used.
   std::function<OpenedDrive(const std::string& path)> open_drive;
+  /// Gives an index at a path of this node. Empty: replaced drives are not filled.
+  storage::OpenRows open_rows;
   std::function<void(const std::string& words)> progress;
 };
 

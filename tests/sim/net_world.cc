@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr Milliseconds kWatchPace{20};
-/// So much that no drive drops what another, which was away, has yet to be sent.
+/// So much that no drive drops what another, which was away, has yet to be sent; and so little that it may.
 constexpr std::size_t kSegmentBytes = 1024 * 1024;
+constexpr std::size_t kShortSegmentBytes = 128 * 1024;
 
 std::string path_of(std::uint32_t set, std::uint32_t slot) { return fmt::format("/s{}d{}", set, slot); }
 
@@ -81,6 +82,8 @@ void NetWorld::draw_damage() {
     return mask;
   };
   if (chance(500)) plan_.damaged = draw(std::min(w - k, size - w));
+  plan_.replaces = plan_.files && plan_.damaged != 0 && chance(700);
+  plan_.forgets = plan_.files && plan_.damaged == 0 && chance(600);
   plan_.weak = plan_.damaged;
   if (plan_.damaged == 0 && chance(400)) plan_.weak = draw(size - w);
 }
@@ -107,8 +110,9 @@ void NetWorld::make_places() {
       const std::uint32_t node = slot % plan_.nodes;
       static_cast<void>(places_[node].io->make_directory(path_of(set, slot)));
       if (plan_.files) {
-        disks.push_back(
-            make_file_disk(world_, set, slot, spread_.set_drives, defects_.replay_past_torn, kSegmentBytes));
+        disks.push_back(make_shared_file_disk(world_, *places_[node].io, path_of(set, slot),
+                                              defects_.replay_past_torn,
+                                              plan_.forgets ? kShortSegmentBytes : kSegmentBytes));
       } else {
         disks.push_back(std::make_unique<SimDisk>(world_.random(), defects_.acknowledge_early));
       }
@@ -127,16 +131,27 @@ std::optional<ErrorCode> NetWorld::fault_of_path(const std::string& path) {
   return std::nullopt;
 }
 
-/// A drive whose damage does not let it open would be filled anew by its keeper, or replaced by its operator.
-/// Neither happens here, so it is gone for good.
+/// A drive whose damage does not let it open is filled anew by its keeper.
 void NetWorld::refused(const cluster::SpreadDrive& drive, const Error& why) {
   DriveWeather& weather = disks_[drive.set][drive.slot]->weather;
   note("{} does not open: {}", drive.path, why.describe());
   if (weather.read_errors_per_mille != 0) return;  // it may the next time
   NET_PROBE("drive-refused");
-  weather.lost = true;
   if ((plan_.damaged >> drive.slot & 1) == 0)
     violate(fmt::format("{} is refused though nothing damaged it: {}", drive.path, why.describe()));
+}
+
+DriveMedium* NetWorld::disk_at(const std::string& path) {
+  for (const cluster::SpreadDrive& drive : spread_.drives)
+    if (path == drive.path || path.starts_with(drive.path + "/")) return disks_[drive.set][drive.slot].get();
+  return nullptr;
+}
+
+Result<std::unique_ptr<storage::RowStore>> NetWorld::open_rows(const std::string& path) {
+  DriveMedium* disk = disk_at(path);
+  auto rows = disk == nullptr ? nullptr : disk->open_rows(path);
+  if (rows == nullptr) return fail(ErrorCode::kNotFound, path + " is no index");
+  return rows;
 }
 
 OpenedDrive NetWorld::open_drive(const std::string& path) {
@@ -144,9 +159,10 @@ OpenedDrive NetWorld::open_drive(const std::string& path) {
     if (drive.path != path) continue;
     DriveMedium& disk = *disks_[drive.set][drive.slot];
     if (disk.weather.lost || disk.weather.fails) return {};
-    // As the real drive does: from now on it has taken part.
-    static_cast<void>(places_[drive.node].io->open(path + "/log/1", storage::OpenMode::kCreate, false));
-    static_cast<void>(places_[drive.node].io->sync_directory(path + "/log"));
+    if (!plan_.files) {  // as the real drive does: from now on it has taken part
+      static_cast<void>(places_[drive.node].io->open(path + "/log/1", storage::OpenMode::kCreate, false));
+      static_cast<void>(places_[drive.node].io->sync_directory(path + "/log"));
+    }
     OpenedDrive opened = disk.open(drive.slot);
     if (opened.refusal) refused(drive, *opened.refusal);
     return opened;
@@ -167,6 +183,7 @@ void NetWorld::start_node(Place& place) {
   parts.options = options_;
   parts.defects = defects_.set;
   parts.open_drive = [this](const std::string& path) { return open_drive(path); };
+  if (plan_.files) parts.open_rows = [this](const std::string& path) { return open_rows(path); };
   if (trace_)
     parts.progress = [this, self = parts.spread.self](const std::string& words) {
       note("n{}: {}", self, words);

@@ -21,7 +21,9 @@ struct NetPlan {
   std::uint32_t drives = 1;  ///< Of each node.
   std::uint32_t sets = 1;
   std::uint8_t parity = 1;
-  bool files = false;  ///< Drives are XlStorage over simulated files.
+  bool files = false;     ///< Drives are XlStorage over simulated files.
+  bool replaces = false;  ///< With files: damaged drives are replaced by empty ones.
+  bool forgets = false;   ///< With files: logs are so short that who was away for long must be filled.
   bool crashes = false;
   bool power_cuts = false;
   bool all_crash = false;  ///< Every process at once.
@@ -80,6 +82,8 @@ class NetWorld final : private ClientWorld {
   std::optional<ErrorCode> fault_of_path(const std::string& path);
   OpenedDrive open_drive(const std::string& path);
   void refused(const cluster::SpreadDrive& drive, const Error& why);
+  Result<std::unique_ptr<storage::RowStore>> open_rows(const std::string& path);
+  [[nodiscard]] DriveMedium* disk_at(const std::string& path);
   void watch();
   void bury_ghosts();
   void retire(Place& place, bool soon);
@@ -96,6 +100,7 @@ class NetWorld final : private ClientWorld {
   void fault_of_process();
   void fault_of_network();
   void fault_of_drive();
+  void replace_drive(std::uint32_t set, std::uint32_t slot);
   void change_weather();
   void flap(std::uint32_t from, std::uint32_t to, int times);
   void stop_faults();
@@ -108,6 +113,8 @@ class NetWorld final : private ClientWorld {
   [[nodiscard]] bool settled(bool strict);
   void write_off_unfilled(std::uint32_t set, const cluster::Group& group);
   bool in_step(std::uint32_t set, cluster::ErasureSet& home);
+  [[nodiscard]] bool looks_healed();
+  void check_redundant();
   [[nodiscard]] bool whole();
   void describe();
   void check_reads(NetNode& node, const char* when, bool strict);

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "engine/cluster/placement.h"
+#include "tests/sim/named_slices.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/set_world.h"
 
@@ -53,6 +54,16 @@ bool SetWorld::settle(Nanoseconds limit) {
         return true;
       },
       limit);
+}
+
+/// The sets have said that they owe nothing.
+void SetWorld::check_redundant() {
+  SET_PROBE("redundancy-counted");
+  std::vector<std::uint32_t> leaders;
+  for (std::uint32_t set = 0; set < plan_.sets; ++set)
+    leaders.push_back(node_->erasure_set(set).status().leader_slot);
+  if (const std::string lacks = lacking(disks_, leaders); !lacks.empty())
+    violate("called healed, and " + lacks);
 }
 
 void SetWorld::check_reads(const char* when, bool strict) {
@@ -119,6 +130,7 @@ void SetWorld::check_end() {
     if (failure_.empty()) violate("the sets do not settle after the faults");
     return;
   }
+  if (all && to_be_filled() == 0 && !plan_.lies) check_redundant();
   check_reads("after the faults", all);
   if (!failure_.empty() || !all) return;
   SET_PROBE("settled-whole");

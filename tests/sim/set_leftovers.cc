@@ -5,68 +5,15 @@
 #include <set>
 
 #include "engine/objects/keys.h"
-#include "engine/objects/upload_rows.h"
-#include "engine/objects/version_row.h"
+#include "tests/sim/named_slices.h"
 #include "tests/sim/probes.h"
 #include "tests/sim/set_world.h"
 
 /// What is left on the drives when all is settled: the same rows everywhere, each slice that a row names and
 /// nothing else.
 namespace flashstor::sim {
-namespace {
 
 using storage::Family;
-
-/// What the rows name: the slices, and by which reference (nil: their writer's).
-struct Named {
-  std::map<DataId, DataRef> data;
-  std::set<std::pair<DataId, Uuid>> uses;
-
-  void add(const std::vector<objects::Slice>& slices) {
-    for (const objects::Slice& slice : slices) {
-      if (slice.data.place == storage::DataPlace::kNone) continue;
-      data.emplace(slice.data.id, slice.data);
-      uses.emplace(slice.data.id, slice.referrer);
-    }
-  }
-};
-
-/// All slices that the rows of one drive name, in whatever set they lie. Gives false for a row that does not
-/// parse.
-bool named_by(const storage::RowStoreMemory& rows, Named& out) {
-  for (const auto& [key, value] : rows.snapshot(Family::kVersions)) {
-    const auto parsed = objects::parse_version_key(key);
-    if (!parsed) return false;
-    if (parsed->is_mapping) continue;
-    const auto row = objects::decode_version(value);
-    if (!row) return false;
-    out.add(row->slices);
-  }
-  for (const auto& [key, value] : rows.snapshot(Family::kExtents)) {
-    const auto row = objects::decode_slices(value);
-    if (!row) return false;
-    out.add(row->slices);
-  }
-  std::vector<std::uint32_t> completed;  // parts of the upload at hand; its own row comes first
-  for (const auto& [key, value] : rows.snapshot(Family::kUploads)) {
-    const auto parsed = objects::parse_upload_key(key);
-    if (!parsed) return false;
-    if (!parsed->part) {
-      const auto upload = objects::decode_upload(value);
-      if (!upload) return false;
-      completed = upload->used;
-      continue;
-    }
-    // The object has it now; a crash left the part's row for whoever sweeps the upload.
-    if (std::ranges::find(completed, *parsed->part) != completed.end()) continue;
-    const auto row = objects::decode_part(value);
-    if (!row) return false;
-    out.add(row->slices);
-  }
-  return true;
-}
-
-}  // namespace
 
 void SetWorld::check_drives_agree() {
   for (std::uint32_t set = 0; set < plan_.sets; ++set) {
@@ -187,7 +134,7 @@ void SetWorld::check_leftovers() {
   }
   check_drives_agree();
   check_nothing_staged();
-  Named named;
+  NamedSlices named;
   for (const auto& disks : disks_) {
     if (!named_by(disks[0]->rows(), named)) violate("a row does not parse");
     if (!disks[0]->rows().snapshot(Family::kHeal).empty()) violate("the heal queue is not empty");

@@ -73,9 +73,21 @@ class FileDisk final : public DriveMedium {
  public:
   FileDisk(SimWorld& world, const storage::DriveFormat& format, bool replay_past_torn,
            std::size_t segment_bytes)
-      : world_(world), replay_past_torn_(replay_past_torn), segment_bytes_(segment_bytes) {
-    FLASHSTOR_CHECK(storage::format_drive(io_, "/d", format).has_value());
+      : world_(world),
+        replay_past_torn_(replay_past_torn),
+        segment_bytes_(segment_bytes),
+        own_(std::make_unique<storage::SimFileIo>()),
+        io_(*own_),
+        path_("/d") {
+    FLASHSTOR_CHECK(storage::format_drive(io_, path_, format).has_value());
   }
+  FileDisk(SimWorld& world, storage::SimFileIo& io, std::string path, bool replay_past_torn,
+           std::size_t segment_bytes)
+      : world_(world),
+        replay_past_torn_(replay_past_torn),
+        segment_bytes_(segment_bytes),
+        io_(io),
+        path_(std::move(path)) {}
 
   OpenedDrive open(std::uint32_t slot) override {
     static_cast<void>(slot);
@@ -83,7 +95,7 @@ class FileDisk final : public DriveMedium {
     life->may_lose = may_lose;
     auto parts = std::make_unique<Parts>(life);
     storage::XlStorageOptions options;
-    options.path = "/d";
+    options.path = path_;
     options.io = &parts->io;
     options.segment_bytes = segment_bytes_;
     options.checkpoint_bytes = kCheckpointBytes;
@@ -94,6 +106,7 @@ class FileDisk final : public DriveMedium {
     options.io_pool = &parts->workers;
     options.replay_past_torn = replay_past_torn_;
     options.open_rows = [this, life](const std::string&) -> Result<std::unique_ptr<storage::RowStore>> {
+      make_rows();
       return std::make_unique<LifeRows>(rows_, life);
     };
     auto opened = storage::XlStorage::open(std::move(options));
@@ -110,7 +123,17 @@ class FileDisk final : public DriveMedium {
 
   void crash(bool power_cut) override {
     rows_.crash();
-    if (power_cut) io_.crash(world_.random());
+    if (power_cut && own_ != nullptr) io_.crash(world_.random());
+  }
+
+  void replace() override { io_.replace(path_); }
+
+  std::unique_ptr<storage::RowStore> open_rows(const std::string& path) override {
+    if (path != path_ + "/rows") return rows_.checkpoint_at(path);
+    make_rows();
+    ledger_.filled();
+    auto life = std::make_shared<DriveLife>(DriveLife{world_, weather, io_});
+    return std::make_unique<LifeRows>(rows_, life);
   }
 
   void rot(bool keep_tail) override {
@@ -133,13 +156,15 @@ class FileDisk final : public DriveMedium {
   }
 
   std::set<DataId> held() override {
+    std::set<DataId> out = placed();
+    add_files("/staging/", out);
+    return out;
+  }
+  std::set<DataId> placed() override {
     std::set<DataId> out;
     for (const auto& [key, value] : rows_.snapshot(storage::Family::kInline))
       out.insert(Uuid::from_bytes(key));
-    for (const std::string& path : all_files()) {
-      if (!path.contains("/shards/") && !path.contains("/staging/")) continue;
-      if (const auto id = Uuid::from_text(path.substr(path.rfind('/') + 1))) out.insert(*id);
-    }
+    add_files("/shards/", out);
     return out;
   }
   std::string describe(const DataId& id) override {
@@ -148,9 +173,29 @@ class FileDisk final : public DriveMedium {
   storage::RowStoreMemory& rows() override { return rows_; }
 
  private:
+  // The index is as old as its directory: where that is new, it is empty.
+  void make_rows() {
+    const std::string mark = path_ + "/rows/CURRENT";
+    static_cast<void>(io_.make_directory(path_ + "/rows"));
+    if (!io_.open(mark, storage::OpenMode::kCreate, false)) return;
+    static_cast<void>(io_.sync_directory(path_ + "/rows"));
+    std::vector<storage::RowChange> gone;
+    for (std::size_t family = 0; family < storage::kFamilies; ++family)
+      for (const auto& [key, value] : rows_.snapshot(static_cast<storage::Family>(family)))
+        gone.push_back({static_cast<storage::Family>(family), key, std::nullopt});
+    static_cast<void>(rows_.write(gone, true));
+    static_cast<void>(rows_.flush());
+    ledger_ = {};
+  }
+  void add_files(std::string_view part, std::set<DataId>& out) {
+    for (const std::string& path : all_files()) {
+      if (!path.contains(part)) continue;
+      if (const auto id = Uuid::from_text(path.substr(path.rfind('/') + 1))) out.insert(*id);
+    }
+  }
   std::vector<std::string> all_files() {
     std::vector<std::string> files;
-    std::vector<std::string> folders{"/d"};
+    std::vector<std::string> folders{path_};
     while (!folders.empty()) {
       const std::string folder = std::move(folders.back());
       folders.pop_back();
@@ -168,7 +213,9 @@ class FileDisk final : public DriveMedium {
   SimWorld& world_;
   bool replay_past_torn_;
   std::size_t segment_bytes_;
-  storage::SimFileIo io_;
+  std::unique_ptr<storage::SimFileIo> own_;  ///< Null where its files are on one that it shares.
+  storage::SimFileIo& io_;
+  std::string path_;
   storage::RowStoreMemory rows_;
   DriveLedger ledger_;
   std::vector<std::unique_ptr<Parts>> parts_;  ///< Of every life: few, and small.
@@ -183,6 +230,11 @@ std::unique_ptr<DriveMedium> make_file_disk(SimWorld& world, std::uint32_t set, 
   for (std::uint32_t i = 0; i < drives; ++i) format.set_drives.push_back({7 + set, 1 + i});
   format.drive_id = format.set_drives[slot];
   return std::make_unique<FileDisk>(world, format, replay_past_torn, segment_bytes);
+}
+
+std::unique_ptr<DriveMedium> make_shared_file_disk(SimWorld& world, storage::SimFileIo& io, std::string path,
+                                                   bool replay_past_torn, std::size_t segment_bytes) {
+  return std::make_unique<FileDisk>(world, io, std::move(path), replay_past_torn, segment_bytes);
 }
 
 }  // namespace flashstor::sim

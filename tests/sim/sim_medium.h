@@ -48,6 +48,15 @@ class DriveMedium {
   virtual void crash(bool power_cut) = 0;
   /// Flips bits in what is stored. `keep_tail`: not in what was written last, whose loss no drive can notice.
   virtual void rot(bool keep_tail) = 0;
+  /// A new, empty drive in its place. Nothing of it is in use.
+  virtual void replace() {}
+  /// Opens an index on it: that of the drive, or one that was copied there. Null where drives are not filled.
+  virtual std::unique_ptr<storage::RowStore> open_rows(const std::string& path) {
+    static_cast<void>(path);
+    return nullptr;
+  }
+  /// Slices that it holds in their place; what is staged apart.
+  [[nodiscard]] virtual std::set<DataId> placed() { return held(); }
   /// Every slice of which it holds something, named or not.
   [[nodiscard]] virtual std::set<DataId> held() = 0;
   [[nodiscard]] virtual storage::RowStoreMemory& rows() = 0;

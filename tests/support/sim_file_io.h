@@ -63,6 +63,13 @@ class SimFileIo final : public FileIo {
     change(path, nullptr);
     return {};
   }
+  Result<void> remove_tree(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    if (auto bad = check(Op::kRemove, path); !bad) return bad;
+    for (const std::string& name : below(path)) change(name, nullptr);
+    std::erase_if(directories_, [&path](const std::string& name) { return is_below(name, path); });
+    return {};
+  }
   Result<void> make_directory(const std::string& path) override {
     const std::lock_guard lock(mutex_);
     if (auto bad = check(Op::kDirectory, path); !bad) return bad;
@@ -112,6 +119,18 @@ class SimFileIo final : public FileIo {
     journal_.clear();
     names_ = durable_names_;
     for (auto& [name, inode] : names_) inode->crash(random);
+  }
+  /// Another, empty directory stands there: what was below `path` is gone, whatever was synced.
+  void replace(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& name : below(path)) {
+      names_.erase(name);
+      durable_names_.erase(name);
+    }
+    for (auto& change : journal_)
+      std::erase_if(change, [&path](const auto& item) { return is_below(item.first, path); });
+    std::erase_if(directories_, [&path](const std::string& name) { return is_below(name, path); });
+    directories_.insert(path);
   }
   /// Flips one bit of a file, as rot does.
   void flip(const std::string& path, std::uint64_t offset, int bit = 0) {
@@ -239,6 +258,15 @@ class SimFileIo final : public FileIo {
     if (!fault) return {};
     if (const auto code = fault(op, path)) return fail(*code, path + ": injected");
     return {};
+  }
+  static bool is_below(const std::string& name, const std::string& path) {
+    return name == path || name.starts_with(path + "/");
+  }
+  [[nodiscard]] std::vector<std::string> below(const std::string& path) const {
+    std::vector<std::string> out;
+    for (const auto& [name, inode] : names_)
+      if (is_below(name, path)) out.push_back(name);
+    return out;
   }
   static std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
   static void set(Names& names, const std::string& name, const std::shared_ptr<Inode>& inode) {
