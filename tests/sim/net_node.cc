@@ -10,11 +10,12 @@ namespace {
 
 constexpr std::size_t kMaxRequestHead = 4096;
 /// No call is given up, and nothing happens on threads of its own.
-constexpr storage::GuardOptions kPatience{.append_deadline = std::chrono::hours(1),
-                                          .apply_deadline = std::chrono::hours(1),
-                                          .read_deadline = std::chrono::hours(1),
-                                          .slow_deadline = std::chrono::hours(1),
-                                          .apart = [](const std::function<void()>& body) { body(); }};
+constexpr storage::GuardOptions kPatience{
+    .append_deadline = std::chrono::hours(1),
+    .apply_deadline = std::chrono::hours(1),
+    .read_deadline = std::chrono::hours(1),
+    .slow_deadline = std::chrono::hours(1),
+    .apart = [](std::function<void()> body) { body(); }};  // NOLINT(performance-unnecessary-value-param)
 
 std::string header_of(const std::string& head, std::string_view name) {
   const std::size_t at = head.find("\r\n" + std::string(name) + ": ");
