@@ -44,6 +44,10 @@ Task<Result<SetView>> DriveKeeper::view_here() {
                .lacking = set_.lacking_slots()};
   for (const raft::Progress& peer : core.peers())
     if (peer.flow == raft::Flow::kNeedsFill || peer.regressed) view.unfit.push_back(peer.id);
+  // One that is away, or was filled and not looked through yet, may lack anything.
+  for (std::uint32_t slot = 0; slot < group.size(); ++slot)
+    if (!group.is_open(slot) || !core.membership().is_voter(group.member(slot).id))
+      view.lacking |= std::uint32_t{1} << slot;
   co_return view;
 }
 
@@ -76,7 +80,9 @@ Task<bool> DriveKeeper::check_standing(Slot& slot) {
   if (std::ranges::find(view_->unfit, id) == view_->unfit.end()) co_return true;
   // What lies in its log goes with it: never more than the parity of drives lack shards by our own doing.
   const std::uint32_t all = (std::uint32_t{1} << set_.info().drives) - 1;
-  const std::uint32_t lacking = (view_->lacking & all) | std::uint32_t{1} << slot.number;
+  std::uint32_t lacking = (view_->lacking & all) | std::uint32_t{1} << slot.number;
+  for (const raft::MemberId other : view_->unfit)  // one after the other
+    if (slot_of_member(other) < slot.number) lacking |= std::uint32_t{1} << slot_of_member(other);
   if (std::popcount(lacking) > set_.info().default_parity) co_return true;
   // It comes back as a new member, and keeps its shard files.
   slot.damaged = true;

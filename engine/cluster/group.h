@@ -236,6 +236,7 @@ class Group {
   std::map<std::uint64_t, ReadWait*> reads_;
   std::uint64_t next_read_ = 1;
   bool report_next_ = false;
+  bool unfit_ = false;  // between nodes: the leader here has members that must be filled
   std::atomic<int> leader_node_{-1};
   std::atomic<std::int64_t> lease_until_{0};
   async::Gate gate_;

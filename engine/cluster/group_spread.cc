@@ -132,7 +132,7 @@ MemberReport Group::report_of(const MemberState& member) const {
           .votes = member.votes(),
           .full = member.full,
           .leads = member.leads(),
-          .owed = leader_ == member.slot ? listener_.owed() : std::nullopt,
+          .owed = leader_ == member.slot && !unfit_ ? listener_.owed() : std::nullopt,
           .applied = member.applied,
           .appended = {}};
 }
@@ -194,6 +194,11 @@ void Group::tick_spread() {
   }
   report_next_ = !report_next_;
   if (!report_next_) return;
+  const bool unfit = leader_ && std::ranges::any_of(core(*leader_)->peers(), [](const raft::Progress& peer) {
+                       return peer.flow == raft::Flow::kNeedsFill || peer.regressed;
+                     });
+  changed_ = changed_ || unfit != unfit_;
+  unfit_ = unfit;
   report_to_all();
   schedule();
 }

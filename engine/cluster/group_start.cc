@@ -192,6 +192,7 @@ std::size_t Group::voters() const {
 bool Group::settled() const {
   const raft::Membership* known = newest_membership();
   if (known == nullptr) return true;
+  if (leader_ && unfit_) return false;
   return known->standbys.empty() && known->voters.size() == members_.size() &&
          std::ranges::all_of(members_, [known](const auto& m) { return known->is_voter(m->id); });
 }

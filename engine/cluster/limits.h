@@ -33,6 +33,8 @@ inline constexpr std::chrono::seconds kHungAppend{20};
 inline constexpr std::chrono::seconds kSlowLeader{3};
 /// How long a write waits for the slowest drive once enough drives hold it.
 inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
+/// How soon drives are asked again for what they had not applied yet.
+inline constexpr std::chrono::milliseconds kReadAgain{20};
 /// How long a command waits for its locks, a leader, or an undecided version.
 inline constexpr std::chrono::seconds kWaitDeadline{10};
 /// After this a write whose outcome is still open is answered as unknown.

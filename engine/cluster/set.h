@@ -233,6 +233,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<std::uint32_t> heal_item(HealItem item);
   Task<std::uint32_t> heal_later(HealItem item);
   void measure_healing();
+  Task<bool> is_freed(DataId id);
   Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
 
   struct HouseTimer : async::TimerNode {
@@ -264,6 +265,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
   std::uint32_t scan_asked_ = 0;       // slots in step that have answered every page of this scan
   std::uint32_t lacking_ = 0;          // slots that the heal queue names
+  std::uint32_t pass_lacking_ = 0;     // the same, as far as the pass under way has come
   std::set<std::string> renewed_;      // rows of the queue that were owed anew since healing began
   raft::Index unknown_through_ = 0;    // entries up to here may have ended without anybody knowing how
   int told_by_ = -1;                   // the node that led when what it owes was looked at

@@ -121,7 +121,7 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
   co_await or_return(queue_reports());
   // What is owed so far is in the rows once an entry that comes after it is applied.
   heal_added_.store(0);
-  lacking_ = 0;
+  pass_lacking_ = 0;
   if (group_.leader() && (pending_.anything_waits() || pending_.rows_under_way()))
     for (std::size_t rounds = pending_.rows_waiting() / limits::kMaxRiders + 1; rounds > 0; --rounds)
       co_await or_return(commit_own({}));
@@ -146,6 +146,7 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
   // What came meanwhile is counted, perhaps twice, until the next pass.
   const std::uint64_t added = heal_added_.load();
   heal_queued_.store(left + added);
+  lacking_ = pass_lacking_;
   owed_known_.store(true);
   if (added != 0) next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
   co_return Result<void>();
@@ -172,7 +173,7 @@ std::size_t ErasureSet::take_owed_scans(std::vector<std::pair<std::string, HealI
   const std::size_t owed = std::erase_if(items, [&](const auto& item) {
     if (!is_owed_scan(item.second)) return false;
     scans_owed_ |= item.second.slots & open;
-    lacking_ |= item.second.slots;
+    pass_lacking_ |= item.second.slots;
     return true;
   });
   if (owed != 0 && scans_owed_ != 0 && !scanning_) next_scan_ = parts_.home->now();
@@ -205,7 +206,7 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   std::size_t left = 0;
   for (std::size_t i = 0; i < group.size(); ++i) {
     const auto& [key, item] = group[i];
-    lacking_ |= rests[i];
+    pass_lacking_ |= rests[i];
     if (rests[i] != 0) ++left;
     if (rests[i] == item.slots || renewed_.contains(key)) continue;  // one that is owed anew stays
     body.changes.push_back({.family = Family::kHeal, .key = key, .value = std::nullopt});
@@ -240,13 +241,23 @@ Task<std::uint32_t> ErasureSet::heal_item(HealItem item) {
     if (healed) {
       rest &= ~bit;
       healed_.fetch_add(1);
-    } else if (healed.error().code() == ErrorCode::kNotFound && co_await wait_all_applied()) {
-      co_return 0;  // no drive has any of it, and none is behind: it was freed meanwhile
+    } else if (healed.error().code() == ErrorCode::kNotFound && co_await is_freed(item.data.id)) {
+      co_return 0;
     } else {
       heal_failed_.fetch_add(1);
     }
   }
   co_return rest;
+}
+
+// Whether no drive has any shard of it, and none is behind. With some, but too few, it is not forgotten.
+Task<bool> ErasureSet::is_freed(DataId id) {
+  if (!co_await wait_all_applied()) co_return false;
+  for (storage::StorageApi* drive : drives_) {
+    const auto holds = co_await drive->holds({id});
+    if (!holds || holds->size() != 1 || holds->front()) co_return false;
+  }
+  co_return true;
 }
 
 Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {

@@ -181,6 +181,7 @@ RowChange ErasureSet::owe(const DataRef& data, std::uint32_t slots) {
 // A pass through the queue that is under way may have gone by their places.
 void ErasureSet::count_owed(std::uint64_t slices, std::uint32_t slots) {
   lacking_ |= slots;
+  pass_lacking_ |= slots;
   heal_queued_.fetch_add(slices);
   heal_added_.fetch_add(slices);
 }

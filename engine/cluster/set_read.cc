@@ -67,11 +67,15 @@ Task<Result<BufferChain>> ErasureSet::read(DataRef data, std::uint64_t offset, s
   const auto count = static_cast<std::uint32_t>((end - 1) / kStripe) - first + 1;
   const codec::PresenceMask wanted = shards_of_range(data, offset, end);
   bool all_in_step = false;
+  const MonotonicTime deadline = Runtime::current()->now() + limits::kCommitDeadline;
   for (int attempt = 0;; ++attempt) {
     ShardReader reader(*this, data, first, count);
     auto fetched = co_await reader.fetch(wanted);
-    const bool retry = !fetched && reader.saw_missing() && attempt == 0;
-    if (retry) {
+    // The leader's row may come from an entry that its node has applied and this one has not heard of.
+    const bool elsewhere = group_.is_spread() && group_.leader_node() != static_cast<int>(parts_.place.self);
+    const bool patient = attempt == 0 || (elsewhere && Runtime::current()->now() < deadline);
+    if (!fetched && reader.saw_missing() && patient) {
+      if (attempt != 0) co_await async::sleep_for(*Runtime::current(), limits::kReadAgain);
       // The drives may only be about to apply the entry that names it.
       all_in_step = co_await wait_all_applied();
       continue;

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -202,7 +204,7 @@ class FileDisk final : public DriveMedium {
       const auto names = io_.list(folder);
       if (!names) continue;
       for (const std::string& name : *names) {
-        const std::string path = folder + "/" + name;
+        const std::string path = fmt::format("{}/{}", folder, name);
         (io_.is_file(path) ? files : folders).push_back(path);
       }
     }

@@ -116,5 +116,24 @@ TEST_F(SlowDrives, TheLeadersOwnHungDriveHandsOver) {
   EXPECT_NE(*set_->group().leader(), leader);
 }
 
+class OwedSlices : public SetTest {
+ protected:
+  OwedSlices() : SetTest(4) {}
+};
+
+// Simulator, several nodes, seed 747: what too few drives held to give it to the others was taken for freed,
+// and its set said that it was healed.
+TEST_F(OwedSlices, ASliceOfWhichTooFewShardsAreLeftIsStillOwed) {
+  start({2});
+  ASSERT_TRUE(put("a", std::string(5000, 'a')).has_value());
+  stop();
+  disks_[0]->shards.clear();
+  disks_[1]->shards.clear();
+  start();
+  turn(Milliseconds(100));
+  ASSERT_TRUE(runtime_.run_until(set_->heal_now()).has_value());
+  EXPECT_EQ(set_->heal_status().queued, 1U);
+}
+
 }  // namespace
 }  // namespace flashstor::cluster
