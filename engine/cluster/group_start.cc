@@ -206,7 +206,7 @@ std::optional<std::uint32_t> Group::highest_log() const {
   };
   for (const auto& member : members_)
     if (member->votes() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
-  return best->slot;
+  return best == nullptr ? std::nullopt : std::optional(best->slot);
 }
 
 // Without a leader nobody says what is committed; but what one member knows, or knew when its drive failed,
@@ -218,7 +218,7 @@ void Group::share_commits() {
         (best == nullptr || member->core->commit_index() > best->commit_index()))
       best = member->core.get();
   for (const auto& member : members_) {
-    if (!member->open() || member->core->commit_index() >= best->commit_index()) continue;
+    if (best == nullptr || !member->open() || member->core->commit_index() >= best->commit_index()) continue;
     const raft::Index before = member->core->commit_index();
     member->core->learn_commit(best->log(), best->commit_index());
     if (member->core->commit_index() != before) touch(*member);
