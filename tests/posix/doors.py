@@ -55,11 +55,18 @@ class Door:
         options = ["-o", self.options] if self.options else []
         self.run(*([self.kind] if self.kind == FUSEFS else self.kind.split()), f"local/{self.bucket}", self.mount, *options)
 
+    def detach(self):
+        """Unmounts, if it is mounted; by the table of mounts: to look at a mount over the network is to wait for its node."""
+        with open("/proc/self/mounts", encoding="utf-8") as mounts:
+            if any(line.split()[1] == self.mount for line in mounts):
+                subprocess.run(["fusermount3", "-uz", self.mount], check=False)
+
     def __exit__(self, *_):
         try:
+            if self.kind == REMOTE:
+                self.detach()  # its process would wait for the node to come back
             self.node.remove()
         finally:
-            if os.path.ismount(self.mount):
-                subprocess.run(["fusermount3", "-uz", self.mount], check=False)
+            self.detach()
             for folder in (self.mount, self.config):
                 shutil.rmtree(folder, ignore_errors=True)
