@@ -24,7 +24,7 @@ from tap import Report  # noqa: E402
 MIB = 1 << 20
 FULL = "--full" in sys.argv
 WARM, LOAD = (300, 3300) if FULL else (20, 25)
-MOST_GROWTH = (12 if FULL else 24) * MIB
+MOST_GROWTH = (12 if FULL else 32) * MIB
 WORKERS = 4
 report = Report("memory: ")
 
