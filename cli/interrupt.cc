@@ -1,5 +1,7 @@
 #include "cli/interrupt.h"
 
+#include <sys/signalfd.h>
+
 #include <atomic>
 #include <csignal>
 
@@ -23,6 +25,15 @@ void catch_interrupts() {
   struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
+}
+
+int ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
 bool interrupted() { return stop_asked.load(std::memory_order_relaxed); }

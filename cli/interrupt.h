@@ -7,5 +7,8 @@ namespace flashstor::cli {
 void catch_interrupts();
 /// Whether somebody asked to stop. Safe on every thread.
 [[nodiscard]] bool interrupted();
+/// Blocks Ctrl-C and SIGTERM and gives a descriptor from which they are read instead: for a program that
+/// waits for nothing else with them. -1 when there is none.
+[[nodiscard]] int ending_signals();
 
 }  // namespace flashstor::cli

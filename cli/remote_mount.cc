@@ -1,7 +1,6 @@
 #include "cli/remote_mount.h"
 
 #include <fcntl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -9,10 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdlib>
 
 #include "cli/fuse_device.h"
+#include "cli/interrupt.h"
 #include "cli/kernel_relay.h"
 
 namespace flashstor::cli {
@@ -42,15 +41,6 @@ Result<void> hear(int pipe) {
   int code = 0;
   std::from_chars(text.data(), text.data() + space, code);
   return fail(static_cast<ErrorCode>(code), text.substr(space + 1));
-}
-
-int ending_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  return ::signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
 [[noreturn]] void serve_behind(const RemoteMount& mount, int pipe) {

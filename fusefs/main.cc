@@ -2,11 +2,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pwd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +14,7 @@
 #include "cli/admin_client.h"
 #include "cli/clock.h"
 #include "cli/fuse_device.h"
+#include "cli/interrupt.h"
 #include "cli/mount_client.h"
 #include "cli/remote_mount.h"
 #include "cli/session.h"
@@ -125,16 +124,6 @@ int give_up(const Error& error, int status = kMountFailed) {
   return status;
 }
 
-/// Blocks the signals that end it, for `stay` to read.
-int signal_descriptor() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  return ::signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
 /// Until it is unmounted; a signal unmounts it.
 int stay(const std::string& folder, int signals, int mounts) {
   const auto device = fusefs::mounted_device(folder);
@@ -178,7 +167,7 @@ int main(int argc, char** argv) {
   const std::string folder = std::filesystem::absolute(arguments.folder, error).lexically_normal();
   arguments.folder =
       folder.size() > 1 && folder.ends_with('/') ? folder.substr(0, folder.size() - 1) : folder;
-  const int signals = arguments.foreground ? signal_descriptor() : -1;
+  const int signals = arguments.foreground ? cli::ending_signals() : -1;
   const cli::Descriptor mounts(::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC));
   if (!mounts.valid()) return give_up({ErrorCode::kIo, "/proc is not mounted"});
   const auto mounted = mount(arguments);

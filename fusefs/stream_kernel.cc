@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/async/stream_calls.h"
 #include "engine/base/log.h"
 
 namespace flashstor::fusefs {
@@ -29,22 +30,13 @@ void StreamKernel::close() {
   news_.notify_all();
 }
 
-Task<Result<void>> StreamKernel::read_exactly(std::span<std::byte> into) {
-  while (!into.empty()) {
-    const std::size_t got = co_await or_return(connection_->read(into));
-    if (got == 0) co_return fail(ErrorCode::kIo, "the other host has closed the connection");
-    into = into.subspan(got);
-  }
-  co_return Result<void>();
-}
-
 Task<Result<std::span<const std::byte>>> StreamKernel::read_request() {
-  co_await or_return(read_exactly(std::span(request_).first(kRequestHeaderBytes)));
+  co_await or_return(async::read_exactly(*connection_, std::span(request_).first(kRequestHeaderBytes)));
   const std::size_t length =
       co_await or_return(request_length(std::span<const std::byte>(request_).first(kRequestHeaderBytes)));
   if (request_.size() < length) request_.resize(length);
-  co_await or_return(
-      read_exactly(std::span(request_).subspan(kRequestHeaderBytes, length - kRequestHeaderBytes)));
+  co_await or_return(async::read_exactly(
+      *connection_, std::span(request_).subspan(kRequestHeaderBytes, length - kRequestHeaderBytes)));
   co_return std::span<const std::byte>(request_).first(length);
 }
 

@@ -32,7 +32,6 @@ class StreamKernel {
 
  private:
   Task<Result<std::span<const std::byte>>> read_request();
-  Task<Result<void>> read_exactly(std::span<std::byte> into);
   Task<void> write_answers();
   /// The errno to answer with in place of serving, or 0. Errors: kMalformed.
   Result<int> admit(const RequestNames& names) const;

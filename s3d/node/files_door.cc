@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "engine/async/gather.h"
+#include "engine/async/stream_calls.h"
 #include "engine/async/sync.h"
 #include "engine/async/uv_socket.h"
 #include "engine/async/uv_stream.h"
@@ -21,20 +22,6 @@ namespace {
 
 constexpr std::size_t kChallengeBytes = 16;
 constexpr std::size_t kPumpBytes = 256 * limits::kKiB;
-
-Task<Result<void>> read_exactly(async::Connection& connection, std::span<std::byte> into) {
-  while (!into.empty()) {
-    const std::size_t got = co_await or_return(connection.read(into));
-    if (got == 0) co_return fail(ErrorCode::kIo, "the client has closed the connection");
-    into = into.subspan(got);
-  }
-  co_return Result<void>();
-}
-
-Task<Result<void>> write_text(async::Connection& connection, std::string text) {
-  const std::span<const std::byte> parts[] = {std::as_bytes(std::span(text))};
-  co_return co_await connection.write(parts);
-}
 
 // Carries bytes until either side ends; then neither goes on.
 Task<bool> pump(async::Connection* from, async::Connection* to) {
@@ -78,17 +65,17 @@ Task<Result<std::string>> FilesDoor::greet(async::Connection& connection, async:
     if (!co_await done.wait_until(home.now() + mount_limits::kHandoverDeadline)) open.close();
   }(loop, heard, connection));
   const auto exchange = [](async::Connection& open, std::string words) -> Task<Result<std::string>> {
-    co_await or_return(write_text(
+    co_await or_return(async::write_text(
         open, fmt::format(
                   "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: {}\r\n{}: {}\r\n\r\n",
                   kFilesUpgrade, kFilesChallenge, words)));
     std::array<std::byte, 4> head{};
-    co_await or_return(read_exactly(open, head));
+    co_await or_return(async::read_exactly(open, head));
     const std::uint32_t bytes = ByteReader({reinterpret_cast<const char*>(head.data()), head.size()}).u32();
     if (bytes > mount_limits::kMaxMessageBytes)
       co_return fail(ErrorCode::kMalformed, "the message is too long");
     std::string message(bytes, '\0');
-    co_await or_return(read_exactly(open, std::as_writable_bytes(std::span(message))));
+    co_await or_return(async::read_exactly(open, std::as_writable_bytes(std::span(message))));
     co_return message;
   };
   auto message = co_await exchange(connection, std::move(challenge));
@@ -110,7 +97,7 @@ Task<void> FilesDoor::take(async::Connection& connection, std::string /*authoriz
   const std::string answer = handover_answer(mounted);
   ByteWriter head;
   head.u32(static_cast<std::uint32_t>(answer.size()));
-  const auto told = co_await write_text(connection, head.take() + answer);
+  const auto told = co_await async::write_text(connection, head.take() + answer);
   if (!told || !mounted) co_return;  // closing `inside` ends the mount
   std::vector<Task<bool>> both;
   both.push_back(pump(&connection, inside.get()));

@@ -1,22 +1,16 @@
 // Requests of a kernel to a mount, in any order and with any arguments: each is answered once, in bounds.
 // Input: for each request its opcode, node and length byte, then the bytes of its arguments. What the kernel
 // itself guarantees (lengths that match, names that end) is kept.
-#include <fcntl.h>
-#include <linux/fuse.h>
 #include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <string>
 
-#include "engine/async/uv_runtime.h"
-#include "engine/files/file_commands.h"
-#include "engine/files/volume.h"
-#include "engine/objects/commands.h"
-#include "fusefs/mount.h"
-#include "tests/support/fake_set.h"
+#include "tests/fuzz/memory_mount.h"
 
 using namespace flashstor;
 
@@ -24,11 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxRequests = 64;
 constexpr std::size_t kMaxArgumentBytes = 255;
-
-class Everybody final : public fusefs::AccessApi {
- public:
-  Result<void> check(fusefs::AccessKind, std::string_view) override { return {}; }
-};
 
 /// What the kernel sees of the answers.
 struct Kernel {
@@ -72,7 +61,6 @@ struct Kernel {
 Kernel* kernel = nullptr;  // of the input under way: libfuse's callbacks carry nothing of ours
 
 ssize_t take_answer(int, iovec* slices, int count, void*) { return kernel->take(slices, count); }
-ssize_t give_nothing(int, void*, std::size_t, void*) { return -1; }
 
 /// Bytes of an input, taken from the front; zeros behind its end.
 class Bytes {
@@ -222,26 +210,13 @@ std::optional<std::string> arguments(std::uint32_t opcode, Bytes& in) {
 
 void send(fuse_session* session, std::uint32_t opcode, std::uint64_t node, std::uint64_t unique,
           const std::string& arguments) {
-  fuse_in_header head{};
-  head.opcode = opcode;
-  head.nodeid = node;
-  head.unique = unique;
-  head.len = static_cast<std::uint32_t>(sizeof head + arguments.size());
-  std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
-  bytes += arguments;
+  std::string bytes = fuzz::kernel_request(opcode, node, unique, arguments);
   fuse_buf buffer{};
   buffer.size = bytes.size();
   buffer.mem = bytes.data();
   kernel->opcode = opcode;
   kernel->waiting.insert(unique);
   fuse_session_process_buf(session, &buffer);
-}
-
-Task<Result<void>> make_bucket(objects::ObjectStore* store) {
-  objects::CreateBucketRequest request;
-  request.name = "bucket";
-  co_await or_return(store->create_bucket(std::move(request)));
-  co_return {};
 }
 
 Task<void> one_turn(async::UvRuntime* runtime) { co_await async::sleep_for(*runtime, Nanoseconds(0)); }
@@ -252,22 +227,12 @@ Task<void> release_all(fusefs::Mount* mount, files::Volume* volume) {
 }
 
 void serve(async::UvRuntime& runtime, files::Volume& volume, Bytes in) {
-  Everybody access;
+  fuzz::Everybody access;
   fusefs::Mount mount(runtime, volume, access, volume.root_inode());
-  fuse_args words = FUSE_ARGS_INIT(0, nullptr);
-  FLASHSTOR_CHECK(fuse_opt_add_arg(&words, "fuzz") == 0);
-  fuse_session* session = fuse_session_new(&words, &fusefs::operations(), sizeof(fuse_lowlevel_ops), &mount);
-  FLASHSTOR_CHECK(session != nullptr);
-  const fuse_custom_io io{
-      .writev = take_answer, .read = give_nothing, .splice_receive = nullptr, .splice_send = nullptr};
-  FLASHSTOR_CHECK(fuse_session_custom_io(session, &io, ::open("/dev/null", O_RDWR | O_CLOEXEC)) == 0);
+  fuzz::MemorySession held(mount, take_answer);
+  fuse_session* session = held.get();
   std::uint64_t unique = 2;
-  fuse_init_in init{};
-  init.major = FUSE_KERNEL_VERSION;
-  init.minor = 31;
-  init.max_readahead = 131'072;
-  init.flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ATOMIC_O_TRUNC | FUSE_DO_READDIRPLUS;
-  send(session, FUSE_INIT, 0, unique, bytes_of(init));
+  send(session, FUSE_INIT, 0, unique, fuzz::kernel_greeting());
   for (std::size_t i = 0; i < kMaxRequests && !in.empty(); ++i) {
     const std::uint32_t opcode = kOpcodes[in.byte() % std::size(kOpcodes)];
     const std::uint64_t node = kernel->nodes[in.byte() % kernel->nodes.size()];
@@ -286,8 +251,6 @@ void serve(async::UvRuntime& runtime, files::Volume& volume, Bytes in) {
     send(session, FUSE_RELEASEDIR, FUSE_ROOT_ID, unique += 2, bytes_of(fuse_release_in{.fh = directory}));
   runtime.run_until(release_all(&mount, &volume));
   FLASHSTOR_CHECK(kernel->waiting.empty());
-  fuse_session_destroy(session);
-  fuse_opt_free_args(&words);
 }
 
 }  // namespace
@@ -297,19 +260,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > kMaxRequests * kMaxArgumentBytes) return 0;
   Kernel one;
   kernel = &one;
-  cluster::CommandRegistry registry;
-  objects::register_object_commands(registry);
-  files::register_file_commands(registry);
-  flashstor::testing::FakeCluster cluster(registry);
-  objects::BucketEpoch epoch;
-  base::SeededRandom random{3};
-  objects::ObjectStore store(cluster, epoch, random);
-  FLASHSTOR_CHECK(runtime->run_until(make_bucket(&store)).has_value());
-  auto volume = runtime->run_until(files::Volume::open(store, "bucket", {}, *runtime));
-  FLASHSTOR_CHECK(volume.has_value());
-  serve(*runtime, **volume, Bytes(data, size));
-  volume->reset();
-  runtime->run_until(store.close());
+  {
+    fuzz::MemoryBucket bucket(*runtime);
+    serve(*runtime, bucket.volume(), Bytes(data, size));
+  }
   kernel = nullptr;
   return 0;
 }

@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/async/stream_calls.h"
 #include "engine/base/hex.h"
 
 namespace flashstor::storage::wire {
 namespace {
 
 constexpr std::size_t kMaxUpgradeAnswer = 2048;
-
-Task<Result<void>> write_text(async::Connection& connection, std::string text) {
-  const std::span<const std::byte> slice = std::as_bytes(std::span(text));
-  co_return co_await connection.write(std::span(&slice, 1));
-}
 
 // Of "host:port", where the host may be an IPv6 address in brackets.
 std::string host_of(const std::string& node) {
@@ -107,7 +103,7 @@ Task<Result<void>> Link::upgrade(async::Connection& connection) {
   request.append(kChannelPath).append(" HTTP/1.1\r\nHost: ").append(options_.peer);
   request.append("\r\nConnection: upgrade\r\nUpgrade: ").append(kUpgradeName);
   request.append("\r\nAuthorization: ").append(sign_token(options_.secret, claims)).append("\r\n\r\n");
-  co_await or_return(write_text(connection, std::move(request)));
+  co_await or_return(async::write_text(connection, std::move(request)));
   std::string answer;
   // Byte by byte to the empty line, so that no byte of the first frame is taken with it.
   while (!answer.ends_with("\r\n\r\n")) {
@@ -169,14 +165,14 @@ Task<Result<TokenClaims>> accept_upgrade(async::Connection& connection, TokenVer
   if (claims && certified && !connection.is_certified(host_of(claims->from)))
     claims = fail(ErrorCode::kAccessDenied, claims->from + " shows no trusted certificate with its name");
   if (!claims) {
-    static_cast<void>(co_await write_text(
+    static_cast<void>(co_await async::write_text(
         connection, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
     co_return claims;
   }
   std::string answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: ";
   answer.append(kUpgradeName).append("\r\nFlashstor-Proof: ").append(sign_proof(secret, *claims));
   answer.append("\r\n\r\n");
-  co_await or_return(write_text(connection, std::move(answer)));
+  co_await or_return(async::write_text(connection, std::move(answer)));
   co_return claims;
 }
 
