@@ -103,7 +103,8 @@ SetStatus ErasureSet::status() const {
   }
   out.can_write = can_write_.load();
   out.can_read =
-      reader_.load() >= 0 || (group_.is_spread() && (group_.leader_node() >= 0 || may_read_.load()));
+      enough_shards_.load() &&
+      (reader_.load() >= 0 || (group_.is_spread() && (group_.leader_node() >= 0 || may_read_.load())));
   out.undecided = undecided_.size();
   out.heal_queue = heal_queued_.load();
   out.settled = settled_.load() && owed().has_value();
@@ -139,6 +140,8 @@ void ErasureSet::publish() {
       write_quorum(parts_.info.drives,
                    {.data_shards = static_cast<std::uint8_t>(parts_.info.drives - m), .parity_shards = m});
   const bool led = leader.has_value() || group_.leads_elsewhere();
+  // A leader whose drive stands alone still knows every name, but nobody can give the bytes.
+  enough_shards_.store(std::popcount(open) + m >= static_cast<int>(parts_.info.drives));
   settled_.store(led && group_.settled());
   // What one leader said says nothing of what the next has yet to count.
   if (std::exchange(told_by_, group_.leader_node()) != group_.leader_node() && !group_.leader())

@@ -290,6 +290,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::uint64_t> reader_era_{0};  // another one before reader_ changes
   std::atomic<bool> can_write_{false};
   std::atomic<bool> may_read_{false};
+  std::atomic<bool> enough_shards_{false};  // drives stand for the bytes of a slice
   std::atomic<bool> may_elect_{false};
   std::atomic<bool> may_spare_{false};
   std::atomic<std::int64_t> spread_leaderless_{

@@ -110,6 +110,24 @@ TEST_F(FourDrives, ThreeLostDrivesAreAClearError) {
   EXPECT_EQ(value.error().code(), ErrorCode::kReadQuorum);
 }
 
+// In one process the leader leads on: it knows every name, but it has no bytes to give.
+TEST_F(FourDrives, ALeaderWhoseDriveStandsAloneCannotBeReadFrom) {
+  start();
+  ASSERT_TRUE(put("a", "hello").has_value());
+  const std::uint32_t leader = set_->status().leader_slot;
+  std::uint32_t lost = 0;
+  for (std::uint32_t slot = 0; slot < 4; ++slot) {
+    if (slot == leader) continue;
+    disks_[slot]->fail_reads = true;
+    runtime_.run_until(set_->fail_drive(slot, "pulled"));
+    turn(Milliseconds(200));
+    EXPECT_EQ(set_->status().can_read, ++lost < 3);
+  }
+  const auto value = get("a");
+  ASSERT_FALSE(value.has_value());
+  EXPECT_EQ(value.error().code(), ErrorCode::kReadQuorum);
+}
+
 TEST_F(FourDrives, EverythingIsThereAfterARestart) {
   start();
   const std::string large(2'500'001, 'r');
