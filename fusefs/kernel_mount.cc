@@ -88,4 +88,14 @@ void clear_dead_mount(const std::string& mountpoint) {
   if (const auto device = mounted_device(mountpoint)) static_cast<void>(unmount(mountpoint, *device, true));
 }
 
+Result<void> check_mount_point(const std::string& mountpoint) {
+  clear_dead_mount(mountpoint);
+  struct stat found{};
+  if (::stat(mountpoint.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
+    return fail(ErrorCode::kNotFound, "mount point " + mountpoint + " is not a directory");
+  if (::access("/dev/fuse", R_OK | W_OK) != 0)
+    return fail(ErrorCode::kNotFound, "cannot mount at " + mountpoint + ": there is no /dev/fuse to use");
+  return {};
+}
+
 }  // namespace flashstor::fusefs

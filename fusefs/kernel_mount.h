@@ -25,5 +25,8 @@ namespace flashstor::fusefs {
 /// A mount point whose server died answers everything with ENOTCONN: takes such a leftover away, so that it
 /// can be mounted again. Anything else stays as it is. Blocks.
 void clear_dead_mount(const std::string& mountpoint);
+/// Whether something can be mounted there, as far as it shows beforehand; clears a dead mount. Blocks.
+/// Errors: kNotFound where there is no directory, or no /dev/fuse.
+[[nodiscard]] Result<void> check_mount_point(const std::string& mountpoint);
 
 }  // namespace flashstor::fusefs

@@ -1,7 +1,6 @@
 #include "fusefs/session.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -176,10 +175,7 @@ Task<bool> Session::wait_ended_until(MonotonicTime deadline) {
 // Blocks: a mount point may lie in another mount.
 Result<void> Session::State::mount_now() {
   if (options.device < 0) {
-    clear_dead_mount(options.mountpoint);
-    struct stat found{};
-    if (::stat(options.mountpoint.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
-      return fail(ErrorCode::kNotFound, "mount point " + options.mountpoint + " is not a directory");
+    if (auto usable = check_mount_point(options.mountpoint); !usable) return usable;
   }
   const std::string place =
       options.device >= 0 ? "/dev/fd/" + std::to_string(options.device) : options.mountpoint;

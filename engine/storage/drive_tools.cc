@@ -75,14 +75,15 @@ Result<Opened> open_drive(FileIo& io, const std::string& path, const OpenRows& o
   return opened;
 }
 
+// Pools, sets and drives count from 1, as in the log and in every error.
 Json format_json(const DriveFormat& format) {
   Json drives = Json::array();
   for (const Uuid& id : format.set_drives) drives.push(id.to_text());
   return Json::object({{"deployment", format.deployment_id.to_text()},
                        {"drive", format.drive_id.to_text()},
-                       {"pool", format.pool},
-                       {"set", format.set},
-                       {"slot", format.slot},
+                       {"pool", format.pool + 1},
+                       {"set", format.set + 1},
+                       {"slot", format.slot + 1},
                        {"set_drives", std::move(drives)}});
 }
 

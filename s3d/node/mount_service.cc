@@ -8,6 +8,7 @@
 #include "engine/async/uv_socket.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
+#include "fusefs/kernel_mount.h"
 #include "s3d/node/mount_handover.h"
 #include "s3d/node/mount_limits.h"
 
@@ -50,6 +51,17 @@ Task<Result<void>> close_volume(std::unique_ptr<files::Volume>* volume) {
   co_return closed;
 }
 
+/// A mount as --mount asks for it: BUCKET=DIR.
+fusefs::SessionOptions configured(const std::string& words) {
+  const auto equals = words.find('=');
+  std::error_code error;
+  fusefs::SessionOptions options{.bucket = words.substr(0, equals),
+                                 .mountpoint = std::filesystem::absolute(words.substr(equals + 1), error),
+                                 .allow_other = ::geteuid() == 0};
+  while (options.mountpoint.size() > 1 && options.mountpoint.ends_with('/')) options.mountpoint.pop_back();
+  return options;
+}
+
 }  // namespace
 
 MountService::MountService(Environment environment)
@@ -81,16 +93,16 @@ Task<void> MountService::stop() {
 }
 
 Task<Result<void>> MountService::mount_configured() {
-  for (const std::string& words : context_->options.mounts) {
-    const auto equals = words.find('=');
-    std::string bucket = words.substr(0, equals);
-    std::error_code error;
-    fusefs::SessionOptions options{.bucket = bucket,
-                                   .mountpoint = std::filesystem::absolute(words.substr(equals + 1), error),
-                                   .allow_other = ::geteuid() == 0};
-    while (options.mountpoint.size() > 1 && options.mountpoint.ends_with('/')) options.mountpoint.pop_back();
-    co_await or_return(make_bucket(bucket));
+  std::vector<fusefs::SessionOptions> wanted;
+  for (const std::string& words : context_->options.mounts) wanted.push_back(configured(words));
+  // A start that cannot mount leaves no buckets behind.
+  for (const fusefs::SessionOptions& options : wanted)
+    co_await or_return(co_await async::offload(
+        context_->pool, [&options] { return fusefs::check_mount_point(options.mountpoint); }));
+  for (fusefs::SessionOptions& options : wanted) {
+    co_await or_return(make_bucket(options.bucket));
     const std::string root = context_->iam.snapshot()->root->access_key;
+    std::string bucket = options.bucket;
     co_await or_return(mount(std::move(bucket), root, std::move(options)));
   }
   co_return Result<void>();

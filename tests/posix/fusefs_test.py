@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 import doors  # noqa: E402
-from node import free_port, program  # noqa: E402
+from node import Node, free_port, program  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -118,6 +119,26 @@ class Fusefs:
         self.unmounted()
 
 
+def refused_start(door):
+    """A node whose --mount cannot be made does not start, and makes none of the buckets that it was to mount."""
+    with tempfile.TemporaryDirectory(dir=door.config) as data:
+        node = Node(data=data, arguments=["--mount", f"first={door.mount}", "--mount", "second=/no/such/place"])
+        try:
+            node.start()
+        except RuntimeError as refused:
+            assert "/no/such/place is not a directory" in str(refused), refused
+        else:
+            node.stop()
+            raise AssertionError("started without its mount")
+        assert not os.path.ismount(door.mount)
+        node.arguments = []
+        node.start()
+        try:
+            assert [Client(node).request("HEAD", f"/{bucket}")[0] for bucket in ("first", "second")] == [404, 404]
+        finally:
+            node.stop()
+
+
 def main():
     report = Report("posix fusefs: ")
     if doors.why_not():
@@ -132,6 +153,7 @@ def main():
         report.run("in front: ends when it is unmounted from outside", test.unmounted_from_outside)
         report.run("refusals say why, with status 32, and leave nothing mounted", test.refusals)
         report.run("a mount that a killed node left is replaced", test.after_kill)
+        report.run("a start whose mount point is not there is refused and makes no bucket", refused_start, door)
     report.end()
 
 

@@ -25,5 +25,10 @@ TEST(KernelMount, OnlyTheMountMeantIsUnmounted) {
   EXPECT_TRUE(mounted_device("/proc").has_value());
 }
 
+TEST(KernelMount, NothingIsMountedWhereThereIsNoDirectory) {
+  EXPECT_EQ(check_mount_point("/no/such/place").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(check_mount_point("/proc/self/stat").error().code(), ErrorCode::kNotFound) << "a file";
+}
+
 }  // namespace
 }  // namespace flashstor::fusefs

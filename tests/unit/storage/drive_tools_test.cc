@@ -75,6 +75,10 @@ TEST_F(DriveToolsTest, AGoodDriveVerifies) {
   EXPECT_EQ(seen.get("index").uint_or("applied_index"), 11U) << seen.dump();
   EXPECT_EQ(seen.get("index").get("rows").uint_or("versions"), 11U);
   EXPECT_EQ(seen.string_or("condition"), "formatted");
+  const Json& format = seen.get("format");  // counts from 1, as everything that people read
+  EXPECT_EQ(format.uint_or("pool"), 1U) << seen.dump();
+  EXPECT_EQ(format.uint_or("set"), 1U);
+  EXPECT_EQ(format.uint_or("slot"), 2U);
   std::uint64_t rows = 0;
   ASSERT_TRUE(dump_drive(*io_, directory_.path(), read_only(), "versions", [&](const Json&) { ++rows; }));
   EXPECT_EQ(rows, 11U);
