@@ -186,7 +186,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
   Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries);
   void confirm_settled(const Inquiry& inquiry);
-  Task<void> complete_shards(Inquiry inquiry, std::uint32_t answered);
+  /// What becomes of a version that drives hold in shards enough to read it and too few to confirm it.
+  enum class Few : std::uint8_t { kOpen, kReadable, kComplete, kLost };
+  Task<Few> complete_shards(Inquiry& inquiry, std::uint32_t answered);
   Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered);
 
   // set_rows.cc: any loop.

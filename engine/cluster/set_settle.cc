@@ -86,37 +86,68 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
   const int drives = static_cast<int>(drives_.size());
   const int absent = drives - std::popcount(answered);
   std::vector<Inquiry> lost;
-  std::vector<Inquiry> incomplete;
+  std::vector<Inquiry> few;
   bool open = more;
   for (const Inquiry& inquiry : inquiries) {
     const int held = std::popcount(inquiry.held);
     const int k = inquiry.data.geometry.data_shards;
-    if (held >= static_cast<int>(needed_for(inquiry.data)) || (held >= k && absent == 0)) {
+    if (held >= static_cast<int>(needed_for(inquiry.data))) {
       confirm_settled(inquiry);
     } else if (held + absent < k || parts_.defects.void_early) {
       lost.push_back(inquiry);
+    } else if (held >= k && (absent == 0 || again)) {
+      few.push_back(inquiry);
     } else {
       open = true;
-      if (again && held >= k) incomplete.push_back(inquiry);
     }
+  }
+  for (Inquiry& inquiry : few) {
+    if (!group_.leads(term) || closing_.load()) co_return true;
+    const Few end = co_await complete_shards(inquiry, answered);
+    if (!group_.leads(term)) co_return true;
+    if (end == Few::kLost) lost.push_back(inquiry);
+    // Drives that are full cannot be given what they lack; all have answered, so it stays with what it has.
+    const bool enough = end == Few::kComplete || (end == Few::kReadable && absent == 0 && again);
+    if (enough) confirm_settled(inquiry);
+    if (end != Few::kLost && !enough) open = true;
   }
   if (!lost.empty() && !co_await void_lost(lost, answered)) open = true;
   if (pending_.anything_waits() && group_.leads(term)) static_cast<void>(co_await commit_own({}));
-  for (const Inquiry& inquiry : incomplete)
-    if (group_.leads(term) && !closing_.load()) co_await complete_shards(inquiry, answered);
   co_return !open;
 }
 
-// Enough drives hold it to read it, too few to confirm it, and those that are away may be lost for good: the
-// others are given what they lack. The next inquiry finds that W drives hold it.
-Task<void> ErasureSet::complete_shards(Inquiry inquiry, std::uint32_t answered) {
-  if (std::popcount(answered) < static_cast<int>(needed_for(inquiry.data))) co_return;
+// Enough drives say that they hold it to read it, too few to confirm it. As it is it would not stand the loss
+// of one shard, and one of them may be rotten already: then what it replaces, which was acknowledged, must
+// stay. So what they hold is verified, and the others, of which some may be away for good, are given what
+// they lack.
+Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_t answered) {
+  const auto pinned = pin(inquiry.data);
+  const int k = inquiry.data.geometry.data_shards;
+  std::uint32_t sound = 0;
+  std::uint32_t rotten = 0;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const std::uint32_t bit = std::uint32_t{1} << slot;
+    if ((inquiry.held & bit) == 0 || !group_.is_open(slot)) continue;
+    const auto verified = co_await drives_[slot]->verify_shard(inquiry.data);
+    if (verified) sound |= bit;
+    if (!verified && verified.error().code() == ErrorCode::kCorrupt) rotten |= bit;
+  }
+  const int absent = static_cast<int>(drives_.size()) - std::popcount(answered);
+  if (std::popcount(inquiry.held & ~rotten) + absent < k) {
+    inquiry.held &= ~rotten;
+    co_return Few::kLost;
+  }
+  if (std::popcount(sound) < k || std::popcount(answered) < static_cast<int>(needed_for(inquiry.data)))
+    co_return Few::kOpen;
   HealItem item{.data = inquiry.data, .slots = 0};
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
-    const bool lacks = (answered >> slot & 1) != 0 && (inquiry.held >> slot & 1) == 0;
+    const bool lacks = (answered >> slot & 1) != 0 && (sound >> slot & 1) == 0;
     if (lacks && group_.applied(slot) >= inquiry.index) item.slots |= std::uint32_t{1} << slot;
   }
-  co_await heal_item(item);
+  sound |= item.slots & ~co_await heal_item(item);
+  inquiry.held = sound;
+  co_return std::popcount(sound) >= static_cast<int>(needed_for(inquiry.data)) ? Few::kComplete
+                                                                               : Few::kReadable;
 }
 
 void ErasureSet::confirm_settled(const Inquiry& inquiry) {

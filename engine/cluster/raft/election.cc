@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "engine/cluster/raft/raft.h"
 
@@ -22,6 +23,15 @@ void Raft::reset_election_timer() {
       now_ + options_.election_timeout + Nanoseconds(static_cast<std::int64_t>(random_.below(spread)));
 }
 
+/// Votes were split between candidates, and none may have won: the next election comes soon, not after
+/// another time-out. The members of one node time out at the same tick and would often split their votes.
+void Raft::stand_again_soon() {
+  const auto spread = static_cast<std::uint64_t>(options_.heartbeat().count()) * 4;
+  const MonotonicTime soon =
+      now_ + options_.heartbeat() + Nanoseconds(static_cast<std::int64_t>(random_.below(spread)));
+  election_deadline_ = std::min(election_deadline_, soon);
+}
+
 bool Raft::may_stand() const {
   return (!muted_ || options_.defects.vote_after_lost_tail) && electable_ &&
          log_.may_lead(options_.self, commit_);
@@ -33,6 +43,12 @@ bool Raft::hears_leader() const {
   if (options_.defects.vote_while_hearing) return false;
   const MonotonicTime since = role_ == Role::kLeader ? contact_ : heard_leader_;
   return now_ - since < options_.election_timeout;
+}
+
+/// Of two members that ask for votes at the same time one gives way, so that they do not split them.
+bool Raft::outranks_self(const Message& message) const {
+  return std::tuple(message.log_term, message.log_index, message.from) >
+         std::tuple(log_.last_term(), log_.last_index(), options_.self);
 }
 
 void Raft::become_follower(Term term, MemberId leader) {
@@ -138,6 +154,11 @@ void Raft::handle_vote_request(const Message& message) {
   if (!newer) probe(Probe::kVoteRefusedByLog);
   const bool own_vote_free = hard_.vote == 0 || hard_.vote == message.from || options_.defects.forget_vote;
   const bool grant = newer && (pre ? message.term > hard_.term : own_vote_free && role_ == Role::kFollower);
+  if (pre && grant && role_ == Role::kPreCandidate && outranks_self(message)) {
+    probe(Probe::kGaveWay);
+    role_ = Role::kFollower;
+    granted_.clear();
+  }
   Message answer = make(pre ? MessageType::kPreVoteAnswer : MessageType::kVoteAnswer, message.from);
   if (pre && grant) answer.term = message.term;
   answer.refused = !grant;
@@ -154,6 +175,10 @@ void Raft::handle_vote_answer(const Message& message) {
   if (pre ? role_ != Role::kPreCandidate : role_ != Role::kCandidate) return;
   if (pre && !message.refused && message.term != hard_.term + 1) return;
   note(message.refused ? refused_ : granted_, message.from);
+  if (message.refused && !pre) {
+    probe(Probe::kVotesSplit);
+    stand_again_soon();
+  }
   const std::size_t majority = membership().majority();
   if (count_voters(granted_, membership()) >= majority) {
     if (pre) {

@@ -148,6 +148,8 @@ class Raft {
   void become_leader();
   void campaign(bool pre_vote, bool transfer);
   void reset_election_timer();
+  void stand_again_soon();
+  [[nodiscard]] bool outranks_self(const Message& message) const;
   [[nodiscard]] bool may_stand() const;
   [[nodiscard]] bool hears_leader() const;
   bool accept_term(const Message& message);

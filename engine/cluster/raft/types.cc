@@ -48,6 +48,10 @@ std::string_view name_of(Probe probe) {
       return "regressed";
     case Probe::kLedUntilRemoved:
       return "led-until-removed";
+    case Probe::kGaveWay:
+      return "gave-way";
+    case Probe::kVotesSplit:
+      return "votes-split";
     case Probe::kCount:
       break;
   }

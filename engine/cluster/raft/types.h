@@ -151,6 +151,8 @@ enum class Probe : std::uint8_t {
   kInflightFull,
   kRegressed,
   kLedUntilRemoved,
+  kGaveWay,
+  kVotesSplit,
   kCount,
 };
 [[nodiscard]] std::string_view name_of(Probe probe);

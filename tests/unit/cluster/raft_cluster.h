@@ -30,7 +30,7 @@ class Group {
     bool cut = false;
   };
 
-  explicit Group(std::size_t voters, std::size_t standbys = 0) {
+  explicit Group(std::size_t voters, std::size_t standbys = 0, std::uint64_t seed = 42) : random_(seed) {
     for (MemberId id = 1; id <= voters + standbys; ++id) {
       (id <= voters ? membership_.voters : membership_.standbys).push_back(id);
     }
@@ -161,7 +161,7 @@ class Group {
     return true;
   }
 
-  base::SeededRandom random_{42};
+  base::SeededRandom random_;
   Membership membership_;
   std::map<MemberId, Member> members_;
   std::vector<Message> bus_;

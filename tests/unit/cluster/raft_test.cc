@@ -71,6 +71,22 @@ TEST(Raft, MinorityDoesNotCommitAndItsEntriesGo) {
   EXPECT_EQ(group.at(old_leader).log().last_index(), group.at(leader).log().last_index());
 }
 
+// Simulator, several nodes, seed 577: where the votes of all that are left are needed, two members of one
+// node, which time out at the same tick, split them and then waited for whole time-outs.
+TEST(Raft, ALeaderIsFoundSoonThoughEveryVoteIsNeeded) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    Group group(6, 0, seed);
+    const MemberId leader = group.elect();
+    ASSERT_NE(leader, 0U);
+    group.advance(Milliseconds(50) * static_cast<std::int64_t>(seed % 40));
+    group.cut(leader);
+    group.cut((leader + 2) % 6 + 1);
+    const MonotonicTime begun = group.now;
+    ASSERT_NE(group.elect(), 0U);
+    EXPECT_LE(group.now - begun, Milliseconds(2500)) << "seed " << seed;
+  }
+}
+
 TEST(Raft, WhatAnotherLogHasCommittedIsCommittedHereAsFarAsTheyAgree) {
   Group group(3);
   const MemberId leader = group.elect();
