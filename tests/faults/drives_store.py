@@ -55,6 +55,7 @@ class Store:
                          mounts={"data": mount} if mount else None)
         os.makedirs(self.node.data, exist_ok=True)
         self.objects = {}
+        self.damaged = None  # the key whose shard a test has spoilt: to be found by healing, so it is not deleted
         self.serial = 0
         self.random = random.Random(5)
 
@@ -79,7 +80,7 @@ class Store:
             assert status == 200, f"PUT {key}: {status} {answer[:300]}"
             self.objects[key] = hashlib.md5(body).hexdigest()
         if len(self.objects) > 20:
-            gone = self.random.choice(sorted(self.objects))
+            gone = self.random.choice(sorted(self.objects.keys() - {self.damaged}))
             assert self.call("DELETE", f"/data/{gone}")[0] == 204
             del self.objects[gone]
 

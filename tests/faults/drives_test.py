@@ -29,8 +29,11 @@ def removed(store):
 def emptied(store):
     path = store.node.drives[2]
     uuid = store.drive(3)["uuid"]
+    gone = path + ".gone"  # in one step each: the node may be making files
+    os.mkdir(gone)
     for name in os.listdir(path):
-        shutil.rmtree(os.path.join(path, name))
+        os.rename(os.path.join(path, name), os.path.join(gone, name))
+    shutil.rmtree(gone, ignore_errors=True)
     store.wait("the drive is filled anew", lambda: store.drive(3)["state"] == "online" and store.drive(3)["uuid"] != uuid)
     store.put()
     store.wait_whole()
@@ -115,13 +118,17 @@ def foreign(store):
             store.check()
             unchanged(path, before)
             os.rename(path, stranger)
-            os.mkdir(path)
-            with open(os.path.join(path, "holiday.jpg"), "w") as picture:
+            # Made and taken away beside it: an empty directory in the drive's place would become a new drive.
+            pictures = path + ".pictures"
+            os.mkdir(pictures)
+            with open(os.path.join(pictures, "holiday.jpg"), "w") as picture:
                 picture.write("x")
+            os.rename(pictures, path)
             store.wait_out(2, "holiday.jpg")
             assert os.listdir(path) == ["holiday.jpg"], "a directory with files of others was written to"
-            shutil.rmtree(path)
+            os.rename(path, pictures)
             os.rename(path + ".away", path)
+            shutil.rmtree(pictures)
     store.wait_whole()
     store.check()
 
@@ -245,33 +252,42 @@ def flip(path, at=None):
         file.write(bytes([byte[0] ^ 0x10]))
 
 
-def shard_in_log(store, segments):
-    """A segment and a place in it where the bytes of an object that still is there lie."""
-    for path in sorted(segments):
-        with open(path, "rb") as file:
-            text = file.read()
-        for key in store.objects:
-            at = text.find(key.encode() + hashlib.sha256(key.encode()).digest())
-            if at >= 0:
-                return path, at + 40
-    raise AssertionError("no object of the test has its first shard in this log")
+def files_of(path, kind):
+    """Files of a drive that may hold shards: of large objects, or its log."""
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+    return sorted(name for name in files if (name.endswith(".seg") if kind == "log" else "/shards/" in name))
+
+
+def first_shard(store, kind):
+    """A file of drive 2 and a place in it where the bytes of an object lie, which is to stay. Which drive has an object's first shard is
+    left to chance, so objects are put until one has it here; of older ones there may be a second copy that nobody reads any more."""
+    older = set(store.objects)
+    for _ in range(40):
+        store.put()
+        for path in files_of(store.node.drives[1], kind):
+            with open(path, "rb") as file:
+                text = file.read()
+            for key in store.objects.keys() - older:
+                at = text.find(key.encode() + hashlib.sha256(key.encode()).digest())
+                if at >= 0:
+                    store.damaged = key
+                    return path, at + 40
+    raise AssertionError("no object of the test has its first shard on this drive")
 
 
 def rotten(kind):
     """One bit of a file of this kind flips while the node is stopped."""
     def test(store):
-        store.put()
         uuid = store.drive(2)["uuid"]
+        store.put()
+        victim = first_shard(store, kind) if kind in ("shard", "footer", "log") else None
         store.node.stop()
         path = store.node.drives[1]
         files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
-        if kind == "shard":
-            flip(max((f for f in files if "/shards/" in f), key=os.path.getsize))
-        elif kind == "footer":
-            victim = max((f for f in files if "/shards/" in f), key=os.path.getsize)
-            flip(victim, os.path.getsize(victim) - 100)
-        elif kind == "log":
-            flip(*shard_in_log(store, [f for f in files if f.endswith(".seg")]))
+        if kind == "footer":
+            flip(victim[0], os.path.getsize(victim[0]) - 100)
+        elif kind in ("shard", "log"):
+            flip(*victim)
         elif kind == "segment header":
             flip(sorted(f for f in files if f.endswith(".seg"))[-1], 20)
         elif kind == "SST":
