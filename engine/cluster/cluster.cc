@@ -131,6 +131,10 @@ Task<void> Cluster::hand_over() {
   for (const auto& set : sets_) co_await set->hand_over();
 }
 
+void Cluster::end_waits() {
+  for (const auto& set : sets_) set->end_waits();
+}
+
 void Cluster::add_local_set(const ClusterOptions& options, std::uint32_t index,
                             std::vector<OpenedDrive> drives) {
   SetParts parts;

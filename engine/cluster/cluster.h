@@ -54,6 +54,8 @@ class Cluster final : public ClusterApi {
   static Task<Result<std::unique_ptr<Cluster>>> open_spread(ClusterOptions options);
   /// Hands the leadership of sets over to other nodes, where there are some. Before a clean stop.
   Task<void> hand_over();
+  /// Calls under way no longer wait for a leader where none is known. Once no client is served any more.
+  void end_waits();
   /// Closes all sets. After it nothing else may be called. Gives how many drives hang: their threads cannot
   /// be ended, so a process that gives any back must leave without running destructors.
   Task<std::size_t> close();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/async/sync.h"
+#include "engine/cluster/due.h"
 #include "engine/cluster/member_state.h"
 #include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/raft/raft.h"
@@ -48,6 +49,8 @@ class GroupTransport {
  public:
   virtual ~GroupTransport() = default;
   virtual void send(std::uint32_t node, Bundle bundle) = 0;
+  /// Tells the leader of `set`, on `node`, of shards that reads here found bad.
+  virtual void send_bad(std::uint32_t node, std::uint32_t set, std::vector<HealItem> bad) = 0;
 };
 
 /// Where the members of a group run whose drives are on several nodes: each beside its drive.

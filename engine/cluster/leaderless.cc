@@ -79,7 +79,7 @@ Task<Result<ErasureSet::LeaderlessView>> ErasureSet::serve_at(LeaderlessQuery qu
       co_return fail(ErrorCode::kTimeout, "a drive does not apply what is committed");
   }
   mark_tail(slot, group_.applied(slot));
-  drop_tail_marks(group_.applied(slot), 0);
+  drop_marks_behind(slot);
   co_return LeaderlessView{.slot = slot, .voids = undecided_.voids()};
 }
 

@@ -222,8 +222,23 @@ void ErasureSet::mark_unknown(const Flight& flight) {
 // What is applied is in the index that answers (readers learn of that index first), and as undecided as its
 // version is. Entries of terms before that of a leader are applied there, or lost.
 void ErasureSet::drop_tail_marks(raft::Index through, raft::Term leads) {
+  drop_marks(
+      [through, leads](raft::Index index, raft::Term term) { return index <= through || term < leads; });
+}
+
+// At a member that follows: what it has applied, and what its log no longer has because a leader's took the
+// place. Whoever asks it without a leader marks anew what its log then holds.
+void ErasureSet::drop_marks_behind(std::uint32_t slot) {
+  const raft::Raft* core = group_.core(slot);
+  if (core == nullptr || !group_.is_open(slot)) return;
+  drop_marks([core, applied = group_.applied(slot)](raft::Index index, raft::Term term) {
+    return index <= applied || !core->log().matches(index, term);
+  });
+}
+
+void ErasureSet::drop_marks(const std::function<bool(raft::Index, raft::Term)>& is_gone) {
   for (auto mark = tail_marks_.begin(); mark != tail_marks_.end();) {
-    if (mark->first > through && mark->second >= leads) {
+    if (!is_gone(mark->first, mark->second)) {
       ++mark;
       continue;
     }

@@ -96,6 +96,12 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] std::unique_ptr<DataPin> pin(const DataRef& data) override;
 
   [[nodiscard]] HealStatus heal_status() const;
+  /// What reads on another node found bad; heard while this one leads. From any loop.
+  void told_bad(std::vector<HealItem> items);
+  /// Nobody waits for a leader any more: calls that do, or would, end with kCancelled. Before a stop. From
+  /// any loop.
+  void end_waits();
+  [[nodiscard]] bool waits_ended() const { return waits_ended_.load(); }
   /// Looks at the heal queue now rather than at its next turn.
   Task<Result<void>> heal_now();
   /// Has the scanner begin a pass at once: compares what the drives hold, `deep` reads it all as well. From
@@ -173,6 +179,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<LeaderlessView>> serve_at(LeaderlessQuery query);
   void mark_unknown(const Flight& flight);
   void drop_tail_marks(raft::Index through, raft::Term leads);
+  void drop_marks_behind(std::uint32_t slot);
+  void drop_marks(const std::function<bool(raft::Index, raft::Term)>& is_gone);
 
   // set_settle.cc
   struct Inquiry {
@@ -203,6 +211,8 @@ class ErasureSet final : public SetApi, private GroupListener {
 
   // set_read.cc: any loop.
   void report_bad(const DataRef& data, std::uint32_t slots);
+  void note_bad(const DataRef& data, std::uint32_t slots);
+  Task<void> tell_bad();
 
   // set_background.cc
   void start_background(MonotonicTime now);
@@ -220,6 +230,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<bool> scan_all(bool deep);
   Task<Result<bool>> scan_page(DataId& after, bool deep);
   Task<void> scans_done(std::uint32_t slots);
+  [[nodiscard]] bool is_left_over(const DataRef& data, std::uint32_t held) const;
   Task<Result<void>> queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects);
   Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
   Task<void> sweep_unseen();  ///< A planted defect.
@@ -265,6 +276,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   MonotonicTime next_deep_scan_{};
   bool scanning_ = false;
   std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
+  std::uint32_t scan_fresh_ = 0;       // slots whose drives were filled anew and owe this scan
+  bool scan_blocked_ = false;          // the last one could not tell what is left over: a drive was away
   std::uint32_t scan_asked_ = 0;       // slots in step that have answered every page of this scan
   std::uint32_t lacking_ = 0;          // slots that the heal queue names
   std::uint32_t pass_lacking_ = 0;     // the same, as far as the pass under way has come
@@ -278,6 +291,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   double commit_time_ = 0;       // moving average, ns
   double best_commit_time_ = 0;  // its floor, which rises slowly
   std::map<DataId, std::pair<DataRef, std::uint32_t>> bad_;
+  bool telling_bad_ = false;
   async::Signal leader_signal_;
   async::Signal decided_signal_;
   async::Signal applied_signal_;
@@ -285,6 +299,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   async::Gate gate_;
   // Any thread.
   std::atomic<bool> closing_{false};
+  std::atomic<bool> waits_ended_{false};
   UndecidedNames undecided_;
   UndecidedNames none_undecided_;  // what reads look at with a planted defect
   PinTable pins_;

@@ -129,7 +129,7 @@ Task<Result<void>> ErasureSet::await_leader(MonotonicTime deadline) {
     if (group_.leads_elsewhere()) co_return fail(ErrorCode::kNotLeader);
     if (!group_.is_spread() && group_.open_members() < group_.majority())
       co_return fail(ErrorCode::kReadOnly, "too few drives of the set stand to take changes");
-    if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
+    if (closing_.load() || waits_ended_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
     if (!co_await leader_signal_.wait_until(deadline) && !group_.leader())
       co_return fail(ErrorCode::kTimeout, "the set has no leader");
   }

@@ -176,7 +176,8 @@ std::size_t ErasureSet::take_owed_scans(std::vector<std::pair<std::string, HealI
     pass_lacking_ |= item.second.slots;
     return true;
   });
-  if (owed != 0 && scans_owed_ != 0 && !scanning_) next_scan_ = parts_.home->now();
+  const bool tells = !scan_blocked_ || group_.open_members() == drives_.size();
+  if (owed != 0 && scans_owed_ != 0 && !scanning_ && tells) next_scan_ = parts_.home->now();
   return owed;
 }
 

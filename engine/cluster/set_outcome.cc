@@ -89,7 +89,10 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
 
 void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
   if (applied_signal_.has_waiters()) applied_signal_.notify_all();
-  if (!tail_marks_.empty() && !group_.leader()) publish();  // what is applied is no longer in doubt
+  if (!tail_marks_.empty() && !group_.leader()) {  // what is applied is no longer in doubt
+    publish();
+    if (group_.is_spread() && !group_.is_elsewhere(slot)) drop_marks_behind(slot);
+  }
   if (reader_.load() != static_cast<int>(slot)) return;
   while (!voiding_.empty() && voiding_.front().first <= index) {
     pending_.erase(voiding_.front().second);

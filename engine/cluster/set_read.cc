@@ -91,15 +91,45 @@ Task<Result<BufferChain>> ErasureSet::read(DataRef data, std::uint64_t offset, s
 
 void ErasureSet::report_bad(const DataRef& data, std::uint32_t slots) {
   const Outside inside(outside_);
-  parts_.home->post_function([this, inside, data, slots] {
-    if (closing_.load() || bad_.size() >= limits::kMaxHealReports) return;
-    if (group_.leader() && !bad_.contains(data.id)) count_owed(1, slots);
-    auto& [ref, mask] = bad_[data.id];
-    ref = data;
-    mask |= slots;
-    next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
-    arm_house();
+  parts_.home->post_function([this, inside, data, slots] { note_bad(data, slots); });
+}
+
+void ErasureSet::told_bad(std::vector<HealItem> items) {
+  const Outside inside(outside_);
+  parts_.home->post_function([this, inside, items = std::move(items)] {
+    const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+    for (const HealItem& item : items)
+      if (group_.leader() && item.data.geometry.shards() == parts_.info.drives && (item.slots & all) != 0)
+        note_bad(item.data, item.slots & all);
   });
+}
+
+// Told to the leader, wherever it is.
+void ErasureSet::note_bad(const DataRef& data, std::uint32_t slots) {
+  if (closing_.load() || bad_.size() >= limits::kMaxHealReports) return;
+  if (group_.leader() && !bad_.contains(data.id)) count_owed(1, slots);
+  auto& [ref, mask] = bad_[data.id];
+  ref = data;
+  mask |= slots;
+  next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
+  arm_house();
+  if (group_.leader() || !group_.is_spread() || std::exchange(telling_bad_, true)) return;
+  gate_.spawn(tell_bad());
+}
+
+// What is lost on the way is found by the next read again.
+Task<void> ErasureSet::tell_bad() {
+  while (!bad_.empty() && !group_.leader() && !closing_.load()) {
+    co_await leader_signal_.wait_until(parts_.home->now() + limits::kHealSoon);
+    if (!group_.leads_elsewhere()) continue;
+    std::vector<HealItem> items;
+    for (const auto& [id, report] : std::exchange(bad_, {}))
+      items.push_back({.data = report.first, .slots = report.second});
+    if (!items.empty())
+      parts_.place.transport->send_bad(static_cast<std::uint32_t>(group_.leader_node()), parts_.place.set,
+                                       std::move(items));
+  }
+  telling_bad_ = false;
 }
 
 }  // namespace flashstor::cluster

@@ -151,7 +151,7 @@ Task<Result<std::uint32_t>> ErasureSet::read_slot_home() {
     if (group_.leads_elsewhere() || reader_.load() >= 0) co_return fail(ErrorCode::kNotLeader);
     if (!group_.is_spread() && group_.open_members() < group_.read_quorum())
       co_return fail(ErrorCode::kReadQuorum, "too few drives of the set stand to be sure of its rows");
-    if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
+    if (closing_.load() || waits_ended_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
     const MonotonicTime patience = leaderless_since_ + limits::kLeaderPatience;
     const bool patient = !group_.is_spread() && parts_.home->now() < patience;
     if (co_await leader_signal_.wait_until(patient ? std::min(patience, deadline) : deadline)) continue;

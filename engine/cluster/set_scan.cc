@@ -49,6 +49,8 @@ Task<void> ErasureSet::scan_round(bool deep) {
   scanning_now_ = true;
   scanning_deep_ = deep;
   const std::uint32_t owed = std::exchange(scans_owed_, 0);
+  scan_fresh_ = owed;
+  scan_blocked_ = false;
   std::vector<raft::MemberId> members;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) members.push_back(group_.member(slot).id);
   const bool whole = co_await scan_all(deep);
@@ -57,7 +59,7 @@ Task<void> ErasureSet::scan_round(bool deep) {
   if (whole) scans_.fetch_add(1);
   // With fewer asked a slice may have escaped whose holders are all away.
   const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
-  if (whole && enough && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
+  if (whole && enough && !scan_blocked_ && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
   scanning_now_ = false;
   scanning_ = false;
   arm_house();
@@ -163,10 +165,18 @@ Task<std::uint32_t> ErasureSet::verify_at(DataRef data, std::uint32_t slots) {
   co_return bad;
 }
 
+// Whether `held`, of all drives, are only such as were filled anew, which keep their shard files: it was
+// freed while they were away. What is in use has shards on the others too; so few could not give it anyway.
+bool ErasureSet::is_left_over(const DataRef& data, std::uint32_t held) const {
+  if (held == 0 || (held & ~scan_fresh_) != 0) return false;
+  if (std::popcount(held) >= static_cast<int>(data.geometry.data_shards)) return false;
+  return !pending_.names(data.id) && !flights_.carry(data.id);
+}
+
 // What the drives lack once all have applied what is committed now goes into the durable queue; what none has
 // any more was freed meanwhile.
 Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects) {
-  co_await wait_all_applied();
+  bool all = co_await wait_all_applied();
   std::vector<DataId> ids;
   for (const auto& [data, slots] : suspects) ids.push_back(data.id);
   std::vector<Task<Holding>> asking;
@@ -174,14 +184,23 @@ Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std:
     if (group_.is_open(slot)) asking.push_back(ask_holds(drives_[slot], slot, ids));
   std::vector<std::uint32_t> held(ids.size(), 0);
   for (const Holding& one : co_await async::gather(std::move(asking))) {
-    if (!one.holds || one.holds->size() != ids.size()) continue;
+    const bool told = one.holds && one.holds->size() == ids.size();
+    all = all && told;
+    if (!told) continue;
     for (std::size_t i = 0; i < ids.size(); ++i)
       if ((*one.holds)[i]) held[i] |= std::uint32_t{1} << one.slot;
   }
   storage::EntryBody body;
-  for (std::size_t i = 0; i < suspects.size(); ++i)
-    if (held[i] != 0) body.changes.push_back(owe(suspects[i].first, suspects[i].second));
-  if (body.changes.empty()) co_return Result<void>();
+  for (std::size_t i = 0; i < suspects.size(); ++i) {
+    const auto& [data, slots] = suspects[i];
+    if (is_left_over(data, held[i])) {
+      if (all) body.frees.push_back(data.id);
+      scan_blocked_ = scan_blocked_ || !all;
+    } else if (held[i] != 0) {
+      body.changes.push_back(owe(data, slots));
+    }
+  }
+  if (body.changes.empty() && body.frees.empty()) co_return Result<void>();
   scan_found_.fetch_add(body.changes.size());
   co_await or_return(commit_own(std::move(body)));
   next_heal_ = parts_.home->now();

@@ -37,6 +37,12 @@ Task<void> ErasureSet::hand_over() {
   co_await async::run_on(*parts_.home, group_.hand_over(parts_.home->now() + limits::kHandOver));
 }
 
+void ErasureSet::end_waits() {
+  const Outside inside(outside_);
+  waits_ended_.store(true);
+  parts_.home->post_function([this, inside] { leader_signal_.notify_all(); });
+}
+
 void ErasureSet::adopt_staged(const DataId& id, std::uint32_t slots) {
   const std::lock_guard lock(staged_mutex_);
   staged_[id] = {.slots = slots, .since = Runtime::current()->now()};

@@ -312,6 +312,7 @@ class Node {
       stopping.push_back(async::run_on(threads_.at(i), loops_[i]->stop_server(node_limits::kStopGrace)));
     if (peering_ != nullptr) stopping.push_back(peering_->door().stop(node_limits::kStopGrace));
     co_await async::gather(std::move(stopping));
+    if (peering_ != nullptr && engine_open_) engine_.cluster().end_waits();
     while (services_started_ > 0) co_await services_[--services_started_]->stop();
     stop_.set();
     co_await background_.close();

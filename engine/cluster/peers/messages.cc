@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "engine/base/codec.h"
+#include "engine/cluster/limits.h"
 #include "engine/cluster/spread.h"
 #include "engine/storage/wire/token.h"
 
@@ -126,6 +127,31 @@ Result<ForwardedCommand> decode_command(const storage::wire::Payload& payload) {
   out.command.keep_result = in.boolean();
   out.command.bytes = payload.body;
   if (!in.ok() || !in.at_end()) return bad("a forwarded command does not parse");
+  return out;
+}
+
+std::string encode_bad_shards(const BadShards& bad) {
+  ByteWriter out;
+  out.varint(bad.set).varint(bad.items.size());
+  for (const HealItem& item : bad.items) {
+    storage::encode_data_ref(out, item.data);
+    out.varint(item.slots);
+  }
+  return out.take();
+}
+
+Result<BadShards> decode_bad_shards(std::string_view bytes) {
+  ByteReader in(bytes);
+  BadShards out;
+  out.set = static_cast<std::uint32_t>(in.varint());
+  const std::uint64_t count = in.varint();
+  if (count > limits::kMaxHealReports) in.mark_bad();
+  for (std::uint64_t i = 0; in.ok() && i < count; ++i) {
+    HealItem item{.data = storage::decode_data_ref(in), .slots = 0};
+    item.slots = static_cast<std::uint32_t>(in.varint());
+    out.items.push_back(item);
+  }
+  if (!in.ok() || !in.at_end()) return bad("a list of bad shards does not parse");
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cluster/due.h"
 #include "engine/cluster/set_api.h"
 #include "engine/storage/drive_format.h"
 #include "engine/storage/wire/frame.h"
@@ -50,6 +51,14 @@ struct ForwardedCommand {
   Command command;
 };
 [[nodiscard]] Result<ForwardedCommand> decode_command(const storage::wire::Payload& payload);
+/// Shards of slices of one set that a reader found bad.
+struct BadShards {
+  std::uint32_t set = 0;
+  std::vector<HealItem> items;
+};
+[[nodiscard]] std::string encode_bad_shards(const BadShards& bad);
+/// Errors: kMalformed.
+[[nodiscard]] Result<BadShards> decode_bad_shards(std::string_view bytes);
 [[nodiscard]] std::string encode_result(const CommandResult& result);
 [[nodiscard]] Result<CommandResult> decode_result(std::string_view bytes);
 

@@ -174,6 +174,13 @@ void Peers::send(std::uint32_t node, Bundle bundle) {
   if (link != nullptr && link->up()) link->notify(wire::number_of(Method::kConsensus), encode_bundle(bundle));
 }
 
+void Peers::send_bad(std::uint32_t node, std::uint32_t set, std::vector<HealItem> bad) {
+  wire::Link* link = nodes_[node]->data.get();
+  const BadShards out{.set = set, .items = std::move(bad)};
+  if (link != nullptr && link->up())
+    link->notify(wire::number_of(Method::kBadShards), wire::payload_of(encode_bad_shards(out)));
+}
+
 Task<Result<std::vector<DriveReport>>> Peers::reports_of(std::uint32_t node) {
   const auto answer = co_await or_return(
       nodes_[node]->data->call(wire::number_of(Method::kDrives), {}, storage::kPeerSmallCall));

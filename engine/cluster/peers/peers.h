@@ -69,6 +69,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   void remove_sets();
 
   void send(std::uint32_t node, Bundle bundle) override;
+  void send_bad(std::uint32_t node, std::uint32_t set, std::vector<HealItem> bad) override;
   Task<Result<SetView>> view(std::uint32_t node, std::uint32_t set) override;
   Task<Result<FillStart>> open_fill(std::uint32_t node, std::uint32_t set) override;
   Task<Result<storage::RowPage>> fill_rows(std::uint32_t node, std::uint32_t set, Uuid session, Family family,
@@ -103,6 +104,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
                                                   std::optional<std::uint32_t> from);
   Task<Result<storage::wire::Payload>> answer_keeper(storage::wire::Method method,
                                                      storage::wire::Payload request);
+  Result<storage::wire::Payload> take_bad_shards(const storage::wire::Payload& request);
   void take_bundle(std::uint32_t from, const storage::wire::Payload& request);
   [[nodiscard]] std::optional<std::uint32_t> number_of_node(std::string_view name) const;
   [[nodiscard]] ErasureSet* find_set(std::uint32_t index);

@@ -48,6 +48,7 @@ Task<Result<Payload>> Peers::answer(bool& greeted, std::uint16_t method, Payload
   if (!greeted) co_return fail(ErrorCode::kAccessDenied, "say hello first");
   if (wire::is_drive_method(method))
     co_return co_await drives_.handle(static_cast<Method>(method), std::move(request));
+  if (method == wire::number_of(Method::kBadShards)) co_return take_bad_shards(request);
   if (method == wire::number_of(Method::kEpochChanged)) {
     std::function<Task<void>()> taken;
     {
@@ -58,6 +59,13 @@ Task<Result<Payload>> Peers::answer(bool& greeted, std::uint16_t method, Payload
     co_return Payload();
   }
   co_return fail(ErrorCode::kNotSupported, "this version does not know that call");
+}
+
+Result<Payload> Peers::take_bad_shards(const Payload& request) {
+  auto bad = decode_bad_shards(request.head.view());
+  if (!bad) return std::unexpected(std::move(bad).error());
+  if (ErasureSet* set = find_set(bad->set)) set->told_bad(std::move(bad->items));
+  return Payload();
 }
 
 void Peers::take_bundle(std::uint32_t from, const Payload& request) {

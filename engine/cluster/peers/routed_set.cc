@@ -25,6 +25,7 @@ Task<Result<std::uint32_t>> RoutedSet::find_leader(MonotonicTime deadline) {
       co_return static_cast<std::uint32_t>(node);
     if (out_of_patience() && !here_.may_elect())
       co_return fail(ErrorCode::kReadOnly, "too few drives of the set answer to take changes");
+    if (here_.waits_ended()) co_return fail(ErrorCode::kCancelled, "this node is stopping");
     if (runtime.now() >= deadline) co_return fail(ErrorCode::kTimeout, "the set has no leader");
     co_await async::sleep_for(runtime, kAskAgain);
   }
@@ -47,7 +48,7 @@ Task<Result<CommandResult>> RoutedSet::execute(Command command) {
                                           : Result<CommandResult>(std::unexpected(leader.error()));
     if (leader) result = co_await execute_at(*leader, command, staged);
     const bool moved = !result && result.error().code() == ErrorCode::kNotLeader;
-    if (moved && runtime.now() < deadline) {
+    if (moved && runtime.now() < deadline && !here_.waits_ended()) {
       // Nothing was proposed there; what was staged stays for the next.
       if (is_file) here_.adopt_staged(command.data.id, staged);
       co_await async::sleep_for(runtime, kAskAgain);
@@ -67,7 +68,7 @@ Task<Result<std::string>> RoutedSet::query(CommandKind kind, std::string payload
   while (true) {
     if (out_of_patience()) {
       auto answer = co_await peers_.query_leaderless(info().index, kind, payload);
-      if (answer || runtime.now() >= deadline) co_return answer;
+      if (answer || runtime.now() >= deadline || here_.waits_ended()) co_return answer;
       // Nodes may only be starting; those that have been away for long are not waited for.
       const ErrorCode code = answer.error().code();
       const auto since = here_.leaderless_since();
@@ -77,7 +78,7 @@ Task<Result<std::string>> RoutedSet::query(CommandKind kind, std::string payload
       continue;
     }
     const auto leader = co_await find_leader(std::min(deadline, runtime.now() + limits::kLeaderPatience));
-    if (!leader && runtime.now() < deadline) continue;
+    if (!leader && runtime.now() < deadline && !here_.waits_ended()) continue;
     const std::uint32_t node = co_await or_return(leader);
     auto answer = node == peers_.spread().self ? co_await here_.query(kind, payload)
                                                : co_await peers_.query(node, info().index, kind, payload);
@@ -85,7 +86,7 @@ Task<Result<std::string>> RoutedSet::query(CommandKind kind, std::string payload
     const ErrorCode code = answer.error().code();
     // A read may be repeated whatever became of it.
     const bool again = code == ErrorCode::kNotLeader || code == ErrorCode::kIo || code == ErrorCode::kTimeout;
-    if (!again || runtime.now() >= deadline) {
+    if (!again || runtime.now() >= deadline || here_.waits_ended()) {
       if (code == ErrorCode::kNotLeader) co_return fail(ErrorCode::kTimeout, "the set's leader changes");
       co_return answer;
     }

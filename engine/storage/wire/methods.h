@@ -35,6 +35,7 @@ enum class Method : std::uint16_t {
   kRaise = 57,
   kQueryLeaderless = 58,
   kReports = 59,
+  kBadShards = 60,
   // The node: s3d/node.
   kEpochChanged = 64,
 };

@@ -68,6 +68,29 @@ class DriveFaults : public ClusterTest {
     for (const auto& entry : std::filesystem::directory_iterator(drive(number)))
       std::filesystem::remove_all(entry.path());
   }
+  void damage_index(int number) {
+    for (const auto& entry : std::filesystem::directory_iterator(drive(number) + "/rows")) {
+      const std::string name = entry.path().filename().string();
+      if (!name.starts_with("MANIFEST")) continue;
+      std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(40);
+      file.put('\x5a').put('\x5a').put('\x5a');
+    }
+  }
+  [[nodiscard]] std::size_t shard_files(int number) const {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(drive(number) + "/shards"))
+      files += entry.is_regular_file() ? 1 : 0;
+    return files;
+  }
+  Task<Result<CommandResult>> remove_task(std::string key) {
+    Command command;
+    command.kind = kRemove;
+    command.request_id = Uuid::make(random_);
+    command.payload = key;
+    command.locks.push_back({.name = lock_name(Family::kVersions, key), .exclusive = true});
+    co_return co_await set().execute(std::move(command));
+  }
   void wait_for_scan() {
     const std::uint64_t before = set().heal_status().scans;
     set().scan_soon();
@@ -199,18 +222,35 @@ TEST_F(DriveFaults, ADriveWhoseIndexIsDamagedIsFilledAnewAndKeepsItsShards) {
   ASSERT_TRUE(open().has_value());
   fill_with_data();
   close();
-  for (const auto& entry : std::filesystem::directory_iterator(drive(2) + "/rows")) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("MANIFEST")) continue;
-    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(40);
-    file.put('\x5a').put('\x5a').put('\x5a');
-  }
+  damage_index(2);
   ASSERT_TRUE(open().has_value());
   EXPECT_NE(info(1).state, State::kOnline);
   EXPECT_EQ(get("large"), large_);
   ASSERT_TRUE(looks_until([&] { return info(1).state == State::kOnline && votes(1); })) << info(1).error;
   wait_for_scan();
+  expect_whole_on(1);
+}
+
+// A drive keeps its shard files when it is filled anew. Those of what was freed while it was away stayed, and
+// were owed to the other drives for ever.
+TEST_F(DriveFaults, ShardFilesOfWhatWasFreedMeanwhileGoFromAFilledDrive) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  ASSERT_TRUE(runtime_.run_until(put_large_task("gone", large_)).has_value());
+  ASSERT_TRUE(looks_until([&] { return healed(); }));
+  close();
+  std::filesystem::rename(drive(2), drive(2) + "-away");
+  ASSERT_TRUE(open().has_value());
+  ASSERT_TRUE(runtime_.run_until(remove_task("gone")).has_value());
+  ASSERT_TRUE(runtime_.run_until(set().free_due(base::from_nanoseconds(INT64_MAX / 2))).has_value());
+  close();
+  std::filesystem::rename(drive(2) + "-away", drive(2));
+  damage_index(2);
+  ASSERT_TRUE(open().has_value());
+  ASSERT_EQ(shard_files(2), 2U);
+  ASSERT_TRUE(looks_until([&] { return info(1).state == State::kOnline && votes(1) && healed(); }))
+      << info(1).error << ", " << set().status().heal_queue << " to heal";
+  EXPECT_EQ(shard_files(2), 1U);
   expect_whole_on(1);
 }
 
