@@ -10,14 +10,16 @@ constexpr std::uint64_t kDotEntries = 2;  // "." and "..", which the engine does
 
 OpenDirectory* directory_of(const fuse_file_info* info) { return reinterpret_cast<OpenDirectory*>(info->fh); }
 
+void begin_anew(OpenDirectory& directory) {
+  directory.entries.clear();
+  directory.first = 0;
+  directory.cursor.clear();
+  directory.end = false;
+}
+
 // Brings entry number `position` (without the dots) into the page at hand; false at the end of the directory.
 Task<Result<bool>> load(Mount& mount, NodeId node, OpenDirectory& directory, std::uint64_t position) {
-  if (position < directory.first) {  // rewinddir, seekdir: from the start again
-    directory.entries.clear();
-    directory.first = 0;
-    directory.cursor.clear();
-    directory.end = false;
-  }
+  if (position < directory.first) begin_anew(directory);  // seekdir
   while (position >= directory.first + directory.entries.size()) {
     if (directory.end) co_return false;
     auto page = co_await or_return(
@@ -63,6 +65,7 @@ fuse_entry_param dot_entry(NodeId node) {
 
 Task<void> fill(Mount& mount, fuse_req_t request, NodeId node, OpenDirectory& directory, std::uint64_t offset,
                 Listing out) {
+  if (offset == 0) begin_anew(directory);  // opened, or rewinddir: what is there now, not what was
   for (; offset < kDotEntries; ++offset)
     if (!add(request, out, offset == 0 ? "." : "..", dot_entry(node), offset + 1)) break;
   while (offset >= kDotEntries) {

@@ -30,7 +30,14 @@ class Faults:
         self.control = os.path.join(directory, "faults")
         subprocess.run([os.environ.get("CXX", "clang++-19"), "-std=c++23", "-O1", "-fPIC", "-shared", "-o", self.library,
                         os.path.join(HERE, "fault_layer.cc"), "-ldl"], check=True)
+        with open(self.control + ".count", "wb") as out:
+            out.write(bytes(8))
         self.clear()
+
+    def count(self):
+        """How many calls have met a fault so far."""
+        with open(self.control + ".count", "rb") as counter:
+            return int.from_bytes(counter.read(8), "little")
 
     def set(self, lines):
         with open(self.control + ".new", "w") as out:

@@ -11,11 +11,13 @@
 //     hang         every call waits until the line is gone
 //     slow:<ms>    every call takes that much longer
 //
+// Calls that met a fault are counted in <control file>.count, a 64-bit number that all processes share.
 // Descriptors are resolved by the path that they were opened with.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -76,21 +78,45 @@ std::string fault_of(std::string_view path) {
   return {};
 }
 
+void count_one() {
+  static auto* const counter = [] {
+    static std::atomic<std::uint64_t> of_this_process{0};
+    static const auto open_real = real<int (*)(const char*, int, ...)>("open64");
+    const char* const path = std::getenv("FLASHSTOR_FAULTS");
+    const int file =
+        path == nullptr ? -1 : open_real((std::string(path) + ".count").c_str(), O_RDWR | O_CLOEXEC);
+    void* const shared =
+        file < 0 ? MAP_FAILED : mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    return shared == MAP_FAILED ? &of_this_process : static_cast<std::atomic<std::uint64_t>*>(shared);
+  }();
+  counter->fetch_add(1);
+}
+
+int answer_of(const std::string& fault, Effect effect) {
+  if (fault == "eio") return EIO;
+  if (fault == "eio-read") return effect == Effect::kRead ? EIO : 0;
+  if (fault == "eio-write") return effect == Effect::kRead ? 0 : EIO;
+  if (fault == "full") return effect == Effect::kGrow ? ENOSPC : 0;
+  if (fault == "read-only") return effect == Effect::kRead ? 0 : EROFS;
+  return 0;
+}
+
 /// What the call is to fail with; 0: go on.
 int meet(std::string_view path, Effect effect) {
-  while (true) {
+  for (bool waited = false;; waited = true) {
     const std::string fault = fault_of(path);
     if (fault.empty()) return 0;
-    if (fault == "eio") return EIO;
-    if (fault == "eio-read") return effect == Effect::kRead ? EIO : 0;
-    if (fault == "eio-write") return effect == Effect::kRead ? 0 : EIO;
-    if (fault == "full") return effect == Effect::kGrow ? ENOSPC : 0;
-    if (fault == "read-only") return effect == Effect::kRead ? 0 : EROFS;
+    if (const int error = answer_of(fault, effect); error != 0) {
+      count_one();
+      return error;
+    }
     if (fault.starts_with("slow:")) {
+      count_one();
       std::this_thread::sleep_for(std::chrono::milliseconds(std::atoi(fault.c_str() + 5)));
       return 0;
     }
     if (fault != "hang") return 0;
+    if (!waited) count_one();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }

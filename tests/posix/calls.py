@@ -348,6 +348,20 @@ def many_names(top):
     assert os.listdir(top) == []
 
 
+def rewound(top):
+    """rewinddir shows what is there now: one listing after the other through one descriptor."""
+    put(f"{top}/one", b"")
+    folder = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert os.listdir(folder) == ["one"]
+        os.rename(f"{top}/one", f"{top}/two")
+        assert os.listdir(folder) == ["two"]
+        os.unlink(f"{top}/two")
+        assert os.listdir(folder) == []
+    finally:
+        os.close(folder)
+
+
 def space(top):
     found = os.statvfs(top)
     assert found.f_blocks >= found.f_bavail > 0 and found.f_bsize > 0 and found.f_namemax >= 255, found
@@ -363,5 +377,5 @@ TESTS = [
     ("flock between processes", lambda top: locks("flock", top)),
     ("fcntl locks between processes", lambda top: locks("fcntl", top)),
     ("fcntl locks are waited for", waiting_locks),
-    ("chmod, chown, utimes", attributes), ("2,000 names in a folder", many_names), ("statvfs", space),
+    ("chmod, chown, utimes", attributes), ("2,000 names in a folder", many_names), ("rewinddir shows what is there now", rewound), ("statvfs", space),
 ]

@@ -35,21 +35,31 @@ class Network:
             ip("-n", self.name(number), "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
             ip("-n", self.name(number), "link", "set", "eth0", "up")
             ip("-n", self.name(number), "link", "set", "lo", "up")
+            # What is dropped by its source is looked up before what is delivered here.
+            ip("-n", self.name(number), "rule", "add", "pref", "100", "lookup", "local")
+            ip("-n", self.name(number), "rule", "del", "pref", "0")
 
     def remove(self):
         for name in [self.name(number) for number in range(self.count)] + [self.hub]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
     def command(self, number):
-        """What stands before a command that runs in a node's namespace."""
-        return ["ip", "netns", "exec", self.name(number)]
+        """What stands before a command that runs in a node's namespace; what it mounts is seen outside."""
+        return ["nsenter", f"--net=/run/netns/{self.name(number)}"]
 
     def cut(self, source, target):
-        """What `source` sends to `target` is dropped; the other way stays."""
-        ip("-n", self.name(source), "route", "add", "blackhole", f"{self.address(target)}/32")
+        """What `source` sends to `target` is dropped on arrival, silently; the other way stays."""
+        ip("-n", self.name(target), "rule", "add", "pref", "10", "from", self.address(source), "iif", "eth0", "blackhole")
 
     def mend(self, source, target):
-        ip("-n", self.name(source), "route", "del", "blackhole", f"{self.address(target)}/32")
+        ip("-n", self.name(target), "rule", "del", "pref", "10", "from", self.address(source), "iif", "eth0", "blackhole")
+
+    def dropped(self, number):
+        """Packets that a node's namespace has dropped on arrival so far."""
+        done = subprocess.run(["ip", "netns", "exec", self.name(number), "cat", "/proc/net/snmp"], check=True, capture_output=True, text=True)
+        names, values = (line.split()[1:] for line in done.stdout.splitlines() if line.startswith("Ip:"))
+        counts = dict(zip(names, map(int, values)))
+        return counts["InAddrErrors"] + counts["InDiscards"]
 
 
 def run_in_hub(count):

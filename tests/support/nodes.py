@@ -34,7 +34,7 @@ class Member:
         command = [program("flashstor-s3d"), "--address", f"{self.host}:{self.port}", "--loops", "1"] + self.cluster.options + self.options + self.cluster.arguments
         if self.cluster.network:
             command = self.cluster.network.command(self.number) + command
-        environment = dict(os.environ, FLASHSTORE_ROOT_USER=self.cluster.access, FLASHSTORE_ROOT_PASSWORD=self.cluster.secret)
+        environment = dict(os.environ, FLASHSTORE_ROOT_USER=self.cluster.access, FLASHSTORE_ROOT_PASSWORD=self.cluster.secret, **self.cluster.environment)
         if self.cluster.cluster_secret:
             environment["FLASHSTORE_CLUSTER_SECRET"] = self.cluster.cluster_secret
         with open(self.log_path, "ab") as log, open(self.out_path, "wb") as out:
@@ -80,7 +80,7 @@ class Nodes:
         self.data = data or tempfile.mkdtemp(prefix="flashstor-nodes-", dir=os.environ.get("FLASHSTOR_TEST_DIR"))
         self.access, self.secret = "testroot", secrets.token_hex(16)
         self.cluster_secret = secrets.token_hex(24)
-        self.scheme, self.network = scheme, network
+        self.scheme, self.network, self.environment = scheme, network, {}
         self.count, self.drives, self.options = nodes, drives, list(options)
         ports = set()
         while len(ports) < nodes:

@@ -1,0 +1,249 @@
+"""The faults of the fault matrix: each strikes a store of several nodes under load, says how it knows that it has bitten, and is mended."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from cluster_store import await_true
+
+
+class Fault:
+    """`victims`: members through which nothing is promised while it lasts. `hold` and `hold_full`: seconds that it lasts at least."""
+
+    name, hold, hold_full, takes_network = "", 2.0, 10.0, False
+    at_leader = False  # its victim is the node that leads
+    is_death = False   # the outage of the others is promised
+
+    def __init__(self, nodes, faults, network, victim):
+        self.nodes, self.faults, self.network, self.victim = nodes, faults, network, victim
+
+    @property
+    def victims(self):
+        return [self.victim]
+
+    def wait(self, seconds):
+        """While it lasts."""
+        time.sleep(seconds)
+
+    def restart(self, member):
+        member.start()
+        self.nodes.await_ready(90, [member])
+
+
+class Killed(Fault):
+    name, at_leader, is_death = "SIGKILL", True, True
+
+    def strike(self):
+        process = self.victim.process
+        self.victim.kill()
+        self.status = process.returncode
+
+    def bitten(self):
+        return self.status == -signal.SIGKILL, f"ended with {self.status}"
+
+    def mend(self):
+        self.restart(self.victim)
+
+
+class Stopped(Fault):
+    name, at_leader, is_death, hold, hold_full = "SIGSTOP", True, True, 8.0, 90.0
+
+    def strike(self):
+        self.victim.signal(signal.SIGSTOP)
+
+    def bitten(self):
+        with open(f"/proc/{self.victim.process.pid}/stat", encoding="ascii") as file:
+            state = file.read().rpartition(")")[2].split()[0]
+        return state == "T", f"state {state}"
+
+    def mend(self):
+        self.victim.signal(signal.SIGCONT)
+
+
+class Links(Fault):
+    """Links between nodes; clients reach every node all the while."""
+
+    takes_network, at_leader, ways = True, True, ()
+
+    def strike(self):
+        self.before = [self.network.dropped(number) for number in range(self.nodes.count)]
+        self.cut = False
+        self.turn()
+
+    def turn(self):
+        for other in self.nodes.members:
+            if other is not self.victim:
+                for source, target in ((self.victim, other), (other, self.victim)):
+                    if ("sends" if source is self.victim else "hears") in self.ways:
+                        (self.network.mend if self.cut else self.network.cut)(source.number, target.number)
+        self.cut = not self.cut
+
+    def bitten(self):
+        dropped = sum(self.network.dropped(number) for number in range(self.nodes.count)) - sum(self.before)
+        return dropped > 0, f"{dropped} packets dropped"
+
+    def mend(self):
+        if self.cut:
+            self.turn()
+
+
+class CutBothWays(Links):
+    name, ways, hold = "links cut both ways", ("sends", "hears"), 4.0
+
+
+class CannotSend(Links):
+    name, ways, hold = "links cut: it cannot send", ("sends",), 4.0
+
+
+class CannotHear(Links):
+    name, ways, hold = "links cut: it cannot hear", ("hears",), 4.0
+
+
+class Flapping(Links):
+    name, ways, hold = "links flapping", ("sends", "hears"), 5.0
+
+    def wait(self, seconds):
+        end, period = time.monotonic() + seconds, 0.2
+        while time.monotonic() < end:
+            time.sleep(period)
+            self.turn()
+            period = period * 1.5 if period < 1.5 else 0.2
+
+
+class DriveFault(Fault):
+    """One drive of the victim, by the fault layer; its node goes on."""
+
+    what = ""
+
+    @property
+    def victims(self):
+        return []
+
+    @property
+    def drive(self):
+        return self.nodes.drives_of(self.victim.number)[0]
+
+    def strike(self):
+        self.before = self.faults.count()
+        self.faults.set({self.drive: self.what})
+
+    def bitten(self):
+        count = self.faults.count() - self.before
+        return count > 0, f"{count} calls met it"
+
+    def mend(self):
+        self.faults.clear()
+
+
+class DriveError(DriveFault):
+    name, what = "a drive answers EIO", "eio"
+
+
+class DriveHangs(DriveFault):
+    name, what, hold = "a drive hangs", "hang", 4.0
+
+
+class DriveFull(DriveFault):
+    name, what = "a drive is full", "full"
+
+
+class DriveReadOnly(DriveFault):
+    name, what = "a drive is read-only", "read-only"
+
+
+class DrivePulled(DriveFault):
+    """Its directory is gone; what is open in it goes on for a while, as with a lazy unmount."""
+
+    name = "a drive is pulled"
+
+    def strike(self):
+        self.moved = self.drive + ".away"
+        os.rename(self.drive, self.moved)
+
+    def bitten(self):
+        seen = "not there" in self.victim.tail(200)
+        return seen, "its node says that it is not there" if seen else "its node has not noticed"
+
+    def wait(self, seconds):
+        await_true("the node misses its drive", 30, lambda: self.bitten()[0])
+        time.sleep(seconds)
+
+    def mend(self):
+        os.rename(self.moved, self.drive)
+
+
+class Unmounted(DriveFault):
+    """A file system of its own is unmounted under it; below lies a file that says so, as an operator leaves it there."""
+
+    name, takes_network = "a drive is unmounted", True
+
+    def strike(self):
+        self.store, below = self.drive + ".store", self.drive
+        self.victim.stop()
+        os.rename(below, self.store)
+        os.mkdir(below)
+        with open(os.path.join(below, "NOT-MOUNTED"), "w", encoding="ascii"):
+            pass
+        subprocess.run(["mount", "--bind", self.store, below], check=True)
+        self.restart(self.victim)
+        subprocess.run(["umount", "-l", below], check=True)
+
+    def bitten(self):
+        seen = "NOT-MOUNTED" in self.victim.tail(200)
+        return seen, "its node names what lies there instead" if seen else "its node has not noticed"
+
+    def wait(self, seconds):
+        await_true("the node misses its drive", 30, lambda: self.bitten()[0])
+        time.sleep(seconds)
+
+    def mend(self):
+        self.victim.stop()
+        shutil.rmtree(self.drive)
+        os.rename(self.store, self.drive)
+        self.restart(self.victim)
+
+
+class ReplacedEmpty(Fault):
+    name, is_death = "a node replaced empty", True
+
+    def strike(self):
+        self.victim.kill()
+        for drive in self.nodes.drives_of(self.victim.number):
+            shutil.rmtree(drive)
+
+    def bitten(self):
+        left = [drive for drive in self.nodes.drives_of(self.victim.number) if os.path.exists(drive)]
+        return not left, f"{self.nodes.drives} drives are gone"
+
+    def mend(self):
+        self.restart(self.victim)
+
+
+class AllKilled(Fault):
+    name, hold, hold_full = "all nodes SIGKILL at once", 0.2, 1.0
+
+    @property
+    def victims(self):
+        return self.nodes.members
+
+    def strike(self):
+        processes = [member.process for member in self.nodes.members]
+        for process in processes:
+            process.kill()
+        for member in self.nodes.members:
+            member.kill()
+        self.statuses = [process.returncode for process in processes]
+
+    def bitten(self):
+        return set(self.statuses) == {-signal.SIGKILL}, f"ended with {self.statuses}"
+
+    def mend(self):
+        for member in self.nodes.members:
+            member.start()
+        self.nodes.await_ready(90)
+
+
+ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
+       DriveFull, DriveReadOnly]
+SHORT = {3: [Killed, CannotSend, DriveError, AllKilled], 4: [Stopped, Flapping, DriveHangs, ReplacedEmpty]}
