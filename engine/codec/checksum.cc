@@ -2,7 +2,13 @@
 
 #include <openssl/evp.h>
 #define XXH_STATIC_LINKING_ONLY
+#if defined(__x86_64__)
+// In place of xxhash.h's own: picks the widest vectors that the processor has, four times as fast as what
+// Debian's library was built for.
+#include <xxh_x86dispatch.h>
+#else
 #include <xxhash.h>
+#endif
 
 #include "engine/base/check.h"
 
