@@ -263,8 +263,9 @@ void ErasureSet::changed() {
       lacking_ = 0;
       pending_.restart();
       next_due_ = next_heal_ = parts_.home->now();
-      next_scan_ = next_due_ + limits::kFirstScan;
-      next_deep_scan_ = next_due_ + limits::kFirstDeepScan;
+      // What was asked of the leader before is the new one's to do.
+      next_scan_ = scan_wanted_ ? next_due_ : next_due_ + limits::kFirstScan;
+      next_deep_scan_ = deep_scan_wanted_ ? next_due_ : next_due_ + limits::kFirstDeepScan;
       start_settling();
     }
   }

@@ -25,6 +25,10 @@ namespace flashstor::cluster {
 
 struct LeaderlessQuery;
 
+/// The query that has the leader's scanner begin a pass at once: it compares what the drives hold, and with
+/// the payload "deep" reads it all as well. A change of leader within the process begins the pass anew.
+inline constexpr CommandKind kScanQuery = 0;
+
 /// What an ErasureSet is made of.
 struct SetParts {
   SetInfo info;
@@ -104,9 +108,6 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] bool waits_ended() const { return waits_ended_.load(); }
   /// Looks at the heal queue now rather than at its next turn.
   Task<Result<void>> heal_now();
-  /// Has the scanner begin a pass at once: compares what the drives hold, `deep` reads it all as well. From
-  /// any loop; returns at once.
-  void scan_soon(bool deep = false);
   /// Notes durably that a scan has to find what the drive at `slot` lacks: until it has, the set is not
   /// healed, whoever leads. Errors: of a command. On the home loop of the leader.
   Task<Result<void>> owe_scan(std::uint32_t slot);
@@ -226,6 +227,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> rest_after(MonotonicTime begun);
 
   // set_scan.cc
+  Task<Result<std::string>> scan_soon(bool deep);
+  void want_scan(bool deep, MonotonicTime at);
   Task<void> scan_round(bool deep);
   Task<bool> scan_all(bool deep);
   Task<Result<bool>> scan_page(DataId& after, bool deep);
@@ -275,6 +278,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   MonotonicTime next_scan_{};
   MonotonicTime next_deep_scan_{};
   bool scanning_ = false;
+  bool scan_wanted_ = false;  // asked for, and no pass has begun or come to its end since
+  bool deep_scan_wanted_ = false;
   std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
   std::uint32_t scan_fresh_ = 0;       // slots whose drives were filled anew and owe this scan
   bool scan_blocked_ = false;          // the last one could not tell what is left over: a drive was away
@@ -333,6 +338,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::uint64_t> scanned_{0};
   std::atomic<std::uint64_t> scan_found_{0};
   std::atomic<std::uint64_t> scans_{0};
+  std::atomic<std::uint64_t> deep_scans_{0};
   std::atomic<bool> scanning_now_{false};
   std::atomic<bool> scanning_deep_{false};
   mutable std::mutex status_mutex_;

@@ -129,7 +129,8 @@ struct HealStatus {
   std::uint64_t left_s = 0;      ///< Until the queue is empty at that rate; 0 when idle or not known yet.
   std::uint64_t scanned = 0;     ///< Slices that the scanner has looked at since the start.
   std::uint64_t scan_found = 0;  ///< Of them, those that lacked a shard.
-  std::uint64_t scans = 0;       ///< Passes of the scanner that came to their end.
+  std::uint64_t scans = 0;       ///< Passes of the scanner that came to their end …
+  std::uint64_t deep_scans = 0;  ///< … and those of them that read contents.
   bool scanning = false;
   bool deep = false;  ///< The present pass reads contents too.
 };

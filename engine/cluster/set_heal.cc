@@ -54,6 +54,7 @@ HealStatus ErasureSet::heal_status() const {
   out.scanned = scanned_.load();
   out.scan_found = scan_found_.load();
   out.scans = scans_.load();
+  out.deep_scans = deep_scans_.load();
   out.scanning = scanning_now_.load();
   out.deep = scanning_deep_.load();
   return out;

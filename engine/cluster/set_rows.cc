@@ -101,6 +101,7 @@ Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string u
 Task<Result<std::string>> ErasureSet::query(CommandKind kind, std::string payload) {
   const Outside inside(outside_);
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
+  if (kind == kScanQuery) co_return co_await scan_soon(payload == "deep");
   const QueryHandler* handler = parts_.registry->query(kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no handler for this query");
   SetRows rows(*this);

@@ -35,19 +35,27 @@ Task<Holding> ask_holds(storage::StorageApi* drive, std::uint32_t slot, std::vec
 
 }  // namespace
 
-void ErasureSet::scan_soon(bool deep) {
-  const Outside inside(outside_);
-  parts_.home->post_function([this, inside, deep] {
-    if (closing_.load()) return;
-    (deep ? next_deep_scan_ : next_scan_) = parts_.home->now();
-    arm_house();
-  });
+Task<Result<std::string>> ErasureSet::scan_soon(bool deep) {
+  const auto on_home = [](ErasureSet* self, bool contents) -> Task<Result<std::string>> {
+    if (self->group_.is_spread() && !self->group_.leader()) co_return fail(ErrorCode::kNotLeader);
+    self->want_scan(contents, self->parts_.home->now());
+    co_return std::string();
+  };
+  co_return co_await async::run_on(*parts_.home, on_home(this, deep));
+}
+
+void ErasureSet::want_scan(bool deep, MonotonicTime at) {
+  (deep ? deep_scan_wanted_ : scan_wanted_) = true;
+  MonotonicTime& next = deep ? next_deep_scan_ : next_scan_;
+  next = std::min(next, at);
+  arm_house();
 }
 
 Task<void> ErasureSet::scan_round(bool deep) {
   scanning_ = true;
   scanning_now_ = true;
   scanning_deep_ = deep;
+  const bool wanted = std::exchange(deep ? deep_scan_wanted_ : scan_wanted_, false);
   const std::uint32_t owed = std::exchange(scans_owed_, 0);
   scan_fresh_ = owed;
   scan_blocked_ = false;
@@ -56,7 +64,12 @@ Task<void> ErasureSet::scan_round(bool deep) {
   const bool whole = co_await scan_all(deep);
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
     if (group_.member(slot).id != members[slot]) scan_asked_ = 0;  // another drive now
-  if (whole) scans_.fetch_add(1);
+  if (whole) {
+    scans_.fetch_add(1);
+    if (deep) deep_scans_.fetch_add(1);
+  } else if (wanted && !closing_.load()) {
+    want_scan(deep, parts_.home->now() + limits::kHealPeriod);  // the leader changed, or a drive failed
+  }
   // With fewer asked a slice may have escaped whose holders are all away.
   const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
   if (whole && enough && !scan_blocked_ && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);

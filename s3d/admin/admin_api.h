@@ -28,7 +28,8 @@ struct HealFigures {
   std::uint64_t left_s = 0;      ///< 0 when idle or not known yet.
   std::uint64_t scanned = 0;     ///< Slices that the scanner looked at since the start …
   std::uint64_t scan_found = 0;  ///< … and those of them that lacked a shard.
-  std::uint64_t scans = 0;       ///< Passes that came to their end.
+  std::uint64_t scans = 0;       ///< Passes that came to their end …
+  std::uint64_t deep_scans = 0;  ///< … and those of them that read contents.
   bool scanning = false;
   bool deep = false;
   std::uint64_t filling = 0;    ///< Drives that are being filled now …
@@ -58,7 +59,8 @@ struct AdminFacts {
   MonotonicTime started{};
   std::function<std::string()> mount_socket;  ///< Empty, or gives "": no mounts are served.
   std::function<HealFigures()> heal;          ///< Empty: heal answers NotImplemented.
-  std::function<void(bool deep)> scan;        ///< Has the scanner of every set begin a pass.
+  /// Has the scanner of every set begin a pass, wherever the set is led.
+  std::function<Task<Result<void>>(bool deep)> scan;
   /// Declares the drives of a set that do not stand lost; empty: not here.
   std::function<Task<Result<RecoverReport>>(std::uint32_t set, bool accept_loss)> recover;
   std::function<std::vector<NodeReport>()> nodes;  ///< Empty: this node holds all drives.

@@ -138,6 +138,7 @@ Json heal_json(const HealFigures& heal) {
                        {"scanned", heal.scanned},
                        {"scan_found", heal.scan_found},
                        {"scans", heal.scans},
+                       {"deep_scans", heal.deep_scans},
                        {"filling_drives", heal.filling},
                        {"filled_rows", heal.fill_rows}});
 }
@@ -173,7 +174,7 @@ Task<Result<void>> admin_scan(AdminCall& call) {
   const std::string depth = body.string_or("depth");
   if (depth != "rows" && depth != "deep")
     co_return fail(ErrorCode::kInvalidArgument, "depth is rows (what drives hold) or deep (contents too)");
-  facts.scan(depth == "deep");
+  co_await or_return(facts.scan(depth == "deep"));
   co_return co_await call.send(heal_json(facts.heal()));
 }
 

@@ -21,6 +21,7 @@ HealFigures heal_figures(cluster::Cluster& cluster) {
     all.scanned += one.scanned;
     all.scan_found += one.scan_found;
     all.scans += one.scans;
+    all.deep_scans += one.deep_scans;
     all.scanning = all.scanning || one.scanning;
     all.deep = all.deep || one.deep;
     if (cluster::DriveKeeper* keeper = cluster.keeper(i)) {
@@ -58,6 +59,14 @@ Task<Result<RecoverReport>> recover(cluster::Cluster* cluster, std::uint32_t set
                           .whole = plan.whole};
 }
 
+Task<Result<void>> scan(cluster::Cluster* cluster, bool deep) {
+  for (std::uint32_t i = 0; i < cluster->set_count(); ++i) {
+    const auto begun = co_await cluster->set_at(i).query(cluster::kScanQuery, deep ? "deep" : "");
+    if (!begun) co_return std::unexpected(begun.error());
+  }
+  co_return Result<void>();
+}
+
 }  // namespace
 
 Task<Result<void>> AdminService::start(NodeContext& context) {
@@ -72,9 +81,7 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
   // Only a cluster whose sets are in this process can say how its healing goes.
   if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster)) {
     facts.heal = [local] { return heal_figures(*local); };
-    facts.scan = [local](bool deep) {
-      for (std::uint32_t i = 0; i < local->set_count(); ++i) local->erasure_set(i).scan_soon(deep);
-    };
+    facts.scan = [local](bool deep) { return scan(local, deep); };
     facts.recover = [local](std::uint32_t set, bool accept_loss) { return recover(local, set, accept_loss); };
     if (local->peers() != nullptr) facts.nodes = [local] { return node_reports(*local); };
   }

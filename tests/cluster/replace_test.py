@@ -57,6 +57,11 @@ def test_old_drive(store):
     await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
 
 
+def passes(store, depth):
+    """How many passes the scanners of all nodes have made."""
+    return sum(store.admin(member, "heal")[depth] for member in store.nodes.members)
+
+
 def test_node(store):
     nodes = store.nodes
     lost = nodes.members[2]
@@ -72,6 +77,13 @@ def test_node(store):
     await_true("all is healed", 60, lambda: healed(store))
     done = flashctl(nodes, lost, "admin", "heal", "n")
     report.check("flashctl admin heal tells of it", done.returncode == 0 and "waiting" in done.stdout, done.stdout + done.stderr)
+    for depth in ("scans", "deep_scans"):
+        for member in nodes.members:
+            before = passes(store, depth)
+            done = flashctl(nodes, member, "admin", "heal", "--deep" if depth == "deep_scans" else "--scan", "n")
+            assert done.returncode == 0, done.stderr
+            await_true(f"{depth} asked for at node {member.number + 1}", 30, lambda: passes(store, depth) > before)
+    report.ok("a scan can be asked for at any node, wherever the set is led")
 
 
 def test_long_away(store):

@@ -135,9 +135,9 @@ class Store:
         """Every drive is in use again and lacks nothing."""
         self.wait("all drives online", lambda: all(d["state"] == "online" for d in self.admin("info")["nodes"][0]["drives"]))
         if scan:
-            before = self.admin("heal")["scans"]
+            before = self.admin("heal")["deep_scans"]
             self.admin("heal/scan", "POST", b'{"depth":"deep"}')
-            self.wait("the scan ends", lambda: self.admin("heal")["scans"] > before)
+            self.wait("the scan ends", lambda: self.admin("heal")["deep_scans"] > before)
         self.wait("healed", lambda: self.admin("heal")["queue"] == 0 and self.admin("info")["sets"][0]["healthy"])
 
     def check_from(self, one, other, always=False):

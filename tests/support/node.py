@@ -1,5 +1,6 @@
 """Starts the real daemon on drives of its own for a test, and ends it by its process id."""
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -17,9 +18,18 @@ def program(name):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Not one of those that the kernel gives to clients: a node that is down would find its port taken when it comes back, perhaps by a
+    peer that in asking for it was connected with itself."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        lowest = int(file.read().split()[0])
+    while True:
+        port = random.randrange(10_000, lowest) if lowest > 12_000 else 0
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
 
 
 class Node:

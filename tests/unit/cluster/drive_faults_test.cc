@@ -93,7 +93,7 @@ class DriveFaults : public ClusterTest {
   }
   void wait_for_scan() {
     const std::uint64_t before = set().heal_status().scans;
-    set().scan_soon();
+    ASSERT_TRUE(runtime_.run_until(set().query(kScanQuery, "")));
     for (int i = 0; i < 2000 && set().heal_status().scans == before; ++i) turn();
     ASSERT_GT(set().heal_status().scans, before);
   }
@@ -112,6 +112,20 @@ TEST_F(DriveFaults, ADriveThatFailedIsTakenBackAndCatchesUp) {
   fill_with_data();
   wait_for_scan();
   expect_whole_on(2);
+}
+
+TEST_F(DriveFaults, AScanThatWasAskedForIsMadeByWhoeverLeads) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  for (const char* depth : {"", "deep"}) {
+    ASSERT_TRUE(looks_until([&] { return healed(); }));
+    const auto before = set().heal_status();
+    ASSERT_TRUE(runtime_.run_until(set().query(kScanQuery, depth)));
+    runtime_.run_until(set().fail_drive(static_cast<int>(*set().group().leader()), "its cable was pulled"));
+    for (int i = 0; i < 2000 && set().heal_status().scans == before.scans; ++i) turn();
+    EXPECT_GT(set().heal_status().scans, before.scans) << depth;
+    EXPECT_EQ(set().heal_status().deep_scans > before.deep_scans, *depth != '\0');
+  }
 }
 
 TEST_F(DriveFaults, AnEmptiedDriveIsFilledAsANewMemberWhileTheSetGoesOn) {
@@ -289,7 +303,8 @@ TEST_F(DriveFaults, TheDeepPassFindsAFlippedBit) {
   const std::uint64_t before = set().heal_status().healed;
   // A pass leaves out what is not settled yet: the next one finds it.
   for (int i = 0; i < 4000 && set().heal_status().healed == before; ++i) {
-    if (i % 100 == 0 && !set().heal_status().scanning) set().scan_soon(true);
+    if (i % 100 == 0 && !set().heal_status().scanning)
+      static_cast<void>(runtime_.run_until(set().query(kScanQuery, "deep")));
     turn();
   }
   EXPECT_EQ(set().heal_status().healed, before + 1);

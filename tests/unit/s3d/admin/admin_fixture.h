@@ -103,7 +103,10 @@ class AdminTest : public ::testing::Test {
                  .started = MonotonicTime{} + Nanoseconds(1),
                  .mount_socket = [] { return std::string("/run/x.sock"); },
                  .heal = [this] { return heal_; },
-                 .scan = [this](bool deep) { scans_.push_back(deep); },
+                 .scan = [this](bool deep) -> Task<Result<void>> {
+                   scans_.push_back(deep);
+                   co_return Result<void>();
+                 },
                  .nodes = {}},
                 runtime_,
                 identities_};
