@@ -1,13 +1,15 @@
 #include <algorithm>
 
+#include "engine/cluster/due.h"
 #include "engine/files/plan_support.h"
 
 /// Rename of a file to a name that lies in another set. The row of Family::kIntents at the old name's set
 /// keeps others from moving or unlinking the file meanwhile and remembers what is to be finished after a
 /// crash; the one at the new name's set, written in one entry with the new name, decides: once it says
-/// "placed" the old name goes, whoever does it, and once it says "refused" the new name is never made.
-/// Between the two both names show the file, as rename(2) allows; no reader of either name pays for it.
-/// Source: docs/decisions/0007-rename-over-sets.md.
+/// "placed" the old name goes, whoever does it, and once the rename was refused (a kept result under its
+/// name, since another node may have asked while the one that renames is about to place) the new name is
+/// never made. Between the two both names show the file, as rename(2) allows; no reader of either name pays
+/// for it. Source: docs/decisions/0007-rename-over-sets.md.
 namespace flashstor::files {
 namespace {
 
@@ -49,7 +51,8 @@ PlanTask plan_move_place(cluster::RowView& rows, const cluster::Command& command
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
   const std::string decision = decision_key(target.bucket, in.move);
-  if (co_await or_return(rows.get(Family::kIntents, decision)))
+  if (co_await or_return(rows.get(Family::kIntents, decision)) ||
+      co_await or_return(rows.get(Family::kResults, in.move.to_bytes())))
     co_return fail(ErrorCode::kConflict, "the rename was given up meanwhile");
   LiveFile from;
   from.row = co_await or_return(objects::decode_version(in.row));
@@ -80,7 +83,8 @@ PlanTask plan_move_settle(cluster::RowView& rows, const cluster::Command& comman
   cluster::Plan plan;
   FileOutcome outcome;
   outcome.more = made && made->starts_with('p');
-  if (!made) plan.changes.push_back({Family::kIntents, decision, "r" + in.to_key});
+  const bool open = !made && !co_await or_return(rows.get(Family::kResults, in.move.to_bytes()));
+  if (open) cluster::keep_result(plan.changes, in.move, "refused", rows.now());
   co_return answered(std::move(plan), outcome);
 }
 

@@ -180,7 +180,7 @@ Task<Result<void>> Volume::finish_leftovers() {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
-  std::vector<std::pair<std::uint32_t, std::string>> decisions;
+  std::vector<std::string> decisions;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
         static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
@@ -201,7 +201,7 @@ Task<Result<void>> Volume::finish_leftovers() {
         continue;
       }
       if (each.front() == 'm') {
-        decisions.emplace_back(index, rest);
+        decisions.push_back(rest);
         continue;
       }
       const auto rename = co_await or_return(decode<RenamePayload>(rest));
@@ -211,11 +211,29 @@ Task<Result<void>> Volume::finish_leftovers() {
       co_await or_return(rename_directory(std::move(from), rename.to_key, rename.mode));
     }
   }
-  // No rename is under way any more: what was decided need not be remembered.
-  for (const auto& [index, decision] : decisions) {
+  co_return co_await forget_decisions(std::move(decisions));
+}
+
+// What was decided need not be remembered once the old name is done with. A rename of another node that began
+// since may be between the two: its intent is there still, for it was there before its decision.
+Task<Result<void>> Volume::forget_decisions(std::vector<std::string> decisions) {
+  if (decisions.empty()) co_return {};
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  std::set<Uuid> under_way;
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
+    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
+        static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
+    for (const std::string& each : co_await or_return(decode<std::vector<std::string>>(bytes)))
+      if (each.front() == 'v')
+        under_way.insert((co_await or_return(decode<MovePayload>(each.substr(1)))).move);
+  }
+  for (const std::string& decision : decisions) {
     MovePayload move;
     move.move = Uuid::from_bytes(std::string_view(decision).substr(0, kUuidBytes));
     move.to_key = decision.substr(kUuidBytes);
+    if (under_way.contains(move.move)) continue;
     co_await or_return(move_step(FileCommand::kMoveForget, move, move.to_key, {}));
   }
   co_return {};

@@ -110,6 +110,7 @@ class Volume final : public VolumeApi {
   void overlay(Attributes& attributes, const std::string& key) const;
   Task<Result<std::vector<std::string>>> names_of(std::uint32_t set, InodeId inode);
   Task<Result<void>> finish_leftovers();
+  Task<Result<void>> forget_decisions(std::vector<std::string> decisions);
 
   // volume_names.cc
   Task<Result<void>> take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole);

@@ -100,6 +100,7 @@ Task<void> ClientWorld::set_up(ClientNode* node) {
     good = good && (made || made.error().code() == ErrorCode::kBucketOwnedByCaller);
   }
   if (good) good = (co_await node->store().set_versioning("kept", objects::Versioning::kEnabled)).has_value();
+  if (good && client_plan_.moves) good = co_await set_up_moves(node);
   if (node->killed) co_return;
   setting_up_ = false;
   ready_buckets_ = good;
@@ -174,7 +175,9 @@ void ClientWorld::start_call(ClientNode& at) {
   Key* key = keys_[below(keys_.size())].get();
   const std::uint64_t kind = below(20);
   Task<void> work;
-  if (client_plan_.turns && chance(150)) {
+  if (client_plan_.moves && chance(300)) {
+    work = move(node, call);
+  } else if (client_plan_.turns && chance(150)) {
     work = turn(node, call);
   } else if (key->history.unknown() >= most_unknown_) {
     work = get(node, call, key);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/files/volume.h"
 #include "engine/objects/object_store.h"
 #include "tests/sim/key_history.h"
 #include "tests/sim/sim_runtime.h"
@@ -41,6 +42,7 @@ struct ClientPlan {
   bool copies = false;
   bool uploads = false;
   bool reduced = false;  ///< Some objects have less redundancy.
+  bool moves = false;    ///< A file is renamed over sets.
   bool turns = false;    ///< Versioning of a bucket is turned on while it is written to.
   std::uint32_t keys = 3;
 };
@@ -112,6 +114,14 @@ class ClientWorld {
   Task<void> copy(ClientNode* node, CallRef call, Key* source, Key* key);
   Task<void> upload(ClientNode* node, CallRef call, Key* key);
   Task<void> turn(ClientNode* node, CallRef call);
+  // client_moves.cc: one file that is renamed on and on.
+  Task<bool> set_up_moves(ClientNode* node);
+  Task<void> move(ClientNode* node, CallRef call);
+  Task<void> move_on(ClientNode* node, CallRef call, files::Volume& volume);
+  Task<void> look_for_moved(ClientNode* node, CallRef call);
+  Task<std::optional<bool>> is_at(ClientNode* node, std::string name);
+  /// What crashes left of renames was finished: it has exactly one name.
+  Task<void> check_moved(ClientNode* node);
   Task<Result<std::string>> read_all(ClientNode* node, objects::GetRequest request);
   static std::string md5_of(std::string_view bytes);
   int new_content(std::size_t size);
@@ -142,6 +152,18 @@ class ClientWorld {
  private:
   static constexpr const char* kTurned = "turned";  ///< A bucket.
   enum class Turned : std::uint8_t { kNo, kAsked, kAnswered };
+  /// A file under changing names, one rename after the other.
+  struct Moved {
+    std::string at;  ///< Its name, or the old one of a rename whose end is not known.
+    std::string to;  ///< The new name of that rename; empty while there is none.
+    bool busy = false;
+    std::uint64_t era = 0;  ///< Another one whenever something of the above changes.
+    int content = 0;
+  };
+  static constexpr const char* kMoved = "moved";  ///< A bucket.
+  static std::string moved_name(std::uint64_t number) { return fmt::format("w{}", number); }
+  static constexpr std::uint64_t kMovedNames = 6;
+  Moved moved_;
   ClientPlan client_plan_;
   Turned turned_ = Turned::kNo;
   std::map<std::string, int> content_ids_;

@@ -210,6 +210,15 @@ void NetWorld::check_end() {
     if (place.node->serving() > 2 * (plan_.nodes - 1) && failure_.empty())
       violate(fmt::format("n{} still serves {} channels", place.node->place(), place.node->serving()));
   }
+  if (plan_.clients.moves && decided && failure_.empty()) {
+    std::size_t left = 1;
+    places_[0].node->spawn([](NetWorld* world, std::size_t* until) -> Task<void> {
+      co_await world->check_moved(world->places_[0].node.get());
+      *until = 0;
+    }(this, &left));
+    if (!wait([&left] { return left == 0; }, std::chrono::seconds(60)) && failure_.empty())
+      violate("what was left of renames is not finished");
+  }
   if (!failure_.empty() || !whole()) return;
   NET_PROBE("nodes-settled-whole");
   check_node_death();

@@ -69,6 +69,7 @@ void NetWorld::draw_plan() {
   plan_.faults_end_ns = 1000 * kMs * static_cast<std::int64_t>(3 + below(25));
   draw_damage();
   plan_.clients.turns = seed_ % 4 == 3;
+  plan_.clients.moves = plan_.sets > 1;
 }
 
 void NetWorld::draw_damage() {

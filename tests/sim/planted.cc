@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "engine/cluster/due.h"
+#include "engine/files/file_commands.h"
+#include "engine/files/plan_support.h"
 #include "engine/objects/commands.h"
 #include "engine/objects/keys.h"
 #include "engine/objects/payloads.h"
@@ -53,6 +55,13 @@ objects::PlanTask put_whatever_the_epoch(cluster::RowView& rows, const cluster::
   co_return co_await objects::plan_put_version(rows, believed);
 }
 
+/// The planner that settles a rename as it must not be: the old name goes though the new one was never made.
+objects::PlanTask settle_as_placed(cluster::RowView& /*rows*/, const cluster::Command& /*command*/) {
+  files::FileOutcome outcome;
+  outcome.more = true;
+  co_return files::answered({}, outcome);
+}
+
 }  // namespace
 
 bool plant(Defects& defects, std::string_view name) {
@@ -67,6 +76,7 @@ bool plant(PlantedDefects& defects, std::string_view name) {
       {"replay-past-torn", &defects.replay_past_torn},
       {"free-referenced", &defects.free_referenced},
       {"ignore-epoch", &defects.ignore_epoch},
+      {"rename-half-seen", &defects.rename_half_seen},
       {"one-drive-too-few", &defects.set.one_drive_too_few},
       {"show-pending", &defects.set.show_pending},
       {"void-early", &defects.set.void_early},
@@ -80,11 +90,13 @@ bool plant(PlantedDefects& defects, std::string_view name) {
 
 void register_planted(cluster::CommandRegistry& registry, const PlantedDefects& defects) {
   objects::register_object_commands(registry);
-  const auto replace = [&registry](objects::ObjectCommand kind, auto planner) {
+  files::register_file_commands(registry);
+  const auto replace = [&registry](auto kind, auto planner) {
     registry.replace_planner(static_cast<cluster::CommandKind>(kind), planner);
   };
   if (defects.free_referenced) replace(objects::ObjectCommand::kDropReferences, drop_hastily);
   if (defects.ignore_epoch) replace(objects::ObjectCommand::kPutVersion, put_whatever_the_epoch);
+  if (defects.rename_half_seen) replace(files::FileCommand::kMoveSettle, settle_as_placed);
 }
 
 }  // namespace flashstor::sim

@@ -11,7 +11,8 @@ struct PlantedDefects {
   bool acknowledge_early = false;  ///< In the drive.
   bool replay_past_torn = false;   ///< In the log.
   bool free_referenced = false;    ///< In the planner that drops references: nobody asks who else is there.
-  bool ignore_epoch = false;  ///< In the planner of writes: what its sender knew of the bucket is enough.
+  bool ignore_epoch = false;      ///< In the planner of writes: what its sender knew of the bucket is enough.
+  bool rename_half_seen = false;  ///< In the planner that settles renames: what is not refused was placed.
   cluster::SetDefects set;
 };
 

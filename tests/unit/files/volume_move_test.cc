@@ -139,6 +139,31 @@ TEST_F(ManySetsTest, ACrashAtAnyStepEndsInOneName) {
   }
 }
 
+// The other node ended the rename as refused and forgot that; then the new name was made all the same, and
+// both stayed.
+TEST_F(ManySetsTest, ARenameThatAnotherNodeSettlesMeanwhileEndsInOneName) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "bytes");
+  std::unique_ptr<Volume> other;
+  const auto open_other = [](objects::ObjectStore* store, Runtime* runtime,
+                             std::unique_ptr<Volume>* out) -> Task<void> {
+    auto opened = co_await Volume::open(*store, "bucket", {}, *runtime);
+    if (opened) *out = std::move(*opened);
+  };
+  cluster_->fake(set_of(to)).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == static_cast<cluster::CommandKind>(FileCommand::kMovePlace) && other == nullptr)
+      async::start_detached(open_other(store_.get(), &runtime_, &other));
+  });
+  EXPECT_FALSE(rename("from", to));
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(names(""), std::vector<std::string>{"from"});
+  EXPECT_EQ(object("from"), "bytes");
+  EXPECT_EQ(intents(), 0U);
+  run(other->close());
+  EXPECT_TRUE(rename("from", to));
+  EXPECT_EQ(names(""), std::vector<std::string>{to});
+}
+
 TEST_F(ManySetsTest, WhoeverMeetsAnUnfinishedRenameSettlesIt) {
   const std::string to = name_for("from", true);
   put_file("", "from", "bytes");
