@@ -39,9 +39,10 @@ PLANTED = [
     ("sweep-at-start", "set", 0),
     ("replay-past-torn", "files", 0),
     ("ignore-epoch", "net", 0),
+    ("rename-half-seen", "net", 15),
     ("void-early", "net", 65),
-    ("lease-from-receipt", "net", 179),
-    ("deposed-leader-reads", "net", 170),
+    ("lease-from-receipt", "net", 688),
+    ("deposed-leader-reads", "net", 202),
     ("serve-before-first-entry", "net", 48),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.

@@ -195,6 +195,64 @@ TEST_F(DriveFaults, AReplacedDriveIsKnownAfterARestartAndTheOldOneIsNot) {
   EXPECT_NE(info(2).error.find(drive(3)), std::string::npos) << info(2).error;
 }
 
+TEST_F(DriveFaults, AnOldDriveIsRefusedThatReturnsWhileItsSuccessorWorks) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  std::filesystem::rename(drive(3), root_ + "/old");
+  ASSERT_TRUE(looks_until([&] { return info(2).state != State::kOnline; }));
+  std::filesystem::create_directory(drive(3));
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2) && healed(); }));
+  const Uuid fresh = info(2).drive_id;
+  std::filesystem::rename(drive(3), root_ + "/new");
+  std::filesystem::rename(root_ + "/old", drive(3));
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kForeign; })) << info(2).error;
+  const auto log = [&] { return std::filesystem::last_write_time(drive(3) + "/log"); };
+  const auto written = log();
+  put("after", "w");
+  for (int i = 0; i < 20; ++i) runtime_.run_until(cluster_->keeper(0)->look_now());
+  EXPECT_EQ(info(2).state, State::kForeign);
+  EXPECT_EQ(log(), written);
+  EXPECT_FALSE(set().group().is_open(2));
+  EXPECT_FALSE(members().is_voter(first_member_of(2)));
+  std::filesystem::rename(drive(3), root_ + "/old");
+  std::filesystem::rename(root_ + "/new", drive(3));
+  ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2) && healed(); }));
+  EXPECT_EQ(info(2).drive_id, fresh);
+  EXPECT_EQ(get("after"), "w");
+  expect_whole_on(2);
+}
+
+// What a drive has in its log goes when it is filled anew: not while the others are too few to have it all.
+TEST_F(DriveFaults, OfTwoDamagedDrivesNoneIsFilledAnewBeforeOneIsMended) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  close();
+  std::filesystem::copy(drive(2) + "/rows", root_ + "/rows", std::filesystem::copy_options::recursive);
+  damage_index(2);
+  damage_index(3);
+  ASSERT_TRUE(open().has_value());
+  for (int i = 0; i < 50; ++i) {
+    runtime_.run_until(cluster_->keeper(0)->look_now());
+    turn();
+  }
+  for (const int slot : {1, 2}) {
+    EXPECT_NE(info(slot).state, State::kOnline);
+    EXPECT_EQ(storage::inspect_drive(*io_, drive(slot + 1)).format->member, 0U) << "it has a new name";
+  }
+  EXPECT_EQ(get("large"), large_) << "the others serve reads";
+  close();
+  std::filesystem::remove_all(drive(2) + "/rows");
+  std::filesystem::rename(root_ + "/rows", drive(2) + "/rows");
+  ASSERT_TRUE(open().has_value());
+  ASSERT_TRUE(looks_until([&] {
+    return info(1).state == State::kOnline && info(2).state == State::kOnline && healed();
+  })) << info(1).error
+      << ", " << info(2).error;
+  EXPECT_EQ(storage::inspect_drive(*io_, drive(2)).format->member, 0U);
+  EXPECT_NE(storage::inspect_drive(*io_, drive(3)).format->member, 0U);
+  expect_whole_on(2);
+}
+
 TEST_F(DriveFaults, AFillThatWasCutOffGoesOnAfterARestart) {
   ASSERT_TRUE(open().has_value());
   fill_with_data();
