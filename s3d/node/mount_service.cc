@@ -126,8 +126,10 @@ std::vector<std::string> MountService::socket_places() const {
   // The name tells the nodes of one machine apart.
   const bool gateway = context_->options.drives.empty();
   const std::string drive = gateway ? context_->options.address : context_->options.drives.front();
+  // Nothing is asked of the drive: it may hang.
   std::error_code error;
-  const std::string whole = gateway ? drive : std::filesystem::weakly_canonical(drive, error).string();
+  const std::string whole =
+      gateway ? drive : std::filesystem::absolute(drive, error).lexically_normal().string();
   const std::string name = fmt::format("mount-{:016x}.sock", std::hash<std::string>()(whole));
   std::vector<std::string> places;
   if (const auto folder = environment_("XDG_RUNTIME_DIR"); folder && folder->starts_with('/'))
