@@ -66,6 +66,7 @@ class Cluster final : public ClusterApi {
   [[nodiscard]] SetApi& set_at(std::uint32_t index) override { return *doors_[index]; }
   [[nodiscard]] std::uint32_t set_count() const override { return static_cast<std::uint32_t>(sets_.size()); }
   [[nodiscard]] Uuid deployment_id() const override { return deployment_id_; }
+  [[nodiscard]] bool spans_nodes() const override { return peers_ != nullptr; }
   [[nodiscard]] SystemWatchApi* system_watch() override { return system_watch_; }
   /// `watch` outlives the last change. Before the node serves.
   void set_system_watch(SystemWatchApi* watch) { system_watch_ = watch; }

@@ -84,6 +84,10 @@ class RowView {
   /// The leader's wall clock, for version times: later than any it gave before.
   [[nodiscard]] virtual WallTime now() = 0;
   [[nodiscard]] virtual Random& random() = 0;
+  /// Another number whenever this process has begun anew to lead the set, for what a leader keeps in memory
+  /// alone; 0 when the rows are read without a leader. Ask it after a read of rows, which makes sure of the
+  /// leadership.
+  [[nodiscard]] virtual std::uint64_t leadership() const { return 0; }
 };
 
 /// Checks a command at the leader, in log order, holding its locks, and gives what to write. An error answers
@@ -250,6 +254,8 @@ class ClusterApi {
   [[nodiscard]] virtual SetApi& set_at(std::uint32_t index) = 0;
   [[nodiscard]] virtual std::uint32_t set_count() const = 0;
   [[nodiscard]] virtual Uuid deployment_id() const = 0;
+  /// Whether other processes ask the same sets.
+  [[nodiscard]] virtual bool spans_nodes() const { return false; }
   /// Null where one process has all caches.
   [[nodiscard]] virtual SystemWatchApi* system_watch() { return nullptr; }
 };

@@ -16,6 +16,7 @@ class SetRows final : public RowView {
                           std::function<void()> restart) override;
   [[nodiscard]] WallTime now() override { return set_.next_time(); }
   [[nodiscard]] Random& random() override { return Runtime::current()->random(); }
+  [[nodiscard]] std::uint64_t leadership() const override { return slot_ ? 0 : set_.reader_era_.load(); }
 
  private:
   /// Takes the drive at `slot` out for `error` if the error is its fault; else gives the error back.

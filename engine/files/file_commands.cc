@@ -1,5 +1,6 @@
 #include "engine/files/file_commands.h"
 
+#include "engine/files/lock_table.h"
 #include "engine/objects/keys.h"
 #include "engine/objects/row_codec.h"
 
@@ -152,6 +153,22 @@ void fields(C& c, DirectoryAnswer& a) {
   c(a.entries, a.end);
 }
 template <class C>
+void fields(C& c, LockRange& r) {
+  c(r.type, r.start, r.end, r.owner, r.pid, r.whole_file);
+}
+template <class C>
+void fields(C& c, HeldLock& h) {
+  c(h.inode, h.range);
+}
+template <class C>
+void fields(C& c, LockPayload& p) {
+  c(p.what, p.set, p.session, p.number, p.wanted, p.held);
+}
+template <class C>
+void fields(C& c, LockAnswer& a) {
+  c(a.granted, a.early, a.other, a.lost);
+}
+template <class C>
 void fields(C& c, std::vector<std::string>& names) {
   c.value(names);
 }
@@ -201,6 +218,8 @@ FLASHSTOR_CODEC(LookupPayload)
 FLASHSTOR_CODEC(DirectoryPayload)
 FLASHSTOR_CODEC(FileOutcome)
 FLASHSTOR_CODEC(LookupAnswer)
+FLASHSTOR_CODEC(LockPayload)
+FLASHSTOR_CODEC(LockAnswer)
 FLASHSTOR_CODEC(DirectoryAnswer)
 FLASHSTOR_CODEC(FileTarget)
 FLASHSTOR_CODEC(std::vector<std::string>)
@@ -237,6 +256,10 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   query(FileCommand::kLinks, query_links);
   query(FileCommand::kLeftovers, query_leftovers);
   query(FileCommand::kMove, query_move);
+  query(FileCommand::kLock,
+        [table = std::make_shared<LockTable>()](cluster::RowView& rows, std::string_view payload) {
+          return query_lock(*table, rows, payload);
+        });
 }
 
 }  // namespace flashstor::files

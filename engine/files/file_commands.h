@@ -36,6 +36,7 @@ enum class FileCommand : cluster::CommandKind {
   kLinks = 152,
   kLeftovers = 153,
   kMove = 154,
+  kLock = 155,
 };
 
 /// Adds the planners and queries of files. Once, by main, before the first set starts.
@@ -129,6 +130,22 @@ struct DirectoryPayload {
   std::uint32_t limit = 0;
 };
 
+/// A lock that a session holds, by the inode that it is of.
+struct HeldLock {
+  InodeId inode;
+  LockRange range;
+};
+/// What a session (a volume on one of several nodes) asks of the locks that a set's leader keeps. Owners are
+/// told apart across sessions by the asker.
+struct LockPayload {
+  enum class What : std::uint8_t { kSet, kTest, kRefresh } what = What::kRefresh;
+  std::uint32_t set = 0;
+  Uuid session;
+  std::uint64_t number = 0;    ///< Grows from call to call of a session: what arrives late is not obeyed.
+  HeldLock wanted;             ///< kSet (drops too), kTest.
+  std::vector<HeldLock> held;  ///< kRefresh: everything that the session holds in this set.
+};
+
 /// What a command gives back.
 struct FileOutcome {
   std::string row;     ///< The version row now there (encode_version), or empty.
@@ -141,6 +158,12 @@ struct LookupAnswer {
   std::string file;       ///< Row of the object with this key, or empty.
   std::string directory;  ///< Row of the directory object, or empty.
   bool has_children = false;
+};
+struct LockAnswer {
+  bool granted = false;
+  bool early = false;              ///< The leader is new and must first hear who holds what: ask again.
+  std::optional<LockRange> other;  ///< What stands in the way.
+  std::vector<HeldLock> lost;      ///< kRefresh: what others have taken meanwhile.
 };
 struct DirectoryAnswer {
   struct Entry {
@@ -181,5 +204,8 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload);
 /// The MovePayload of the rename that moves a key away, or nothing.
 Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload);
+/// Errors: kReadOnly while nobody leads.
+Task<Result<std::string>> query_lock(class LockTable& table, cluster::RowView& rows,
+                                     std::string_view payload);
 
 }  // namespace flashstor::files

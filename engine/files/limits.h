@@ -25,6 +25,11 @@ inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 53;
 inline constexpr std::size_t kMaxTargetBytes = 4095;            ///< Of a symlink.
 inline constexpr std::chrono::seconds kDirectoryTimesDelay{1};  ///< How long a directory's times may wait.
 inline constexpr int kMaxStaleRetries = 8;
+/// Locks across nodes: how often a node says what it holds, after how long without that it holds nothing, and
+/// how often a waiting lock is tried.
+inline constexpr std::chrono::milliseconds kLockRefresh{500};
+inline constexpr std::chrono::milliseconds kLockLease{2000};
+inline constexpr std::chrono::milliseconds kLockRetry{50};
 inline constexpr std::string_view kLinksChanged = "links changed";  ///< Why a command over names was refused.
 inline constexpr std::string_view kMoving =
     "being moved to another set";                             ///< Why one was refused: kConflict.

@@ -19,6 +19,7 @@ class LockSpace {
   /// Drops everything of `owner` in one of the spaces.
   void drop(std::uint64_t owner, bool whole_file);
   [[nodiscard]] bool empty() const { return locks_.empty(); }
+  [[nodiscard]] const std::vector<LockRange>& all() const { return locks_; }
 
  private:
   std::vector<LockRange> locks_;

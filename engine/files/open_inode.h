@@ -23,6 +23,7 @@ struct OpenInode {
   InodeId inode;
   std::string key;        ///< One of its names; of an orphan the inode's text.
   std::uint32_t set = 0;  ///< Where its row is.
+  bool claimed = false;   ///< Other nodes leave it alone when it loses its last name.
   bool orphan = false;    ///< Has lost its last name; its row lies under orphans_of(bucket).
   bool gone = false;      ///< Replaced or removed through another door: there is nothing to write to.
   std::uint32_t opens = 0;

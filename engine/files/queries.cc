@@ -1,3 +1,5 @@
+#include "engine/async/runtime.h"
+#include "engine/files/lock_table.h"
 #include "engine/files/plan_support.h"
 
 namespace flashstor::files {
@@ -135,6 +137,14 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
     return 'm' + std::string(move) + std::string(value.substr(1));
   }));
   co_return encode(found);
+}
+
+Task<Result<std::string>> query_lock(LockTable& table, cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<LockPayload>(payload));
+  co_await or_return(rows.get(Family::kIntents, "lock"));  // whoever can read leads
+  const std::uint64_t leadership = rows.leadership();
+  if (leadership == 0) co_return fail(ErrorCode::kReadOnly, "locks need a leader of their set");
+  co_return encode(table.answer(in, leadership, Runtime::current()->now()));
 }
 
 }  // namespace flashstor::files

@@ -19,7 +19,8 @@ Volume::Volume(objects::ObjectStore& store, std::string bucket, FileDefaults def
       bucket_name_(std::move(bucket)),
       defaults_(defaults),
       runtime_(runtime),
-      stripes_(store.cluster()) {}
+      stripes_(store.cluster()),
+      shared_locks_(store.cluster(), runtime) {}
 
 Volume::~Volume() = default;
 
@@ -28,7 +29,12 @@ Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, 
   auto volume = std::make_unique<Volume>(store, std::move(bucket), defaults, runtime);
   const auto found = co_await or_return(volume->bucket());
   volume->root_ = implied_inode(found->id, "");
-  co_await or_return(volume->finish_leftovers());
+  if (store.cluster().spans_nodes()) volume->gate_.spawn(volume->shared_locks_.keep_refreshing());
+  if (const auto finished = co_await volume->finish_leftovers(); !finished) {
+    volume->shared_locks_.stop();
+    co_await volume->gate_.close();
+    co_return std::unexpected(finished.error());
+  }
   co_return std::move(volume);
 }
 
@@ -36,6 +42,7 @@ InodeId Volume::root_inode() const { return root_; }
 
 Task<Result<void>> Volume::close() {
   const Result<void> published = co_await sync_all();
+  shared_locks_.stop();
   co_await gate_.close();
   co_await stripes_.close();
   co_return published;
@@ -142,8 +149,12 @@ Task<Result<Volume::Found>> Volume::resolve(FileRef file) {
     found.attributes = inode->attributes(defaults_);
     co_return found;
   }
-  Found found = co_await or_return(find(file.path));
-  if (!file.inode.is_nil() && found.attributes.inode != file.inode) co_return fail(ErrorCode::kStaleHandle);
+  auto found = co_await find(file.path);
+  // Who was told of the inode is told that it is stale, also where its name is gone: a kernel then asks for
+  // the name again, and makes a file where it was about to open one.
+  const bool gone = !found && found.error().code() == ErrorCode::kNoSuchKey;
+  if (!file.inode.is_nil() && (gone || (found && found->attributes.inode != file.inode)))
+    co_return fail(ErrorCode::kStaleHandle);
   co_return found;
 }
 
@@ -188,6 +199,7 @@ Task<Result<void>> Volume::finish_leftovers() {
     for (const std::string& each : left) {
       const std::string rest = each.substr(1);
       if (each.front() == 'o') {
+        if (co_await or_return(is_claimed(rest))) continue;  // open on another node
         Change change{.kind = FileCommand::kRemove};
         change.target.key = rest;
         change.set = index;

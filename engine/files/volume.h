@@ -12,6 +12,7 @@
 #include "engine/files/lock_space.h"
 #include "engine/files/names.h"
 #include "engine/files/open_inode.h"
+#include "engine/files/shared_locks.h"
 #include "engine/files/stripe_cache.h"
 #include "engine/objects/object_store.h"
 
@@ -154,6 +155,11 @@ class Volume final : public VolumeApi {
   [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
   Task<Result<OpenInodeRef>> take_open(Found found);
 
+  // volume_attributes.cc
+  /// Before a file that is open loses its last name: what other nodes open of the bucket lets its row be.
+  Task<void> claim(OpenInodeRef inode);
+  Task<void> give_up_claim(InodeId inode);
+  Task<Result<bool>> is_claimed(std::string orphan);
   Task<Result<Attributes>> change_row(Found found, AttributesPayload payload);
   Task<Result<Attributes>> change_root(AttributeChange change);
 
@@ -164,7 +170,8 @@ class Volume final : public VolumeApi {
   StripeCache stripes_;
   std::unordered_map<InodeId, OpenInodeRef> open_;
   std::unordered_map<std::string, InodeId> open_keys_;
-  std::unordered_map<InodeId, Locks> locks_;
+  std::unordered_map<InodeId, Locks> locks_;                     ///< Where one process has all mounts.
+  SharedLocks shared_locks_;                                     ///< Where other nodes mount the bucket too.
   std::unordered_map<std::string, DirectoryFacts> directories_;  ///< That have a row; bounded.
   std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
   bool publishing_times_ = false;

@@ -162,7 +162,42 @@ Task<Result<void>> Volume::remove_attribute(FileRef file, std::string name) {
   co_return {};
 }
 
+namespace {
+
+// A claim is a lock of an inode that nobody can name.
+InodeId claim_of(const InodeId& inode) { return {inode.high ^ 0x636c61696d6564ULL, ~inode.low}; }
+
+LockRange claim_range(LockRange::Type type) {
+  LockRange range;
+  range.type = type;
+  range.whole_file = true;
+  return range;
+}
+
+}  // namespace
+
+Task<void> Volume::claim(OpenInodeRef inode) {
+  if (inode->claimed || !store_.cluster().spans_nodes()) co_return;
+  const auto range = claim_range(LockRange::Type::kShared);
+  inode->claimed = (co_await shared_locks_.lock(claim_of(inode->inode), range, false, nullptr)).has_value();
+}
+
+Task<void> Volume::give_up_claim(InodeId inode) {
+  const auto range = claim_range(LockRange::Type::kUnlock);
+  static_cast<void>(co_await shared_locks_.lock(claim_of(inode), range, false, nullptr));
+}
+
+Task<Result<bool>> Volume::is_claimed(std::string orphan) {
+  if (!store_.cluster().spans_nodes()) co_return false;
+  const InodeId inode = co_await or_return(InodeId::from_text(orphan));
+  const auto range = claim_range(LockRange::Type::kExclusive);
+  const LockRange other = co_await or_return(shared_locks_.test(claim_of(inode), range));
+  co_return other.type != LockRange::Type::kUnlock;
+}
+
 Task<Result<void>> Volume::lock(FileRef file, LockRange range, bool wait, const bool* cancelled) {
+  if (store_.cluster().spans_nodes())
+    co_return co_await shared_locks_.lock(file.inode, range, wait, cancelled);
   if (range.type == LockRange::Type::kUnlock && !locks_.contains(file.inode)) co_return {};
   while (true) {
     Locks& locks = locks_[file.inode];  // stays while somebody waits or holds
@@ -181,10 +216,12 @@ Task<Result<void>> Volume::lock(FileRef file, LockRange range, bool wait, const 
 }
 
 void Volume::wake_lock_waiters(FileRef file) {
+  shared_locks_.wake();
   if (const auto found = locks_.find(file.inode); found != locks_.end()) found->second.changed.notify_all();
 }
 
 Task<Result<LockRange>> Volume::test_lock(FileRef file, LockRange range) {
+  if (store_.cluster().spans_nodes()) co_return co_await shared_locks_.test(file.inode, range);
   if (const auto found = locks_.find(file.inode); found != locks_.end())
     if (const auto held = found->second.space.conflict(range)) co_return *held;
   co_return LockRange{};

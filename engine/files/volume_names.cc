@@ -125,6 +125,7 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
   const OpenInodeRef open = open_inode(found.attributes.inode);
   const std::uint32_t set =
       store_.cluster().set_for((co_await or_return(bucket()))->id, found.key).info().index;
+  if (open) co_await claim(open);
   if (open) co_await open->publish_turn.acquire();
   for (int tries = 0;; ++tries) {
     std::vector<std::string> links;
@@ -235,6 +236,7 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     links.insert(links.end(), names.begin(), names.end());
   }
   if (replaced == moving) replaced = nullptr;
+  if (replaced) co_await claim(replaced);
   // What is written must not be published under a name that is just moving.
   std::vector<OpenInodeRef> held;
   for (const OpenInodeRef& each : {moving, replaced})

@@ -61,6 +61,7 @@ Task<Result<void>> Volume::let_go(OpenInodeRef inode) {
     auto removed = co_await run(std::move(change));
     if (!removed && published) published = std::unexpected(removed.error());
   }
+  if (inode->claimed) co_await give_up_claim(inode->inode);
   co_return published;
 }
 

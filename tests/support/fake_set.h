@@ -26,6 +26,8 @@ class FakeRows final : public cluster::RowView {
   /// One microsecond later each time, unless set.
   WallTime now() override;
   Random& random() override { return random_; }
+  [[nodiscard]] std::uint64_t leadership() const override { return leadership_; }
+  void set_leadership(std::uint64_t leadership) { leadership_ = leadership; }
 
   void apply(const std::vector<RowChange>& changes);
   [[nodiscard]] const storage::WriteMarks& marks() const { return marks_; }
@@ -39,6 +41,7 @@ class FakeRows final : public cluster::RowView {
   std::map<Family, std::map<std::string, std::string>> rows_;
   storage::WriteMarks marks_;
   std::size_t visited_ = 0;
+  std::uint64_t leadership_ = 1;
   std::int64_t now_ns_ = 1'700'000'000'000'000'000;
   base::SeededRandom random_;
 };
@@ -114,6 +117,8 @@ class FakeCluster final : public cluster::ClusterApi {
   [[nodiscard]] cluster::SetApi& set_at(std::uint32_t index) override { return *sets_[index]; }
   [[nodiscard]] std::uint32_t set_count() const override { return static_cast<std::uint32_t>(sets_.size()); }
   [[nodiscard]] Uuid deployment_id() const override { return {1, 2}; }
+  [[nodiscard]] bool spans_nodes() const override { return spans_nodes_; }
+  void set_spans_nodes(bool spans) { spans_nodes_ = spans; }
 
   [[nodiscard]] FakeSet& fake(std::uint32_t index) { return *sets_[index]; }
   void set_remote(bool remote);
@@ -121,6 +126,7 @@ class FakeCluster final : public cluster::ClusterApi {
 
  private:
   std::vector<std::unique_ptr<FakeSet>> sets_;
+  bool spans_nodes_ = false;
 };
 
 }  // namespace flashstor::testing

@@ -276,6 +276,19 @@ TEST_F(VolumeTest, AWriterWhoseFileS3ReplacedIsTold) {
   get(file->release());
 }
 
+// A kernel that still knows the name then asks for it again, where O_CREAT would have failed with ENOENT.
+TEST_F(VolumeTest, WhoKnowsAnInodeThatS3RemovedIsToldThatItIsStale) {
+  put_file("", "f", "x");
+  const FileRef known{"f", stat("", "f").inode};
+  run([](objects::ObjectStore* store) -> Task<Result<void>> {
+    co_await or_return(store->delete_object({.bucket = "bucket", .key = "f"}));
+    co_return {};
+  }(store_.get()));
+  EXPECT_EQ(error(volume_->open(known, {.read = true, .write = true})), ErrorCode::kStaleHandle);
+  EXPECT_EQ(error(volume_->attributes(known)), ErrorCode::kStaleHandle);
+  EXPECT_EQ(error(volume_->open({"f", {}}, {})), ErrorCode::kNoSuchKey);
+}
+
 TEST_F(VolumeTest, EachOpenMakesOneVersionInABucketWithVersions) {
   run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
   put_file("", "f", "one");

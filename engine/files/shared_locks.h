@@ -1,0 +1,51 @@
+#pragma once
+
+#include <set>
+#include <unordered_map>
+
+#include "engine/async/sync.h"
+#include "engine/cluster/set_api.h"
+#include "engine/files/file_commands.h"
+#include "engine/files/lock_space.h"
+
+namespace flashstor::files {
+
+/// The locks of one volume where other nodes mount its bucket too: the leader of the set of hash(inode)
+/// decides (lock_table.h), and this says twice a second what the volume's mounts hold.
+/// Threads: the volume's loop.
+class SharedLocks {
+ public:
+  SharedLocks(cluster::ClusterApi& cluster, Runtime& runtime);
+
+  /// Until `stop`; in the volume's gate.
+  Task<void> keep_refreshing();
+  void stop();
+
+  /// As VolumeApi::lock. Errors: also those of a query, when no leader can be asked.
+  Task<Result<void>> lock(InodeId inode, LockRange range, bool wait, const bool* cancelled);
+  /// As VolumeApi::test_lock.
+  Task<Result<LockRange>> test(InodeId inode, LockRange range);
+  /// Who waits looks at whether it is cancelled.
+  void wake() { changed_.notify_all(); }
+
+ private:
+  Task<Result<LockAnswer>> ask(LockPayload::What what, InodeId inode, LockRange range);
+  Task<Result<LockAnswer>> ask_in_turn(LockPayload payload);
+  Task<void> drop(InodeId inode, LockRange range);
+  Task<void> refresh(std::uint32_t set);
+  void keep(const InodeId& inode, const LockRange& range);
+  [[nodiscard]] std::uint32_t set_of(const InodeId& inode) const;
+
+  cluster::ClusterApi& cluster_;
+  Runtime& runtime_;
+  Uuid session_;
+  std::uint64_t calls_ = 0;
+  async::Semaphore turn_{1};  ///< A refresh tells of all that was granted before it.
+  std::unordered_map<InodeId, LockSpace> held_;
+  std::set<std::uint32_t> told_;  ///< Sets whose leaders may know of locks of this session.
+  bool stopping_ = false;
+  async::Signal stop_;
+  async::Signal changed_;
+};
+
+}  // namespace flashstor::files
