@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "engine/base/log.h"
 #include "engine/cluster/drive_keeper_slot.h"
@@ -78,12 +77,7 @@ Task<bool> DriveKeeper::check_standing(Slot& slot) {
     co_return false;
   }
   if (std::ranges::find(view_->unfit, id) == view_->unfit.end()) co_return true;
-  // What lies in its log goes with it: never more than the parity of drives lack shards by our own doing.
-  const std::uint32_t all = (std::uint32_t{1} << set_.info().drives) - 1;
-  std::uint32_t lacking = (view_->lacking & all) | std::uint32_t{1} << slot.number;
-  for (const raft::MemberId other : view_->unfit)  // one after the other
-    if (slot_of_member(other) < slot.number) lacking |= std::uint32_t{1} << slot_of_member(other);
-  if (std::popcount(lacking) > set_.info().default_parity) co_return true;
+  if (!view_->spares(slot.number, set_.info().drives, set_.info().default_parity)) co_return true;
   // It comes back as a new member, and keeps its shard files.
   slot.damaged = true;
   view_.reset();

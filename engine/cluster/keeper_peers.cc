@@ -1,6 +1,7 @@
 #include "engine/cluster/keeper_peers.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/base/codec.h"
 #include "engine/cluster/member_state.h"
@@ -30,6 +31,14 @@ raft::MemberId SetView::newest_of(std::uint32_t slot) const {
     for (const raft::MemberId id : *ids)
       if (slot_of_member(id) == slot) newest = std::max(newest, id);
   return newest;
+}
+
+bool SetView::spares(std::uint32_t slot, std::uint32_t drives, std::uint8_t parity) const {
+  const std::uint32_t all = (std::uint32_t{1} << drives) - 1;
+  std::uint32_t gone = (lacking & all) | std::uint32_t{1} << slot;
+  for (const raft::MemberId other : unfit)
+    if (slot_of_member(other) < slot) gone |= std::uint32_t{1} << slot_of_member(other);
+  return std::popcount(gone) <= parity;
 }
 
 std::string encode_view(const SetView& view) {

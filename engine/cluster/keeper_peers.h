@@ -21,6 +21,9 @@ struct SetView {
   [[nodiscard]] bool knows(raft::MemberId id) const { return members.is_voter(id) || members.is_standby(id); }
   /// The newest name of this slot, also of one that was declared lost; or 0.
   [[nodiscard]] raft::MemberId newest_of(std::uint32_t slot) const;
+  /// Whether the drive at `slot` may be filled anew, so that what lies in its log goes: by our own doing
+  /// never more than `parity` of `drives` drives lack shards. Of several unfit ones the lowest goes first.
+  [[nodiscard]] bool spares(std::uint32_t slot, std::uint32_t drives, std::uint8_t parity) const;
 };
 [[nodiscard]] std::string encode_view(const SetView& view);
 /// Errors: kMalformed.

@@ -39,6 +39,23 @@ TEST(Recovery, TheHighestLogLeadsAndOthersFollow) {
   EXPECT_EQ(again->retired, plan->retired);
 }
 
+TEST(SetView, NeverMoreDrivesThanTheParityLackShardsByOurOwnDoing) {
+  SetView view{.members = {.voters = {1, 2, 3, 4, 5, 6}, .standbys = {}}, .retired = {}, .unfit = {}};
+  EXPECT_TRUE(view.spares(0, kDrives, 3));
+  view.lacking = 0b011000;
+  EXPECT_TRUE(view.spares(0, kDrives, 3)) << "the third";
+  view.lacking = 0b111000;
+  EXPECT_FALSE(view.spares(0, kDrives, 3)) << "the fourth";
+  EXPECT_TRUE(view.spares(3, kDrives, 3)) << "it lacks shards already";
+  view.lacking = UINT32_MAX;  // its leader has not counted yet
+  for (std::uint32_t slot = 0; slot < kDrives; ++slot) EXPECT_FALSE(view.spares(slot, kDrives, 3));
+  // Each node looks by itself: of five that are too far behind at once the first three go, whoever asks.
+  view.lacking = 0;
+  for (const std::uint32_t slot : {0, 1, 2, 4, 5}) view.unfit.push_back(first_member_of(slot));
+  for (const std::uint32_t slot : {0, 1, 2}) EXPECT_TRUE(view.spares(slot, kDrives, 3));
+  for (const std::uint32_t slot : {4, 5}) EXPECT_FALSE(view.spares(slot, kDrives, 3));
+}
+
 TEST(Recovery, IsRefusedWhereItIsNotNeededOrWouldLose) {
   const std::vector<Standing> majority{member(1, 5, 9), member(2, 5, 9), member(3, 5, 9), member(4, 5, 9)};
   EXPECT_EQ(plan_recovery(majority, kDrives, true).error().code(), ErrorCode::kConflict);
