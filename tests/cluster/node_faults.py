@@ -47,7 +47,7 @@ class Killed(Fault):
 
 
 class Stopped(Fault):
-    name, at_leader, is_death, hold, hold_full = "SIGSTOP", True, True, 8.0, 90.0
+    name, at_leader, is_death, hold, hold_full = "SIGSTOP", True, True, 6.0, 90.0
 
     def strike(self):
         self.victim.signal(signal.SIGSTOP)
@@ -246,4 +246,4 @@ class AllKilled(Fault):
 
 ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
        DriveFull, DriveReadOnly]
-SHORT = {3: [Killed, CannotSend, DriveError, AllKilled], 4: [Stopped, Flapping, DriveHangs, ReplacedEmpty]}
+SHORT = {3: [Killed, CannotSend, AllKilled], 4: [Stopped, Flapping, DriveHangs, ReplacedEmpty]}
