@@ -79,7 +79,7 @@ class Matrix:
         self.nodes.remove()
 
     def await_healed(self):
-        await_true("all is healed", 180, lambda: healed(self.store),
+        await_true("all is healed", 400, lambda: healed(self.store),
                    lambda: f"{states(self.store, self.nodes.members[0])} {[self.store.admin(member, 'heal') for member in self.nodes.members]}")
 
     def leader(self):
