@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <ranges>
 
 #include "engine/async/gather.h"
 #include "engine/cluster/group.h"
@@ -32,6 +33,17 @@ std::vector<raft::TermRun> clip_runs(const std::vector<raft::TermRun>& all, raft
   }
   if (!out.empty() && out.front().first != first) out.clear();
   return out;
+}
+
+// The newest entry that one after it in this log confirms, 0 for none. Only what was committed is ever
+// confirmed, by a leader whose log was the same up to there.
+raft::Index confirmed_in(const std::vector<storage::LogEntry>& entries) {
+  for (const storage::LogEntry& entry : entries | std::views::reverse) {
+    if (entry.kind != kEntryBody) continue;
+    const auto body = storage::decode_entry(entry.payload.view());
+    if (body && !body->confirms.empty()) return *std::ranges::max_element(body->confirms);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -134,6 +146,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   }
   restored.membership = member.membership;
   restored.membership_index = member.membership_index;
+  const raft::Index confirmed = confirmed_in(state.entries);
   for (const storage::LogEntry& entry : state.entries) {
     auto parsed = from_log_entry(entry);
     if (!parsed) {
@@ -170,6 +183,9 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
     options.max_inflight = limits::kSpreadInflight;
   }
   member.core = std::make_unique<raft::Raft>(options, std::move(restored), home_.random(), clock());
+  // A crash takes back what the drive had applied; without this the few drives that come back alone, too few
+  // for a leader, could not tell what is committed.
+  member.core->learn_commit(member.core->log(), confirmed);
   touch(member);
 }
 
