@@ -72,16 +72,17 @@ inline constexpr std::chrono::seconds kStageDeadline{10};
 /// Due rows looked at, and slices freed, at a time.
 inline constexpr std::size_t kMaxFrees = 256;
 inline constexpr std::chrono::seconds kDuePeriod{10};
-/// Slices healed at a time, and how often the queue is looked at when nobody calls.
-inline constexpr std::size_t kMaxHealBatch = 64;
+/// Rows of the heal queue looked at at a time, and how often the queue is looked at when nobody calls.
+inline constexpr std::size_t kMaxHealBatch = 512;
 inline constexpr std::chrono::seconds kHealPeriod{5};
 /// A reported shard is looked at after this; and between slices while commands are under way.
 inline constexpr std::chrono::milliseconds kHealSoon{200};
 inline constexpr std::chrono::milliseconds kHealPause{2};
 /// The rate of healing is measured over so long.
 inline constexpr std::chrono::seconds kHealWindow{2};
-/// Slices healed beside each other.
-inline constexpr std::size_t kHealAtOnce = 8;
+/// Slices healed beside each other, their drives' syncs shared: so many, but no more bytes of them in memory.
+inline constexpr std::size_t kHealAtOnce = 128;
+inline constexpr std::uint64_t kHealBytesAtOnce = 32 << 20;
 /// How long the background rests for each unit of time that it works while requests come in, and while they
 /// have become slower than kSlowdown times their best.
 inline constexpr int kRestWhenBusy = 1;

@@ -246,11 +246,13 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::size_t take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items);
   Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
-  Task<std::uint32_t> heal_item(HealItem item);
+  Task<std::uint32_t> heal_item(HealItem item, std::uint32_t held);
+  Task<std::vector<std::uint32_t>> held_of(const std::vector<std::pair<std::string, HealItem>>& group);
   Task<std::uint32_t> heal_later(HealItem item);
   void measure_healing();
   Task<bool> is_freed(DataId id);
   Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
+  Task<Result<void>> rebuild_shard(DataRef data, std::uint32_t slot);
 
   struct HouseTimer : async::TimerNode {
     ErasureSet* set = nullptr;

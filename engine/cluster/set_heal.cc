@@ -2,6 +2,7 @@
 #include <array>
 #include <bit>
 #include <set>
+#include <span>
 
 #include "engine/async/gather.h"
 #include "engine/cluster/due.h"
@@ -36,6 +37,18 @@ Buffer rebuild_block(const ShardReader& reader, const Geometry& geometry, std::u
                                                            codec::PresenceMask{1} << wanted);
   FLASHSTOR_CHECK(done.has_value());
   return out;
+}
+
+// How many of `items` are healed beside each other.
+std::size_t group_size(std::span<const std::pair<std::string, HealItem>> items) {
+  constexpr std::uint64_t kMost = kStripesAtOnce * flashstor::limits::kStripeBytes;
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  for (; count < std::min(items.size(), limits::kHealAtOnce); ++count) {
+    bytes += std::min(items[count].second.data.length, kMost);
+    if (count > 0 && bytes > limits::kHealBytesAtOnce) break;
+  }
+  return count;
 }
 
 }  // namespace
@@ -135,11 +148,11 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
     from = items.back().first;
     from.push_back('\0');
     left += take_owed_scans(items);
-    for (std::size_t at = 0; at < items.size() && !closing_.load(); at += limits::kHealAtOnce) {
+    for (std::span rest(items); !rest.empty() && !closing_.load();) {
       const MonotonicTime begun = parts_.home->now();
-      const auto first = items.begin() + static_cast<std::ptrdiff_t>(at);
-      const auto last = first + static_cast<std::ptrdiff_t>(std::min(limits::kHealAtOnce, items.size() - at));
-      left += co_await or_return(heal_group({first, last}));
+      const auto group = rest.first(group_size(rest));
+      rest = rest.subspan(group.size());
+      left += co_await or_return(heal_group({group.begin(), group.end()}));
       co_await rest_after(begun);
     }
   }
@@ -194,11 +207,13 @@ void ErasureSet::told_owed(std::optional<std::uint64_t> slices) {
 
 // Heals slices beside each other and notes in one entry what came of it; gives how many lack a shard still.
 Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::string, HealItem>> group) {
+  const std::vector<std::uint32_t> held = co_await held_of(group);
   std::vector<Task<std::uint32_t>> healing;
   std::set<DataId> begun;
-  for (const auto& [key, item] : group) {
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const HealItem& item = group[i].second;
     if (begun.insert(item.data.id).second) {
-      healing.push_back(heal_item(item));
+      healing.push_back(heal_item(item, held[i]));
     } else {
       healing.push_back(heal_later(item));
     }
@@ -226,16 +241,39 @@ Task<std::uint32_t> ErasureSet::heal_later(HealItem item) {
   co_return item.slots;
 }
 
-// Gives the slots that still lack their shard afterwards. The slice is not freed meanwhile.
-Task<std::uint32_t> ErasureSet::heal_item(HealItem item) {
+// By item of `group`, the slots that have a shard, sound or not, where one is said to be lacking: most have
+// none, and one call says so for all.
+Task<std::vector<std::uint32_t>> ErasureSet::held_of(
+    const std::vector<std::pair<std::string, HealItem>>& group) {
+  std::vector<std::uint32_t> held(group.size(), 0);
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const std::uint32_t bit = std::uint32_t{1} << slot;
+    std::vector<std::size_t> asked;
+    std::vector<DataId> ids;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if ((group[i].second.slots & bit) == 0) continue;
+      asked.push_back(i);
+      ids.push_back(group[i].second.data.id);
+    }
+    if (ids.empty() || !group_.is_open(slot)) continue;
+    const auto holds = co_await drives_[slot]->holds(std::move(ids));
+    const bool told = holds && holds->size() == asked.size();
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      if (!told || (*holds)[i]) held[asked[i]] |= bit;
+  }
+  co_return held;
+}
+
+// Gives the slots that still lack their shard afterwards; one of `held` may turn out to be sound. The slice
+// is not freed meanwhile.
+Task<std::uint32_t> ErasureSet::heal_item(HealItem item, std::uint32_t held) {
   const auto pinned = pin(item.data);
   std::uint32_t rest = item.slots;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint32_t bit = std::uint32_t{1} << slot;
     if ((item.slots & bit) == 0 || !group_.is_open(slot)) continue;
     if ((full_mask_.load() & bit) != 0) continue;
-    const auto sound = co_await drives_[slot]->verify_shard(item.data);
-    if (sound) {
+    if ((held & bit) != 0 && co_await drives_[slot]->verify_shard(item.data)) {
       rest &= ~bit;
       continue;
     }
@@ -263,17 +301,26 @@ Task<bool> ErasureSet::is_freed(DataId id) {
 }
 
 Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
+  auto done = co_await rebuild_shard(data, slot);
+  if (!done && data.place == DataPlace::kFile)
+    static_cast<void>(co_await drives_[slot]->stage_abort(data.id));
+  co_return done;
+}
+
+// Some stripes at a time: a shard may be larger than memory.
+Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot) {
   const std::uint64_t stripes =
       (data.length + flashstor::limits::kStripeBytes - 1) / flashstor::limits::kStripeBytes;
   const std::size_t alignment =
       data.place == DataPlace::kLog ? codec::kInlineBlockAlignment : codec::kFileBlockAlignment;
   const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
   const codec::PresenceMask all = (codec::PresenceMask{1} << data.geometry.data_shards) - 1;
-  BufferChain blocks;
+  std::uint64_t restored = 0;
   for (std::uint64_t first = 0; first < stripes; first += kStripesAtOnce) {
     const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(kStripesAtOnce, stripes - first));
     ShardReader reader(*this, data, static_cast<std::uint32_t>(first), count);
     co_await or_return(reader.fetch(all));
+    BufferChain blocks;
     std::size_t at = 0;
     for (std::uint64_t stripe = first; stripe < first + count; ++stripe) {
       const std::uint64_t bytes = std::min<std::uint64_t>(
@@ -282,9 +329,13 @@ Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
       blocks.append(rebuild_block(reader, data.geometry, shard, at, block));
       at += block;
     }
+    const std::size_t bytes = blocks.size();
+    co_await or_return(
+        drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), restored, std::move(blocks)));
+    restored += bytes;
+    healed_bytes_.fetch_add(bytes);
   }
-  healed_bytes_.fetch_add(blocks.size());
-  co_return co_await drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), std::move(blocks));
+  co_return Result<void>();
 }
 
 }  // namespace flashstor::cluster

@@ -144,7 +144,7 @@ Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_
     const bool lacks = (answered >> slot & 1) != 0 && (sound >> slot & 1) == 0;
     if (lacks && group_.applied(slot) >= inquiry.index) item.slots |= std::uint32_t{1} << slot;
   }
-  sound |= item.slots & ~co_await heal_item(item);
+  sound |= item.slots & ~co_await heal_item(item, item.slots);
   inquiry.held = sound;
   co_return std::popcount(sound) >= static_cast<int>(needed_for(inquiry.data)) ? Few::kComplete
                                                                                : Few::kReadable;

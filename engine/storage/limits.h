@@ -35,6 +35,7 @@ inline constexpr std::size_t kDataCacheBytes = 8 * kMiB;      ///< Hot shards of
 inline constexpr std::size_t kFooterCacheBytes = 4 * kMiB;
 inline constexpr std::size_t kMaxOpenShards = 256;       ///< Shard files kept open per drive.
 inline constexpr std::size_t kMaxShardBlocks = 1 << 20;  ///< Blocks of one shard file.
+inline constexpr std::size_t kMaxRestoring = 64;         ///< Rebuilt shards of a drive that come in pieces.
 
 // Threads.
 inline constexpr std::size_t kDriveThreads = 4;

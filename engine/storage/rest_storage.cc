@@ -164,16 +164,12 @@ Task<Result<void>> RestStorage::verify_shard(DataRef data) {
   co_return co_await tell(Method::kVerifyShard, out.take(), {}, kPeerSlowCall);
 }
 
-Task<Result<void>> RestStorage::restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) {
-  const std::size_t total = blocks.size();
-  for (std::size_t at = 0; at == 0 || at < total; at += kRestorePieceBytes) {
-    ByteWriter out = address();
-    encode_data_ref(out, data);
-    out.u8(shard).varint(total).varint(at);
-    co_await or_return(tell(Method::kRestoreShard, out.take(),
-                            blocks.sub(at, std::min(kRestorePieceBytes, total - at)), kPeerSlowCall));
-  }
-  co_return Result<void>();
+Task<Result<void>> RestStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                              BufferChain blocks) {
+  ByteWriter out = address();
+  encode_data_ref(out, data);
+  out.u8(shard).varint(at);
+  co_return co_await tell(Method::kRestoreShard, out.take(), std::move(blocks), kPeerSlowCall);
 }
 
 Task<Result<std::vector<bool>>> RestStorage::holds(std::vector<DataId> data) {

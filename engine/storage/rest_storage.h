@@ -26,8 +26,6 @@ class PeerCaller {
 inline constexpr Milliseconds kPeerSmallCall{2000};
 inline constexpr Milliseconds kPeerDataCall{10'000};
 inline constexpr Milliseconds kPeerSlowCall{60'000};
-/// A shard to be restored goes in pieces of this size.
-inline constexpr std::size_t kRestorePieceBytes = 4 * 1024 * 1024;
 
 /// A peer's drive: its rows' and shards' side of StorageApi over the storage channel. The log belongs to the
 /// consensus member, which runs on the drive's own node: of `append` only refusals may be asked for, and
@@ -58,7 +56,8 @@ class RestStorage final : public StorageApi {
   Task<Result<Buffer>> read_shard(DataRef data, std::uint32_t first_block, std::uint32_t count) override;
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
-  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) override;
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                   BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;

@@ -146,8 +146,12 @@ class StorageApi {
   virtual Task<Result<void>> verify_shard(DataRef data) = 0;
   /// Reads the whole index and compares it with its checksums; takes long. Errors: kCorrupt, kIo.
   virtual Task<Result<void>> verify_rows() { co_return Result<void>(); }
-  /// Writes a rebuilt shard (healing), durable on return; replaces a bad one.
-  virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) = 0;
+  /// Writes whole blocks of a rebuilt shard (healing) at byte `at` of it: all at once, or, where data is in
+  /// files, in pieces of some MiB, in order from 0. With the last of them the shard is durable on
+  /// return and has replaced a bad one; `stage_abort` drops one that is not to be ended. Errors: kStale for a
+  /// piece out of order.
+  virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                           BufferChain blocks) = 0;
   /// Which of `data` this drive holds durably (entry applied or not).
   virtual Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) = 0;
 

@@ -128,9 +128,14 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
       co_await or_return(drive.verify_shard(data));
       co_return Payload();
     }
-    case Method::kRestoreShard:
-      co_await or_return(restore(drive, in, std::move(request.body)));
+    case Method::kRestoreShard: {
+      const DataRef data = decode_data_ref(in);
+      const std::uint8_t shard = in.u8();
+      const std::uint64_t at = in.varint();
+      if (!in.ok() || !in.at_end()) co_return bad_request();
+      co_await or_return(drive.restore_shard(data, shard, at, std::move(request.body)));
       co_return Payload();
+    }
     case Method::kHolds: {
       std::vector<DataId> ids = read_ids(in);
       if (!in.ok() || !in.at_end()) co_return bad_request();
@@ -151,32 +156,6 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
     default:
       co_return fail(ErrorCode::kNotSupported, "this version does not know that call");
   }
-}
-
-// Pieces come in order; the drive gets the shard once it is whole.
-Task<Result<void>> StorageServer::restore(StorageApi& drive, ByteReader in, BufferChain piece) {
-  const DataRef data = decode_data_ref(in);
-  const std::uint8_t shard = in.u8();
-  const std::uint64_t total = in.varint();
-  const std::uint64_t at = in.varint();
-  if (!in.ok() || !in.at_end() || at + piece.size() > total) co_return bad_request();
-  BufferChain whole;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto key = std::pair(&drive, data.id);
-    if (at == 0) {
-      if (restoring_.size() >= kMaxRestoring) restoring_.clear();
-      restoring_[key] = {.total = total, .blocks = {}};
-    }
-    const auto found = restoring_.find(key);
-    if (found == restoring_.end() || found->second.total != total || found->second.blocks.size() != at)
-      co_return fail(ErrorCode::kStale, "the pieces of a shard came out of order");
-    found->second.blocks.append(std::move(piece));
-    if (found->second.blocks.size() < total) co_return Result<void>();
-    whole = std::move(found->second.blocks);
-    restoring_.erase(found);
-  }
-  co_return co_await drive.restore_shard(data, shard, std::move(whole));
 }
 
 }  // namespace flashstor::storage

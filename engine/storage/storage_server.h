@@ -28,17 +28,10 @@ class StorageServer {
   Task<Result<wire::Payload>> handle(wire::Method method, wire::Payload request);
 
  private:
-  struct Restoring {
-    std::size_t total = 0;
-    BufferChain blocks;
-  };
-  static constexpr std::size_t kMaxRestoring = 16;
-
   Task<Result<wire::Payload>> run(StorageApi& drive, wire::Method method, ByteReader in,
                                   wire::Payload& request);
   Task<Result<wire::Payload>> stage(StorageApi& drive, wire::Method method, ByteReader in,
                                     wire::Payload& request);
-  Task<Result<void>> restore(StorageApi& drive, ByteReader in, BufferChain piece);
   struct Served {
     StorageApi* drive = nullptr;
     std::function<bool()> takes_part;
@@ -47,7 +40,6 @@ class StorageServer {
 
   std::mutex mutex_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Served> drives_;
-  std::map<std::pair<StorageApi*, DataId>, Restoring> restoring_;
   std::atomic<std::size_t> busy_{0};
 };
 

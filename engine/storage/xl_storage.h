@@ -66,7 +66,8 @@ class XlStorage final : public StorageApi {
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
   Task<Result<void>> verify_rows() override;
-  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) override;
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                   BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;
@@ -94,7 +95,8 @@ class XlStorage final : public StorageApi {
   Result<Buffer> read_inline_at(const DataPosition& data, std::uint32_t first_block, std::uint32_t count);
   Result<std::optional<DataPosition>> find_inline(const DataId& id, ReadTier tier);
   Result<std::vector<bool>> holds_now(const std::vector<DataId>& data);
-  Result<void> restore_file_now(const DataRef& data, std::uint8_t shard, const BufferChain& blocks);
+  Result<void> restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
+                               const BufferChain& blocks);
   Result<void> close_now();
 
   // Checkpoints and the log's space (xl_storage_space.cc).
@@ -152,6 +154,7 @@ class XlStorage final : public StorageApi {
 
   std::mutex staged_mutex_;
   std::unordered_map<DataId, std::shared_ptr<StagedShard>> staged_;
+  std::map<DataId, ShardFileWriter> restoring_;  ///< Rebuilt shards of which pieces are still to come.
 };
 
 }  // namespace flashstor::storage

@@ -69,6 +69,10 @@ Task<Result<void>> XlStorage::stage_finish(DataId data, std::uint64_t length) {
 
 Task<Result<void>> XlStorage::stage_abort(DataId data) {
   std::shared_ptr<StagedShard> shard = staged_shard(data);
+  {
+    const std::lock_guard lock(staged_mutex_);
+    restoring_.erase(data);
+  }
   if (shard != nullptr) {
     (void)co_await shard->settle();
     const std::lock_guard lock(staged_mutex_);
@@ -167,13 +171,28 @@ Task<Result<void>> XlStorage::verify_shard(DataRef data) {
   });
 }
 
-Result<void> XlStorage::restore_file_now(const DataRef& data, std::uint8_t shard, const BufferChain& blocks) {
-  const std::string path = shards_.staging_path(data.id);
-  auto writer = ShardFileWriter::create(io_, path, 0);
-  if (!writer) return std::unexpected(writer.error());
+Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
+                                        const BufferChain& blocks) {
+  std::optional<ShardFileWriter> writer;
+  if (at == 0) {
+    auto created = ShardFileWriter::create(io_, shards_.staging_path(data.id), 0);
+    if (!created) return std::unexpected(created.error());
+    writer = std::move(*created);
+  } else {
+    const std::lock_guard lock(staged_mutex_);
+    if (auto found = restoring_.extract(data.id)) writer = std::move(found.mapped());
+  }
+  if (!writer || writer->written() != at)
+    return fail(ErrorCode::kStale, "the pieces of a shard came out of order");
   const std::size_t block = block_bytes_of(data);
   const Buffer bytes = blocks.flatten();
   if (auto done = writer->append(bytes.span(), block); !done) return done;
+  if (writer->written() < shard_bytes_of(data)) {
+    const std::lock_guard lock(staged_mutex_);
+    if (restoring_.size() >= limits::kMaxRestoring) restoring_.clear();  // whose healers are gone
+    restoring_.insert_or_assign(data.id, std::move(*writer));
+    return {};
+  }
   if (auto done = writer->finish(data, shard); !done) return done;
   if (auto done = shards_.sync_staging(); !done) return done;
   if (auto done = shards_.publish(data.id); !done) return done;
@@ -181,12 +200,16 @@ Result<void> XlStorage::restore_file_now(const DataRef& data, std::uint8_t shard
   return shards_.sync_published();
 }
 
-Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) {
+Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                            BufferChain blocks) {
   if (log_.failed()) co_return fail(ErrorCode::kDriveFailed, log_.failure());
-  if (blocks.size() != shard_bytes_of(data) || shard >= data.geometry.shards())
+  const std::uint64_t whole = shard_bytes_of(data);
+  const bool fits = at <= whole && blocks.size() <= whole - at;
+  const bool in_pieces = data.place == DataPlace::kFile;
+  if (shard >= data.geometry.shards() || !fits || (!in_pieces && (at != 0 || blocks.size() != whole)))
     co_return fail(ErrorCode::kInvalidArgument, "the bytes are no shard of that data");
-  if (data.place == DataPlace::kFile)
-    co_return co_await async::offload(io_pool(), [&] { return restore_file_now(data, shard, blocks); });
+  if (in_pieces)
+    co_return co_await async::offload(io_pool(), [&] { return restore_in_file(data, shard, at, blocks); });
   LogRequest request;
   request.batch.data.push_back({data.id, data, shard, blocks.flatten(), true});
   co_await or_return(log_.append(request));

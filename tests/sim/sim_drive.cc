@@ -319,10 +319,17 @@ Task<Result<void>> SimStorage::verify_shard(DataRef data) {
   co_return Result<void>();
 }
 
-Task<Result<void>> SimStorage::restore_shard(DataRef data, std::uint8_t shard, BufferChain blocks) {
+Task<Result<void>> SimStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+                                             BufferChain blocks) {
   co_await or_return(wait(true));
+  BufferChain& whole = restoring_[data.id];
+  if (at == 0) whole.clear();
+  if (whole.size() != at) co_return fail(ErrorCode::kStale, "a piece out of order");
+  whole.append(std::move(blocks));
+  if (whole.size() < storage::shard_bytes_of(data)) co_return Result<void>();
   disk_.shards[data.id] = {
-      .ref = data, .shard = shard, .bytes = blocks.flatten(), .named_at = 0, .named = true};
+      .ref = data, .shard = shard, .bytes = whole.flatten(), .named_at = 0, .named = true};
+  restoring_.erase(data.id);
   disk_.rotten.erase(data.id);
   co_return Result<void>();
 }

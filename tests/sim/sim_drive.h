@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/random.h"
+#include "engine/storage/commit_log/log_format.h"
 #include "engine/storage/row_store_memory.h"
 #include "engine/storage/storage_api.h"
 #include "tests/sim/sim_medium.h"
@@ -113,7 +114,8 @@ class SimStorage final : public storage::StorageApi {
   Result<Buffer> try_read_shard(const storage::DataRef& data, std::uint32_t first,
                                 std::uint32_t count) override;
   Task<Result<void>> verify_shard(storage::DataRef data) override;
-  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, BufferChain blocks) override;
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
+                                   BufferChain blocks) override;
   Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<storage::DataRef>>> inventory(DataId after, std::size_t most) override;
@@ -129,6 +131,7 @@ class SimStorage final : public storage::StorageApi {
   SimDisk& disk_;
   std::uint32_t slot_;
   bool acknowledge_early_;
+  std::map<storage::DataId, BufferChain> restoring_;
   LifeRef life_ = std::make_shared<Life>();
   MonotonicTime free_at_{};  ///< The writer is busy until then.
 };

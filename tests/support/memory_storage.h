@@ -10,6 +10,7 @@
 
 #include "engine/async/sync.h"
 #include "engine/codec/geometry.h"
+#include "engine/storage/commit_log/log_format.h"
 #include "engine/storage/row_store_memory.h"
 #include "engine/storage/storage_api.h"
 
@@ -196,10 +197,17 @@ class MemoryStorage : public storage::StorageApi {
     if (!bytes) co_return std::unexpected(bytes.error());
     co_return Result<void>();
   }
-  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, BufferChain blocks) override {
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
+                                   BufferChain blocks) override {
     co_await async::switch_to(*Runtime::current());
     if (disk_->fail_appends) co_return fail(ErrorCode::kDriveFailed, "told to fail");
-    disk_->shards[data.id] = {.ref = data, .shard = shard, .bytes = blocks.flatten(), .named = true};
+    BufferChain& whole = restoring_[data.id];
+    if (at == 0) whole.clear();
+    if (whole.size() != at) co_return fail(ErrorCode::kStale, "out of order");
+    whole.append(std::move(blocks));
+    if (whole.size() < storage::shard_bytes_of(data)) co_return Result<void>();
+    disk_->shards[data.id] = {.ref = data, .shard = shard, .bytes = whole.flatten(), .named = true};
+    restoring_.erase(data.id);
     disk_->corrupt.erase(data.id);
     co_return Result<void>();
   }
@@ -249,6 +257,7 @@ class MemoryStorage : public storage::StorageApi {
     return found->second.bytes.slice(from, to - from);
   }
 
+  std::map<storage::DataId, BufferChain> restoring_;
   std::shared_ptr<MemoryDisk> disk_;
   std::uint32_t slot_;
   std::map<DataId, MemoryDisk::Shard> staged_;

@@ -197,6 +197,22 @@ TEST_F(FourDrives, ABadShardIsReadAroundAndHealed) {
   EXPECT_EQ(get_or_error("a"), std::string(10'000, 'b'));
 }
 
+// A shard of any size: some stripes of it in memory at a time.
+TEST_F(FourDrives, ALargeShardIsHealedInPieces) {
+  start();
+  const std::string large(9'500'000, 'z');
+  ASSERT_TRUE(put_large("a", large).has_value());
+  const DataRef data = ref_of("a");
+  const std::uint32_t slot = slot_of_shard(data.id, 1, 4);
+  const Buffer before = disks_[slot]->shards[data.id].bytes;
+  disks_[slot]->corrupt.insert(data.id);
+  EXPECT_EQ(get_or_error("a"), large);
+  turn(Milliseconds(10));
+  ASSERT_TRUE(runtime_.run_until(set_->heal_now()).has_value());
+  EXPECT_FALSE(disks_[slot]->corrupt.contains(data.id));
+  EXPECT_EQ(disks_[slot]->shards[data.id].bytes.view(), before.view());
+}
+
 TEST_F(FourDrives, TheLeadersDriveFailsAndAnotherLeads) {
   start();
   ASSERT_TRUE(put("a", "1").has_value());

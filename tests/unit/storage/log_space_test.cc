@@ -167,12 +167,27 @@ TEST_F(LogSpaceTest, ARestoredShardTakesThePlaceOfABadOne) {
   fill(1, 3);
   settle();
   DataRecord record = record_of({9, 2}, kBytes);
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, BufferChain(record.bytes))));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes))));
   expect_readable(2);
   record.ref.place = DataPlace::kFile;
   record.ref.id = {8, 8};
   BufferChain blocks(Buffer::copy_of(std::string(shard_bytes_of(record.ref), 'r')));
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 3, blocks)));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 3, 0, blocks)));
+  ASSERT_TRUE(run(drive_->verify_shard(record.ref)));
+  // A larger one in pieces: a piece out of order is refused, and what was begun is begun again.
+  record.ref.length = 3 * flashstor::limits::kStripeBytes;
+  const std::string bytes(shard_bytes_of(record.ref), 's');
+  const std::size_t block = block_bytes_of(record.ref);
+  const auto piece = [&](std::size_t at, std::size_t size) {
+    return run(
+        drive_->restore_shard(record.ref, 3, at, BufferChain(Buffer::copy_of(bytes.substr(at, size)))));
+  };
+  ASSERT_TRUE(piece(0, block));
+  EXPECT_EQ(piece(2 * block, block).error().code(), ErrorCode::kStale);
+  EXPECT_EQ(piece(block, block).error().code(), ErrorCode::kStale);
+  EXPECT_EQ(run(drive_->verify_shard(record.ref)).error().code(), ErrorCode::kCorrupt);  // still the old one
+  ASSERT_TRUE(piece(0, block));
+  ASSERT_TRUE(piece(block, 2 * block));
   ASSERT_TRUE(run(drive_->verify_shard(record.ref)));
   checkpoint();
   crash();

@@ -242,7 +242,7 @@ TEST_F(XlStorageTest, AHealedShardWhoseRowWasNotFlushedSurvivesAKill) {
   body.data = record.ref;
   commit(1, body);  // missed: without its data
   ASSERT_TRUE(rows_->flush());
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, record.shard, BufferChain(record.bytes))));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, record.shard, 0, BufferChain(record.bytes))));
   for (int kills = 0; kills < 2; ++kills) {
     crash();
     EXPECT_EQ(start().applied_index, 1U);
