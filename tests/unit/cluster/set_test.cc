@@ -113,7 +113,7 @@ TEST_F(FourDrives, ThreeLostDrivesAreAClearError) {
 // In one process the leader leads on: it knows every name, but it has no bytes to give.
 TEST_F(FourDrives, ALeaderWhoseDriveStandsAloneCannotBeReadFrom) {
   start();
-  ASSERT_TRUE(put("a", "hello").has_value());
+  ASSERT_TRUE(put("a", std::string(10'000, 'a')).has_value());  // more than one shard's block
   const std::uint32_t leader = set_->status().leader_slot;
   std::uint32_t lost = 0;
   for (std::uint32_t slot = 0; slot < 4; ++slot) {
