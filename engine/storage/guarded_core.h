@@ -44,6 +44,7 @@ struct GuardedStorage::Core {
   }
   void done(Kind kind, Nanoseconds latency, const Error* error);
   Error late(Kind kind);
+  [[nodiscard]] Error given_up(Kind kind) const;
   void fail_with(std::string words, ErrorCode code = ErrorCode::kDriveFailed);
   Error refusal();
   /// An index that cannot be read, or does not match its checksums, takes the drive out.

@@ -9,8 +9,9 @@
 
 namespace flashstor::storage {
 namespace {
-constexpr double kWeight = 1.0 / 16;  // of the newest sample in the moving average
-}
+constexpr double kWeight = 1.0 / 16;     // of the newest sample in the moving average
+constexpr Milliseconds kLookAgain{500};  // whether a drive with a call under way has failed meanwhile
+}  // namespace
 
 void LatencyMeter::add(Nanoseconds latency) {
   const std::lock_guard lock(mutex_);
@@ -49,8 +50,12 @@ void GuardedStorage::Core::done(Kind kind, Nanoseconds latency, const Error* err
 Error GuardedStorage::Core::late(Kind kind) {
   ++timeouts;
   if (kind != Kind::kRead || ++reads_late >= options.failed_reads) fail_with(name + " does not answer");
-  return Error(kind == Kind::kRead ? ErrorCode::kTimeout : ErrorCode::kUnknownOutcome,
-               name + " did not answer in time");
+  return given_up(kind);
+}
+
+Error GuardedStorage::Core::given_up(Kind kind) const {
+  return {kind == Kind::kRead ? ErrorCode::kTimeout : ErrorCode::kUnknownOutcome,
+          name + " did not answer in time"};
 }
 
 void GuardedStorage::Core::fail_with(std::string words, ErrorCode code) {
@@ -110,9 +115,14 @@ Task<Result<T>> GuardedStorage::guard(Kind kind, Start start) {
   call->kind = kind;
   call->started = runtime.now();
   async::start_detached(drive(call, start(*core->inner)));
-  if (!call->done.is_set() && !co_await call->done.wait_until(call->started + core->deadline(kind)) &&
-      !call->done.is_set())
-    co_return std::unexpected(core->late(kind));
+  const MonotonicTime deadline = call->started + core->deadline(kind);
+  while (!call->done.is_set()) {
+    co_await call->done.wait_until(std::min(deadline, runtime.now() + kLookAgain));
+    if (call->done.is_set()) break;
+    if (runtime.now() >= deadline) co_return std::unexpected(core->late(kind));
+    // A drive that was given up for another call gets no more time for this one, however long it may take.
+    if (core->failed) co_return std::unexpected(core->given_up(kind));
+  }
   co_return std::move(*call->result);
 }
 

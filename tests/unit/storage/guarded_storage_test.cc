@@ -76,6 +76,20 @@ TEST_F(GuardedStorageTest, AHungWriteTakesTheDriveOutAtItsDeadline) {
   EXPECT_TRUE(guarded_->health().failed);
 }
 
+// A stop waited a minute, and with a deep scan under way an hour, for a drive that was known to hang.
+TEST_F(GuardedStorageTest, ALongCallGetsNoMoreTimeOnceTheDriveIsGivenUp) {
+  start_guarded();
+  pool_.hang = true;
+  AppendBatch batch;
+  batch.entries = {entry_of(1, 1, put("a", "1"))};
+  std::vector<Task<Result<void>>> calls;
+  calls.push_back(guarded_->verify_shard(record_of({9, 1}, 3000).ref));
+  calls.push_back(guarded_->append(batch));
+  for (const Result<void>& result : runtime_.run_until(async::gather(std::move(calls))))
+    EXPECT_EQ(result.error().code(), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(guarded_->health().timeouts, 1U) << "the long call was given up before its own deadline";
+}
+
 TEST_F(GuardedStorageTest, OneLateReadIsAnErrorSeveralAreAFailure) {
   start_guarded();
   pool_.hang = true;
