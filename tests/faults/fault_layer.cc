@@ -101,6 +101,8 @@ int answer_of(const std::string& fault, Effect effect) {
   return 0;
 }
 
+bool waits(std::string_view fault) { return fault == "hang" || fault.starts_with("slow:"); }
+
 /// What the call is to fail with; 0: go on.
 int meet(std::string_view path, Effect effect) {
   for (bool waited = false;; waited = true) {
@@ -205,12 +207,21 @@ FAULT_FD(ssize_t, pread, Effect::kRead, (int descriptor, void* into, size_t size
          (descriptor, into, size, at))
 FAULT_FD(ssize_t, pread64, Effect::kRead, (int descriptor, void* into, size_t size, off64_t at),
          (descriptor, into, size, at))
-FAULT_FD(ssize_t, preadv2, Effect::kRead,
-         (int descriptor, const iovec* parts, int count, off_t at, int flags),
-         (descriptor, parts, count, at, flags))
-FAULT_FD(ssize_t, preadv64v2, Effect::kRead,
-         (int descriptor, const iovec* parts, int count, off64_t at, int flags),
-         (descriptor, parts, count, at, flags))
+
+// A read that may not wait is answered by the kernel from memory or not at all, whatever the drive does.
+#define FAULT_CACHED(name, type)                                                                 \
+  FAULT_EXPORT ssize_t name(int descriptor, const iovec* parts, int count, type at, int flags) { \
+    if ((flags & RWF_NOWAIT) != 0 && waits(fault_of(path_of(descriptor)))) {                     \
+      errno = EAGAIN;                                                                            \
+      return -1;                                                                                 \
+    }                                                                                            \
+    if (fails(descriptor, Effect::kRead)) return -1;                                             \
+    static const auto next = real<ssize_t (*)(int, const iovec*, int, type, int)>(#name);        \
+    return next(descriptor, parts, count, at, flags);                                            \
+  }
+FAULT_CACHED(preadv2, off_t)
+FAULT_CACHED(preadv64v2, off64_t)
+
 FAULT_FD(ssize_t, write, Effect::kGrow, (int descriptor, const void* from, size_t size),
          (descriptor, from, size))
 FAULT_FD(ssize_t, pwrite, Effect::kGrow, (int descriptor, const void* from, size_t size, off_t at),
