@@ -13,6 +13,7 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <array>
+#include <cstdarg>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,14 @@ std::unexpected<Error> store_error(const rocksdb::Status& status, std::string_vi
   if (status.IsNoSpace()) return fail(ErrorCode::kNoSpace, words);
   return fail(ErrorCode::kIo, words);
 }
+
+/// RocksDB's own words for people go nowhere: its errors come back as statuses, and a LOG file on a drive
+/// that fails would end the process (7.8 asserts that nothing is written to a file after an error).
+class NoLogger final : public rocksdb::Logger {
+ public:
+  using Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
 
 /// What filters of Family::kVersions know beside nothing else: whether there is any row of an object key.
 class VersionTransform final : public rocksdb::SliceTransform {
@@ -111,9 +120,7 @@ rocksdb::DBOptions database_options(const RowStoreResources::State& shared) {
   options.max_open_files = shared.options.max_open_files;
   options.max_file_opening_threads = 1;
   options.skip_stats_update_on_db_open = true;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1 << 20;
-  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.info_log = std::make_shared<NoLogger>();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.bytes_per_sync = 1 << 20;
