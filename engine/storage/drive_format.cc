@@ -74,6 +74,12 @@ std::string encode_format(const DriveFormat& format) {
 Result<DriveFormat> decode_format(std::string_view text) {
   auto body = Json::parse(text, {.bytes = kMaxFormatBytes, .depth = 4});
   if (!body) return damaged(body.error().message());
+  // First, or a flipped bit in a name or number makes a drive of ours another's.
+  if (const std::string sum = body->string_or("checksum"); !sum.empty() || body->has("format")) {
+    Json rest = *body;
+    rest.remove("checksum");
+    if (sum != checksum_of(rest)) return damaged("it does not match its checksum");
+  }
   if (body->string_or("format") != "flashstor")
     return fail(ErrorCode::kDriveForeign, "format.json is not Flashstor's");
   if (body->uint_or("version") != kFormatVersion)
