@@ -82,7 +82,7 @@ inline constexpr std::chrono::milliseconds kHealPause{2};
 inline constexpr std::chrono::seconds kHealWindow{2};
 /// Slices healed beside each other, their drives' syncs shared: so many, but no more bytes of them in memory.
 inline constexpr std::size_t kHealAtOnce = 128;
-inline constexpr std::uint64_t kHealBytesAtOnce = 32 << 20;
+inline constexpr std::uint64_t kHealBytesAtOnce = 16 << 20;
 /// How long the background rests for each unit of time that it works while requests come in, and while they
 /// have become slower than kSlowdown times their best.
 inline constexpr int kRestWhenBusy = 1;

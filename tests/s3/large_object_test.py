@@ -1,16 +1,20 @@
 #!/usr/bin/python3
-"""Large objects in bounded memory: one PUT, one multipart upload with parts side by side, and GETs of both, byte for byte.
+"""Large objects in bounded memory: one PUT, one multipart upload with parts side by side, GETs of both, byte for byte, and
+the healing of a drive that lost its part of one.
 
 large_object_test.py [--full]     1 GiB each, with --full 5 GiB; starts flashstor-s3d of FLASHSTOR_BUILD for itself
 
 What is tested is how much the node's resident memory grows at its peak: less than 64 MiB, whatever the object's size.
 """
 import http.client
+import json
 import os
 import random
 import re
+import shutil
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from node import Node  # noqa: E402
@@ -118,13 +122,38 @@ def upload_in_parts(node, path, at_once=2):
         raise RuntimeError(f"the upload was not completed: {status} {text[:300]!r}")
 
 
+def lose_and_heal(node, number=2):
+    """Empties a drive and waits until it holds again what it had."""
+    client, path = Client(node), node.drives[number - 1]
+
+    def admin(what):
+        return json.loads(client.request("GET", f"/flashstor/admin/v1/{what}")[1])
+
+    def whole():
+        info = admin("info")
+        drive = next(d for d in info["nodes"][0]["drives"] if d["path"] == path)
+        return drive["uuid"] != lost and info["sets"][0]["healthy"]
+
+    lost = next(d for d in admin("info")["nodes"][0]["drives"] if d["path"] == path)["uuid"]
+    for name in os.listdir(path):
+        shutil.rmtree(os.path.join(path, name))
+    end = time.monotonic() + 300
+    while not whole():
+        if time.monotonic() > end:
+            raise RuntimeError(f"not healed: {admin('info')} {admin('heal')}")
+        time.sleep(0.1)
+    if admin("heal")["bytes_healed"] < SIZE // 2:
+        raise RuntimeError("healed without having rebuilt the object's shard")
+
+
 def round_trip(kind, put):
     """On a node of its own, so that the disk holds one object at a time."""
     with Node() as node:
         if Client(node).request("PUT", "/large")[0] != 200:
             raise RuntimeError("no bucket")
         send(node, "/large/warm", 0, 16 * MIB)
-        for name, work in ((f"{kind} of {SIZE >> 30} GiB", lambda: put(node, "/large/object")), (f"GET after {kind}", lambda: receive(node, "/large/object"))):
+        for name, work in ((f"{kind} of {SIZE >> 30} GiB", lambda: put(node, "/large/object")), (f"GET after {kind}", lambda: receive(node, "/large/object")),
+                           (f"healing after {kind}", lambda: lose_and_heal(node))):
             growth = growth_of(node, work)
             if not os.environ.get("FLASHSTOR_SANITIZED"):  # whose memory is not the product's
                 report.check(f"{name} grows the node by less than {MOST_GROWTH >> 20} MiB", growth < MOST_GROWTH, f"it grew by {growth / MIB:.1f} MiB")
