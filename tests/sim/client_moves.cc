@@ -52,7 +52,7 @@ Task<void> ClientWorld::move_on(ClientNode* node, CallRef call, files::Volume& v
     if (*old == *fresh)
       violate(fmt::format("a rename from {} to {} was finished, and {} names show the file", moved_.at,
                           moved_.to, *old ? "both" : "no"));
-    CLIENT_PROBE("rename-of-unknown-end-finished");
+    NET_PROBE("rename-of-unknown-end-finished");
     if (*fresh) moved_.at = moved_.to;
     moved_.to.clear();
     ++moved_.era;
@@ -65,7 +65,7 @@ Task<void> ClientWorld::move_on(ClientNode* node, CallRef call, files::Volume& v
   const auto done = co_await volume.rename("", moved_.at, "", to, files::RenameMode::kReplace);
   note("rename to {} ends: {}", to, done ? "done" : done.error().describe());
   if (!done || call->closed) co_return;
-  CLIENT_PROBE("renamed");
+  NET_PROBE("renamed");
   moved_.at = to;
   moved_.to.clear();
   ++moved_.era;
@@ -83,7 +83,7 @@ Task<void> ClientWorld::look_for_moved(ClientNode* node, CallRef call) {
     violate(fmt::format("a file is neither at {} nor at the name that it is moved to", seen.at));
   if (seen.to.empty() && *there)
     violate(fmt::format("a file is at {} though it was moved to {}", other, seen.at));
-  if (!*old) CLIENT_PROBE("seen-after-a-rename-under-way");
+  if (!*old) NET_PROBE("seen-after-a-rename-under-way");
 }
 
 Task<void> ClientWorld::check_moved(ClientNode* node) {
