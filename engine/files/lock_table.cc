@@ -5,8 +5,7 @@
 namespace flashstor::files {
 
 void LockTable::drop(Set& set, Session& session) {
-  for (const auto& [owner, _] : session.owners) {
-    const auto& [inode, number, whole_file] = owner;
+  for (const auto& [inode, number, whole_file] : session.owners) {
     const auto space = set.spaces.find(inode);
     if (space == set.spaces.end()) continue;
     space->second.drop(number, whole_file);
@@ -30,7 +29,7 @@ void LockTable::hold(Set& set, Session& session, const HeldLock& lock) {
   LockSpace& space = set.spaces[lock.inode];
   space.set(lock.range);
   if (space.empty()) set.spaces.erase(lock.inode);
-  session.owners[{lock.inode, lock.range.owner, lock.range.whole_file}] = true;
+  session.owners.emplace(lock.inode, lock.range.owner, lock.range.whole_file);
 }
 
 // The session's locks are what it says now; of those, what others took while it was silent is lost.

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -26,7 +27,7 @@ class LockTable {
   struct Session {
     MonotonicTime until;
     std::uint64_t number = 0;
-    std::map<Owner, bool> owners;  ///< That may hold something.
+    std::set<Owner> owners;  ///< That may hold something.
   };
   struct Set {
     std::uint64_t leadership = 0;

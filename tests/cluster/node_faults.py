@@ -152,7 +152,15 @@ class DriveReadOnly(DriveFault):
     name, what = "a drive is read-only", "read-only"
 
 
-class DrivePulled(DriveFault):
+class DriveGone(DriveFault):
+    """Its node has to notice by itself."""
+
+    def wait(self, seconds):
+        await_true("the node misses its drive", 30, lambda: self.bitten()[0])
+        time.sleep(seconds)
+
+
+class DrivePulled(DriveGone):
     """Its directory is gone; what is open in it goes on for a while, as with a lazy unmount."""
 
     name = "a drive is pulled"
@@ -165,15 +173,11 @@ class DrivePulled(DriveFault):
         seen = "not there" in self.victim.tail(200)
         return seen, "its node says that it is not there" if seen else "its node has not noticed"
 
-    def wait(self, seconds):
-        await_true("the node misses its drive", 30, lambda: self.bitten()[0])
-        time.sleep(seconds)
-
     def mend(self):
         os.rename(self.moved, self.drive)
 
 
-class Unmounted(DriveFault):
+class Unmounted(DriveGone):
     """A file system of its own is unmounted under it; below lies a file that says so, as an operator leaves it there."""
 
     name, takes_network = "a drive is unmounted", True
@@ -192,10 +196,6 @@ class Unmounted(DriveFault):
     def bitten(self):
         seen = "NOT-MOUNTED" in self.victim.tail(200)
         return seen, "its node names what lies there instead" if seen else "its node has not noticed"
-
-    def wait(self, seconds):
-        await_true("the node misses its drive", 30, lambda: self.bitten()[0])
-        time.sleep(seconds)
 
     def mend(self):
         self.victim.stop()
