@@ -148,13 +148,6 @@ TEST_F(SharedLocksTest, AFileWithoutANameStaysWhileAnotherNodeHasItOpen) {
   write(*file, 4, " on");
   get(file->sync(false));
   EXPECT_EQ(read(*file), "kept on");
-  const std::string prefix = orphans_of(get(store_->head_bucket("bucket"))->id).to_bytes();
-  const auto orphans = [&] {
-    std::size_t count = 0;
-    for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions))
-      count += key.starts_with(prefix);
-    return count;
-  };
   EXPECT_EQ(orphans(), 1U);
   run(third->close());
   get(file->release());

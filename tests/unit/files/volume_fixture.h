@@ -58,6 +58,14 @@ class VolumeTest : public ::testing::Test {
     mode.write = true;
     return std::move(get(volume_->create(directory, name, {}, mode, true)).file);
   }
+  /// Rows of files that have lost their last name.
+  std::size_t orphans() {
+    const std::string prefix = orphans_of(get(store_->head_bucket("bucket"))->id).to_bytes();
+    std::size_t count = 0;
+    for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions))
+      count += key.starts_with(prefix);
+    return count;
+  }
   void write(OpenFileApi& file, std::uint64_t offset, const std::string& text) {
     get(file.write(offset, BufferChain(Buffer::copy_of(text))));
   }
