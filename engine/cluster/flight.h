@@ -23,6 +23,7 @@ struct Flight {
   std::uint32_t needed = 1;        ///< Drives that must hold it.
   std::uint32_t entry_slots = 0;   ///< Drives whose log holds the entry.
   std::uint32_t data_slots = 0;    ///< And its data too.
+  std::uint32_t excused = 0;       ///< Slots of which a committed entry, or its own, says that they may not.
   bool applied = false;            ///< Visible at the leader.
   MonotonicTime proposed_at{};
   Outcome outcome = Outcome::kOpen;

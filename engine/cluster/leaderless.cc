@@ -55,7 +55,8 @@ Result<LeaderlessQuery> leaderless_query(const std::vector<Standing>& standing, 
 Task<Result<std::string>> ErasureSet::query_leaderless(LeaderlessQuery query) {
   const Outside inside(outside_);
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
-  if (query.kind == kScanQuery) co_return fail(ErrorCode::kReadOnly, "the set has no leader to scan it");
+  if (query.kind == kScanQuery || query.kind == kHealQuery)
+    co_return fail(ErrorCode::kReadOnly, "the set has no leader to scan or heal it");
   const QueryHandler* handler = parts_.registry->query(query.kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no handler for this query");
   const LeaderlessView view = co_await or_return(async::run_on(*parts_.home, serve_at(query)));

@@ -44,7 +44,7 @@ inline constexpr std::chrono::milliseconds kConfirmDelay{500};
 /// How often deadlines of writes under way are looked at.
 inline constexpr std::chrono::milliseconds kHousePace{50};
 /// How often a leader looks again at versions that it could not settle.
-inline constexpr std::chrono::milliseconds kSettleRetry{1000};
+inline constexpr std::chrono::milliseconds kSettleRetry{250};
 /// Reads wait so long for a leader; then the set serves them without one, if enough drives stand.
 inline constexpr std::chrono::seconds kLeaderPatience{2};
 /// Versions that one entry confirms.

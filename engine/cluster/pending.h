@@ -19,11 +19,16 @@ class Pending {
   struct Version {
     raft::Term term = 0;
     DataRef data;
-    bool decided = false;  ///< The leader knows that enough drives hold it; only the record is missing.
+    std::uint32_t excused = 0;  ///< Slots that may lack it though it was shown or acknowledged.
+    bool decided = false;       ///< The leader knows that enough drives hold it; only the record is missing.
   };
 
-  void add(raft::Index index, raft::Term term, const DataRef& data) {
-    versions_.emplace(index, Version{.term = term, .data = data, .decided = false});
+  void add(raft::Index index, raft::Term term, const DataRef& data, std::uint32_t excused) {
+    versions_.emplace(index, Version{.term = term, .data = data, .excused = excused, .decided = false});
+  }
+  /// `slots` may lack the data of what is pending from `from` on.
+  void excuse(raft::Index from, std::uint32_t slots) {
+    for (auto at = versions_.lower_bound(from); at != versions_.end(); ++at) at->second.excused |= slots;
   }
   /// A confirming or voiding entry took care of it.
   void erase(raft::Index index) { versions_.erase(index); }

@@ -46,6 +46,7 @@ Task<Result<void>> ErasureSet::open() {
       if (!body) co_return std::unexpected(std::move(body).error());
       self->note_body(entry.index, entry.term, *body, nullptr);
     }
+    self->pending_.excuse(0, storage::kAllExcused);  // what later entries said of them is not known here
     for (const auto& [by, which] : std::exchange(self->voiding_, {})) {
       self->pending_.erase(which);
       self->undecided_.remove(which, true);

@@ -28,6 +28,8 @@ struct LeaderlessQuery;
 /// The query that has the leader's scanner begin a pass at once: it compares what the drives hold, and with
 /// the payload "deep" reads it all as well. A change of leader within the process begins the pass anew.
 inline constexpr CommandKind kScanQuery = 0;
+/// The query for how healing goes (heal_status.h): the leader heals, so it is the one to ask.
+inline constexpr CommandKind kHealQuery = UINT16_MAX;
 
 /// What an ErasureSet is made of.
 struct SetParts {
@@ -159,6 +161,10 @@ class ErasureSet final : public SetApi, private GroupListener {
   void look_at(Flight& flight);
   void finish(Flight& flight, Flight::Outcome outcome);
   void note_missed(const Flight& flight);
+  [[nodiscard]] std::uint32_t excused_now(const DataRef& data);
+  void excuse(raft::Index from, std::uint32_t slots);
+  Task<void> excuse_round();
+  Task<Result<void>> commit_excuse(raft::Index from, std::uint32_t slots);
   void count_owed(std::uint64_t slices, std::uint32_t slots);
   [[nodiscard]] RowChange owe(const DataRef& data, std::uint32_t slots);
   [[nodiscard]] std::uint32_t open_slots() const;
@@ -187,13 +193,16 @@ class ErasureSet final : public SetApi, private GroupListener {
   struct Inquiry {
     raft::Index index = 0;
     DataRef data;
-    std::uint32_t held = 0;  // slots that say they hold it
+    std::uint32_t held = 0;     // slots that say they hold it
+    std::uint32_t excused = 0;  // slots that may lack it though it was shown or acknowledged
   };
   void start_settling();
   Task<void> settle(raft::Term term);
   Task<bool> settle_once(raft::Term term, bool again);
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
   Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries);
+  [[nodiscard]] bool was_never_shown(const Inquiry& inquiry, std::uint32_t refused, int absent) const;
+  Task<bool> confirm_all(std::vector<Inquiry> sure, raft::Term term);
   void confirm_settled(const Inquiry& inquiry);
   /// What becomes of a version that drives hold in shards enough to read it and too few to confirm it.
   enum class Few : std::uint8_t { kOpen, kReadable, kComplete, kLost };
@@ -282,14 +291,17 @@ class ErasureSet final : public SetApi, private GroupListener {
   bool scanning_ = false;
   bool scan_wanted_ = false;  // asked for, and no pass has begun or come to its end since
   bool deep_scan_wanted_ = false;
-  std::uint32_t scans_owed_ = 0;       // slots whose scan the heal queue asks for
-  std::uint32_t scan_fresh_ = 0;       // slots whose drives were filled anew and owe this scan
-  bool scan_blocked_ = false;          // the last one could not tell what is left over: a drive was away
-  std::uint32_t scan_asked_ = 0;       // slots in step that have answered every page of this scan
-  std::uint32_t lacking_ = 0;          // slots that the heal queue names
-  std::uint32_t pass_lacking_ = 0;     // the same, as far as the pass under way has come
-  std::set<std::string> renewed_;      // rows of the queue that were owed anew since healing began
-  raft::Index unknown_through_ = 0;    // entries up to here may have ended without anybody knowing how
+  std::uint32_t scans_owed_ = 0;     // slots whose scan the heal queue asks for
+  std::uint32_t scan_fresh_ = 0;     // slots whose drives were filled anew and owe this scan
+  bool scan_blocked_ = false;        // the last one could not tell what is left over: a drive was away
+  std::uint32_t scan_asked_ = 0;     // slots in step that have answered every page of this scan
+  std::uint32_t lacking_ = 0;        // slots that the heal queue names
+  std::uint32_t pass_lacking_ = 0;   // the same, as far as the pass under way has come
+  std::set<std::string> renewed_;    // rows of the queue that were owed anew since healing began
+  raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
+  std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
+  raft::Index to_excuse_from_ = 0;
+  bool excusing_ = false;
   int told_by_ = -1;                   // the node that led when what it owes was looked at
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
   MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:

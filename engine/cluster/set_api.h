@@ -15,6 +15,7 @@
 #include "engine/base/random.h"
 #include "engine/base/time.h"
 #include "engine/base/uuid.h"
+#include "engine/cluster/heal_status.h"
 #include "engine/storage/entry.h"
 #include "engine/storage/storage_api.h"
 
@@ -120,23 +121,6 @@ struct SetInfo {
   std::uint8_t default_parity =
       0;  ///< m of the STANDARD class; by drives: 0; 1 for 2-3, 2 for 4-5, 3 for 6-7, 4 for 8-16.
   std::uint8_t reduced_parity = 0;  ///< m of REDUCED_REDUNDANCY: 1 where drives allow.
-};
-
-/// How healing goes.
-struct HealStatus {
-  std::uint64_t queued = 0;  ///< Slices that lack a shard somewhere.
-  std::uint64_t healed = 0;  ///< Shards rebuilt since the start.
-  std::uint64_t failed = 0;  ///< Tries that could not be completed; they stay queued.
-  std::uint64_t bytes = 0;   ///< Shard bytes rebuilt since the start.
-  bool running = false;
-  std::uint64_t bytes_per_second = 0;  ///< Lately; 0 when idle.
-  std::uint64_t left_s = 0;      ///< Until the queue is empty at that rate; 0 when idle or not known yet.
-  std::uint64_t scanned = 0;     ///< Slices that the scanner has looked at since the start.
-  std::uint64_t scan_found = 0;  ///< Of them, those that lacked a shard.
-  std::uint64_t scans = 0;       ///< Passes of the scanner that came to their end …
-  std::uint64_t deep_scans = 0;  ///< … and those of them that read contents.
-  bool scanning = false;
-  bool deep = false;  ///< The present pass reads contents too.
 };
 
 /// How a set does, for health, `admin info` and metrics.

@@ -91,6 +91,7 @@ Task<Result<CommandResult>> ErasureSet::execute_held(Command& command, std::vect
 Task<Result<CommandResult>> ErasureSet::fly(storage::EntryBody body, Flight& flight, std::string response) {
   const std::size_t own = body.changes.size();
   pending_.board(body, limits::kMaxConfirms, limits::kMaxRiders);
+  if (body.data.place != DataPlace::kNone) body.excused = excused_now(body.data);
   const auto proposed = group_.propose(Buffer::copy_of(storage::encode_entry(body)));
   if (!proposed) {
     pending_.unboard(body, own);
@@ -101,6 +102,7 @@ Task<Result<CommandResult>> ErasureSet::fly(storage::EntryBody body, Flight& fli
   flight.term = proposed->term;
   flight.body = &body;
   flight.needed = needed_for(body.data);
+  flight.excused = body.excused;
   flight.proposed_at = parts_.home->now();
   flights_.add(flight);
   arm_house();

@@ -77,8 +77,14 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
     if (!tail_marks_.contains(confirmed)) undecided_.remove(confirmed, false);
   }
   for (const std::uint64_t voided : body.voids) voiding_.emplace_back(index, voided);
+  if (body.excused_from != 0) {
+    pending_.excuse(body.excused_from, body.excused);
+    flights_.for_each(index, [&body](Flight& open) {
+      if (open.index >= body.excused_from) open.excused |= body.excused;
+    });
+  }
   if (body.data.place != DataPlace::kNone) {
-    pending_.add(index, term, body.data);
+    pending_.add(index, term, body.data, body.excused);
     // A mark of the same place may be that of another entry, which lost it.
     if (tail_marks_.contains(index)) undecided_.remove(index, true);
     const bool named = flight != nullptr && !flight->names.empty();
@@ -121,9 +127,12 @@ void ErasureSet::look_at(Flight& flight) {
   if (flight.applied && std::popcount(flight.held()) >= needed) {
     const std::uint32_t silent = open & ~lagging_ & ~flight.entry_slots;
     if (silent != 0 && now - flight.proposed_at < limits::kCommitDeadline) return;
+    lagging_ |= silent;
+    const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+    const std::uint32_t lack = flight.has_data() ? all & ~flight.data_slots & ~flight.excused : 0;
+    if (lack != 0 && !parts_.defects.excuse_nobody) return excuse(flight.index, lack);
     // A deposed leader that does not know it must not answer.
     if (group_.is_spread() && now >= group_.lease_until()) return;
-    lagging_ |= silent;
     finish(flight, Flight::Outcome::kDone);
     return;
   }
@@ -150,6 +159,39 @@ void ErasureSet::finish(Flight& flight, Flight::Outcome outcome) {
   flight.finished.set();
 }
 
+// Slots of which it is known before that they will not hold `data`.
+std::uint32_t ErasureSet::excused_now(const DataRef& data) {
+  if (parts_.defects.excuse_nobody) return 0;
+  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t lack = data.place == DataPlace::kFile ? ~staged_slots(data) : full_mask_.load();
+  return all & (~open_slots() | lagging_ | lack);
+}
+
+// Before a version is acknowledged or shown that `slots` lack, the log says so: a successor may then take a
+// drive that lacks it, and was not excused, for the proof that nobody has seen it.
+void ErasureSet::excuse(raft::Index from, std::uint32_t slots) {
+  to_excuse_from_ = to_excuse_ == 0 ? from : std::min(to_excuse_from_, from);
+  to_excuse_ |= slots;
+  if (!std::exchange(excusing_, true)) gate_.spawn(excuse_round());
+}
+
+Task<void> ErasureSet::excuse_round() {
+  co_await async::switch_to(*parts_.home);  // flights are being looked at
+  while (to_excuse_ != 0 && group_.leader())
+    if (!co_await commit_excuse(to_excuse_from_, std::exchange(to_excuse_, 0)))
+      co_await async::sleep_for(*parts_.home, limits::kHousePace);
+  to_excuse_ = 0;
+  excusing_ = false;
+  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+}
+
+Task<Result<void>> ErasureSet::commit_excuse(raft::Index from, std::uint32_t slots) {
+  storage::EntryBody body;
+  body.excused = slots;
+  body.excused_from = from;
+  co_return co_await commit_own(std::move(body));
+}
+
 // What the set owes its drives is part of its state: it rides on a later entry.
 void ErasureSet::note_missed(const Flight& flight) {
   const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
@@ -170,6 +212,7 @@ void ErasureSet::rejoined(raft::Index index, std::span<const raft::Entry> entrie
   std::erase_if(voiding_, [first](const auto& item) { return item.second < first; });
   for (const raft::Entry& entry : entries)
     if (entry.index > seen_) note_entry(entry);
+  pending_.excuse(0, storage::kAllExcused);  // what entries between them said of them is not known
   seen_ = index;
 }
 

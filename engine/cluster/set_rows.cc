@@ -102,6 +102,11 @@ Task<Result<std::string>> ErasureSet::query(CommandKind kind, std::string payloa
   const Outside inside(outside_);
   if (closing_.load()) co_return fail(ErrorCode::kCancelled, "the set is closing");
   if (kind == kScanQuery) co_return co_await scan_soon(payload == "deep");
+  if (kind == kHealQuery) {
+    if (group_.is_spread() && leader_node() != static_cast<int>(parts_.place.self))
+      co_return fail(ErrorCode::kNotLeader);
+    co_return encode_heal_status(heal_status());
+  }
   const QueryHandler* handler = parts_.registry->query(kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no handler for this query");
   SetRows rows(*this);

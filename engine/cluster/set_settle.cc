@@ -53,7 +53,7 @@ std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) con
   for (const auto& [index, version] : pending_.versions()) {
     if (index > applied) break;
     if (version.decided || flights_.find(index, term) != nullptr) continue;
-    out.push_back({.index = index, .data = version.data, .held = 0});
+    out.push_back({.index = index, .data = version.data, .held = 0, .excused = version.excused});
     if (out.size() >= limits::kMaxConfirms) break;
   }
   return out;
@@ -85,6 +85,8 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
   if (!group_.leads(term)) co_return true;
   const int drives = static_cast<int>(drives_.size());
   const int absent = drives - std::popcount(answered);
+  lagging_ |= open_slots() & ~answered;  // the entries to come do not wait for what does not answer
+  std::vector<Inquiry> sure;
   std::vector<Inquiry> lost;
   std::vector<Inquiry> few;
   bool open = more;
@@ -92,8 +94,9 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
     const int held = std::popcount(inquiry.held);
     const int k = inquiry.data.geometry.data_shards;
     if (held >= static_cast<int>(needed_for(inquiry.data))) {
-      confirm_settled(inquiry);
-    } else if (held + absent < k || parts_.defects.void_early) {
+      sure.push_back(inquiry);
+    } else if (held + absent < k || parts_.defects.void_early ||
+               (held < k && was_never_shown(inquiry, answered, absent))) {
       lost.push_back(inquiry);
     } else if (held >= k && (absent == 0 || again)) {
       few.push_back(inquiry);
@@ -108,9 +111,10 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
     if (end == Few::kLost) lost.push_back(inquiry);
     // Drives that are full cannot be given what they lack; all have answered, so it stays with what it has.
     const bool enough = end == Few::kComplete || (end == Few::kReadable && absent == 0 && again);
-    if (enough) confirm_settled(inquiry);
+    if (enough) sure.push_back(inquiry);
     if (end != Few::kLost && !enough) open = true;
   }
+  if (!co_await confirm_all(std::move(sure), term)) open = true;
   if (!lost.empty() && !co_await void_lost(lost, answered)) open = true;
   if (pending_.anything_waits() && group_.leads(term)) static_cast<void>(co_await commit_own({}));
   co_return !open;
@@ -150,6 +154,26 @@ Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_
                                                                                : Few::kReadable;
 }
 
+// Of a version that was acknowledged or shown, every drive that is not excused held its shard. If some of
+// them say that they do not, and with those that are away more than the set can lose would have lost it, it
+// never was.
+bool ErasureSet::was_never_shown(const Inquiry& inquiry, std::uint32_t refused, int absent) const {
+  const int lack = std::popcount(refused & ~inquiry.held & ~inquiry.excused);
+  return lack > 0 && lack + absent > inquiry.data.geometry.parity_shards;
+}
+
+Task<bool> ErasureSet::confirm_all(std::vector<Inquiry> sure, raft::Term term) {
+  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  std::uint32_t lack = 0;
+  for (const Inquiry& inquiry : sure) lack |= all & ~inquiry.held & ~inquiry.excused;
+  if (lack != 0 && !parts_.defects.excuse_nobody) {
+    const auto oldest = std::ranges::min_element(sure, {}, &Inquiry::index);
+    if (!co_await commit_excuse(oldest->index, lack) || !group_.leads(term)) co_return false;
+  }
+  for (const Inquiry& inquiry : sure) confirm_settled(inquiry);
+  co_return true;
+}
+
 void ErasureSet::confirm_settled(const Inquiry& inquiry) {
   if (pending_.find(inquiry.index) == nullptr) return;
   pending_.confirm(inquiry.index);
@@ -177,7 +201,9 @@ Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t
   bool all = true;
   for (const Inquiry& inquiry : lost) {
     const int can_hold = static_cast<int>(drives_.size()) - std::popcount(refused & ~inquiry.held);
-    if (can_hold < inquiry.data.geometry.data_shards || parts_.defects.void_early) {
+    const int absent = static_cast<int>(drives_.size()) - std::popcount(answered);
+    if (can_hold < inquiry.data.geometry.data_shards || was_never_shown(inquiry, refused, absent) ||
+        parts_.defects.void_early) {
       body.voids.push_back(inquiry.index);
     } else {
       all = false;

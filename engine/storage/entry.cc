@@ -3,7 +3,8 @@
 namespace flashstor::storage {
 namespace {
 
-constexpr std::uint8_t kEntryFormat = 1;
+constexpr std::uint8_t kEntryFormat = 2;
+constexpr std::uint8_t kFormatBeforeExcuses = 1;
 
 void encode_changes(base::ByteWriter& out, const std::vector<RowChange>& changes) {
   out.varint(changes.size());
@@ -20,8 +21,11 @@ std::vector<RowChange> decode_changes(base::ByteReader& in) {
     RowChange change;
     const std::uint8_t family = in.u8();
     // Local families change only on their own drive: an entry that names one is from no healthy leader.
-    if (family >= kFamilies || is_local(static_cast<Family>(family))) in.mark_bad();
-    change.family = static_cast<Family>(family);
+    if (family < kFamilies && !is_local(static_cast<Family>(family))) {
+      change.family = static_cast<Family>(family);
+    } else {
+      in.mark_bad();
+    }
     change.key = in.bytes();
     const std::uint8_t has_value = in.u8();
     if (has_value > 1) in.mark_bad();
@@ -59,8 +63,8 @@ DataRef decode_data_ref(base::ByteReader& in) {
   DataRef data;
   const std::uint8_t place = in.u8();
   if (place > static_cast<std::uint8_t>(DataPlace::kFile)) in.mark_bad();
+  if (!in.ok() || place == static_cast<std::uint8_t>(DataPlace::kNone)) return {};
   data.place = static_cast<DataPlace>(place);
-  if (!in.ok() || data.place == DataPlace::kNone) return {};
   data.id = decode_id(in);
   const std::uint64_t set = in.varint();
   if (set > UINT32_MAX) in.mark_bad();
@@ -87,12 +91,15 @@ std::string encode_entry(const EntryBody& entry) {
   for (const std::uint64_t index : entry.voids) out.varint(index);
   out.varint(entry.frees.size());
   for (const DataId& id : entry.frees) encode_id(out, id);
+  out.varint(entry.excused).varint(entry.excused_from);
   return out.take();
 }
 
 Result<EntryBody> decode_entry(std::string_view bytes) {
   base::ByteReader in(bytes);
-  if (in.u8() != kEntryFormat) return fail(ErrorCode::kMalformed, "log entry of an unknown format");
+  const std::uint8_t format = in.u8();
+  if (format != kEntryFormat && format != kFormatBeforeExcuses)
+    return fail(ErrorCode::kMalformed, "log entry of an unknown format");
   EntryBody entry;
   entry.request_id = decode_id(in);
   entry.changes = decode_changes(in);
@@ -103,6 +110,10 @@ Result<EntryBody> decode_entry(std::string_view bytes) {
   entry.voids = decode_indexes(in);
   const std::uint64_t frees = in.varint();
   for (std::uint64_t i = 0; i < frees && in.ok(); ++i) entry.frees.push_back(decode_id(in));
+  const std::uint64_t excused = format == kFormatBeforeExcuses ? kAllExcused : in.varint();
+  if (excused > kAllExcused) in.mark_bad();
+  entry.excused = static_cast<std::uint32_t>(excused);
+  if (format != kFormatBeforeExcuses) entry.excused_from = in.varint();
   if (!in.ok() || !in.at_end()) return fail(ErrorCode::kMalformed, "log entry does not parse");
   return entry;
 }

@@ -45,7 +45,14 @@ struct EntryBody {
   std::vector<std::uint64_t> confirms;  ///< Earlier entries whose data W drives hold.
   std::vector<std::uint64_t> voids;     ///< Earlier entries whose data fewer than k drives can ever hold.
   std::vector<DataId> frees;            ///< Data that nobody refers to any more: each drive drops its shard.
+  /// Slots that may lack the data of this entry's version, and with `excused_from` of all versions from that
+  /// index up to this entry, when those are first shown or acknowledged: every other slot holds it then.
+  std::uint32_t excused = 0;
+  std::uint64_t excused_from = 0;
 };
+
+/// `EntryBody::excused` of one who does not know.
+inline constexpr std::uint32_t kAllExcused = UINT32_MAX;
 
 [[nodiscard]] std::string encode_entry(const EntryBody& entry);
 /// Errors: kMalformed.

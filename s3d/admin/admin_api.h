@@ -17,7 +17,7 @@ namespace flashstor::s3d {
 
 inline constexpr std::string_view kProductVersion = "0.1.0";
 
-/// How healing goes, over all sets of the node.
+/// How healing goes, over all sets; drives are filled, and their rows counted, by the node that has them.
 struct HealFigures {
   std::uint64_t queued = 0;
   std::uint64_t healed = 0;
@@ -58,7 +58,7 @@ struct AdminFacts {
   std::string address;
   MonotonicTime started{};
   std::function<std::string()> mount_socket;  ///< Empty, or gives "": no mounts are served.
-  std::function<HealFigures()> heal;          ///< Empty: heal answers NotImplemented.
+  std::function<Task<HealFigures>()> heal;    ///< Empty: heal answers NotImplemented.
   /// Has the scanner of every set begin a pass, wherever the set is led.
   std::function<Task<Result<void>>(bool deep)> scan;
   /// Declares the drives of a set that do not stand lost; empty: not here.

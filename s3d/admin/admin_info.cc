@@ -148,7 +148,7 @@ Json heal_json(const HealFigures& heal) {
 Task<Result<void>> admin_heal(AdminCall& call) {
   const AdminFacts& facts = call.api.facts();
   if (!facts.heal) co_return fail(ErrorCode::kNotImplemented, "This node does not report on healing.");
-  co_return co_await call.send(heal_json(facts.heal()));
+  co_return co_await call.send(heal_json(co_await facts.heal()));
 }
 
 Task<Result<void>> admin_recover(AdminCall& call) {
@@ -175,7 +175,7 @@ Task<Result<void>> admin_scan(AdminCall& call) {
   if (depth != "rows" && depth != "deep")
     co_return fail(ErrorCode::kInvalidArgument, "depth is rows (what drives hold) or deep (contents too)");
   co_await or_return(facts.scan(depth == "deep"));
-  co_return co_await call.send(heal_json(facts.heal()));
+  co_return co_await call.send(heal_json(co_await facts.heal()));
 }
 
 }  // namespace flashstor::s3d

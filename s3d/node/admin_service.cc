@@ -7,10 +7,17 @@
 namespace flashstor::s3d {
 namespace {
 
-HealFigures heal_figures(cluster::Cluster& cluster) {
+// A set without a leader heals nothing: then what this node did itself is told.
+Task<cluster::HealStatus> heal_status_of(cluster::Cluster& cluster, std::uint32_t set) {
+  if (const auto answer = co_await cluster.set_at(set).query(cluster::kHealQuery, ""))
+    if (const auto status = cluster::decode_heal_status(*answer)) co_return *status;
+  co_return cluster.erasure_set(set).heal_status();
+}
+
+Task<HealFigures> heal_figures(cluster::Cluster* cluster) {
   HealFigures all;
-  for (std::uint32_t i = 0; i < cluster.set_count(); ++i) {
-    const cluster::HealStatus one = cluster.erasure_set(i).heal_status();
+  for (std::uint32_t i = 0; i < cluster->set_count(); ++i) {
+    const cluster::HealStatus one = co_await heal_status_of(*cluster, i);
     all.queued += one.queued;
     all.healed += one.healed;
     all.failed += one.failed;
@@ -24,13 +31,13 @@ HealFigures heal_figures(cluster::Cluster& cluster) {
     all.deep_scans += one.deep_scans;
     all.scanning = all.scanning || one.scanning;
     all.deep = all.deep || one.deep;
-    if (cluster::DriveKeeper* keeper = cluster.keeper(i)) {
+    if (cluster::DriveKeeper* keeper = cluster->keeper(i)) {
       const cluster::FillStatus fill = keeper->fill_status();
       all.filling += fill.filling ? 1 : 0;
       all.fill_rows += fill.rows;
     }
   }
-  return all;
+  co_return all;
 }
 
 // Every node of a store of several with its drives, as this one sees them.
@@ -80,7 +87,7 @@ Task<Result<void>> AdminService::start(NodeContext& context) {
                    .nodes = {}};
   // Only a cluster whose sets are in this process can say how its healing goes.
   if (auto* local = dynamic_cast<cluster::Cluster*>(&context.cluster)) {
-    facts.heal = [local] { return heal_figures(*local); };
+    facts.heal = [local] { return heal_figures(local); };
     facts.scan = [local](bool deep) { return scan(local, deep); };
     facts.recover = [local](std::uint32_t set, bool accept_loss) { return recover(local, set, accept_loss); };
     if (local->peers() != nullptr) facts.nodes = [local] { return node_reports(*local); };

@@ -80,6 +80,7 @@ bool plant(PlantedDefects& defects, std::string_view name) {
       {"one-drive-too-few", &defects.set.one_drive_too_few},
       {"show-pending", &defects.set.show_pending},
       {"void-early", &defects.set.void_early},
+      {"excuse-nobody", &defects.set.excuse_nobody},
       {"free-in-use", &defects.set.free_in_use},
       {"sweep-at-start", &defects.set.sweep_at_start},
   };

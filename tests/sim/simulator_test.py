@@ -39,11 +39,12 @@ PLANTED = [
     ("sweep-at-start", "set", 0),
     ("replay-past-torn", "files", 0),
     ("ignore-epoch", "net", 0),
-    ("rename-half-seen", "net", 15),
-    ("void-early", "net", 65),
+    ("rename-half-seen", "net", 60),
+    ("void-early", "net", 40),
+    ("excuse-nobody", "net", 65),
     ("lease-from-receipt", "net", 688),
-    ("deposed-leader-reads", "net", 202),
-    ("serve-before-first-entry", "net", 48),
+    ("deposed-leader-reads", "net", 175),
+    ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.
 

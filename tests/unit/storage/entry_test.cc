@@ -16,6 +16,8 @@ EntryBody full_entry() {
   entry.confirms = {1, 300};
   entry.voids = {UINT64_MAX};
   entry.frees = {{5, 6}, {7, 8}};
+  entry.excused = 0x8001;
+  entry.excused_from = 299;
   return entry;
 }
 
@@ -29,6 +31,23 @@ TEST(Entry, ComesBackAsItWas) {
   EXPECT_EQ(decoded->on_void[0].value, "");
   EXPECT_EQ(decoded->data, full_entry().data);
   EXPECT_EQ(decoded->voids[0], UINT64_MAX);
+  EXPECT_EQ(decoded->excused, 0x8001U);
+  EXPECT_EQ(decoded->excused_from, 299U);
+}
+
+// Nobody knows which drives lacked its data when it was acknowledged.
+TEST(Entry, OneOfTheFormatBeforeExcusesEveryDrive) {
+  EntryBody entry = full_entry();
+  entry.excused = 0;
+  entry.excused_from = 0;
+  std::string bytes = encode_entry(entry);
+  bytes.resize(bytes.size() - 2);
+  bytes[0] = 1;
+  const auto decoded = decode_entry(bytes);
+  ASSERT_TRUE(decoded) << decoded.error().describe();
+  EXPECT_EQ(decoded->excused, kAllExcused);
+  EXPECT_EQ(decoded->excused_from, 0U);
+  EXPECT_EQ(decoded->frees.size(), 2U);
 }
 
 TEST(Entry, EveryTruncationIsRefused) {

@@ -102,7 +102,7 @@ class AdminTest : public ::testing::Test {
                  .address = "127.0.0.1:9000",
                  .started = MonotonicTime{} + Nanoseconds(1),
                  .mount_socket = [] { return std::string("/run/x.sock"); },
-                 .heal = [this] { return heal_; },
+                 .heal = [this]() -> Task<HealFigures> { co_return heal_; },
                  .scan = [this](bool deep) -> Task<Result<void>> {
                    scans_.push_back(deep);
                    co_return Result<void>();
