@@ -42,7 +42,7 @@ PLANTED = [
     ("rename-half-seen", "net", 60),
     ("void-early", "net", 40),
     ("excuse-nobody", "net", 65),
-    ("lease-from-receipt", "net", 688),
+    ("lease-from-receipt", "net", 1775),
     ("deposed-leader-reads", "net", 175),
     ("serve-before-first-entry", "net", 20),
 ]
