@@ -201,13 +201,20 @@ Task<Result<void>> XlStorage::apply(std::vector<LogEntry> entries) {
   co_return result;
 }
 
+Result<void> XlStorage::check_recovered() const {
+  if (!recovered_) return fail(ErrorCode::kDriveFailed, options_.path + " is being recovered");
+  return {};
+}
+
 Task<Result<std::optional<std::string>>> XlStorage::get_row(Family family, std::string key) {
+  co_await or_return(check_recovered());
   auto cached = rows_->get(family, key, ReadTier::kCacheOnly);
   if (cached || cached.error().code() != ErrorCode::kWouldBlock) co_return cached;
   co_return co_await async::offload(io_pool(), [&] { return rows_->get(family, key, ReadTier::kAny); });
 }
 
 Task<Result<std::vector<DataId>>> XlStorage::staged() {
+  co_await or_return(check_recovered());
   auto ids = co_await async::offload(io_pool(), [this] { return shards_.staged(); });
   if (ids)
     for (const DataPosition& data : index_.all_unsettled())

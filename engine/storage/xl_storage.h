@@ -56,7 +56,7 @@ class XlStorage final : public StorageApi {
                                                    std::size_t max_bytes) override;
   Task<Result<void>> apply(std::vector<LogEntry> entries) override;
   Task<Result<void>> set_configuration(std::string bytes) override;
-  [[nodiscard]] RowStore* rows() override { return rows_.get(); }
+  [[nodiscard]] RowStore* rows() override { return recovered_ ? rows_.get() : nullptr; }
   Task<Result<std::optional<std::string>>> get_row(Family family, std::string key) override;
   Task<Result<void>> stage_open(DataRef data, std::uint8_t shard, std::uint64_t expected_bytes) override;
   Task<Result<void>> stage_append(DataId data, Buffer blocks, std::size_t block_bytes) override;
@@ -114,6 +114,9 @@ class XlStorage final : public StorageApi {
                                                   const RecordView& record);
 
   Result<void> drive_failed(Result<void> result);
+  /// Errors: kDriveFailed before `recover` has come to its end. A set with few drives reads whatever stands in
+  /// its places, a drive that is only coming back too.
+  [[nodiscard]] Result<void> check_recovered() const;
   [[nodiscard]] async::WorkPool& io_pool() { return *io_pool_; }
   [[nodiscard]] std::shared_ptr<StagedShard> staged_shard(const DataId& id);
 

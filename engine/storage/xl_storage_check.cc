@@ -40,10 +40,12 @@ Result<DriveInfo> XlStorage::check_now() {
 }
 
 Task<Result<void>> XlStorage::verify_rows() {
+  co_await or_return(check_recovered());
   co_return co_await async::offload(io_pool(), [this] { return rows_->verify(); });
 }
 
 Task<Result<std::vector<DataRef>>> XlStorage::inventory(DataId after, std::size_t most) {
+  co_await or_return(check_recovered());
   co_return co_await async::offload(io_pool(), [&] { return inventory_now(after, most); });
 }
 

@@ -93,6 +93,7 @@ Result<std::optional<DataPosition>> XlStorage::find_inline(const DataId& id, Rea
 Result<Buffer> XlStorage::try_read_shard(const DataRef& data, std::uint32_t first_block,
                                          std::uint32_t count) {
   if (data.place == DataPlace::kFile) return shards_.read_cached(data, first_block, count);
+  if (auto ready = check_recovered(); !ready) return std::unexpected(std::move(ready).error());
   if (Buffer cached = cache_.get(data.id); !cached.empty()) return clip(cached, data, first_block, count);
   auto found = find_inline(data.id, ReadTier::kCacheOnly);
   if (!found) return std::unexpected(found.error());
@@ -155,6 +156,7 @@ Task<Result<Buffer>> XlStorage::read_shard(DataRef data, std::uint32_t first_blo
 }
 
 Task<Result<void>> XlStorage::verify_shard(DataRef data) {
+  if (data.place != DataPlace::kFile) co_await or_return(check_recovered());
   co_return co_await async::offload(io_pool(), [&]() -> Result<void> {
     shards_.forget(data.id);  // the footer is read anew
     cache_.drop(data.id);
@@ -202,6 +204,7 @@ Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard,
 
 Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
                                             BufferChain blocks) {
+  co_await or_return(check_recovered());
   if (log_.failed()) co_return fail(ErrorCode::kDriveFailed, log_.failure());
   const std::uint64_t whole = shard_bytes_of(data);
   const bool fits = at <= whole && blocks.size() <= whole - at;
@@ -237,6 +240,7 @@ Result<std::vector<bool>> XlStorage::holds_now(const std::vector<DataId>& data) 
 }
 
 Task<Result<std::vector<bool>>> XlStorage::holds(std::vector<DataId> data) {
+  co_await or_return(check_recovered());
   co_return co_await async::offload(io_pool(), [&] { return holds_now(data); });
 }
 
