@@ -18,7 +18,7 @@ from tap import Report  # noqa: E402
 report = Report("slow peers: ")
 IDLE = 10_000
 SLOW = 200
-KIB_PER_IDLE = 5
+KIB_PER_IDLE = 3
 OBJECT = 64 << 20
 READERS = 300
 MIB_PER_LOOP = 256  # what the readers of one loop may hold (engine/objects/limits.h)
