@@ -90,18 +90,15 @@ Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
   return step;
 }
 
-Result<void> Applier::remember(const LogEntry& entry, bool redo_files) {
-  if (entry.kind != 0) return {};
-  auto body = decode_entry(entry.payload.view());
+Result<void> Applier::remember(std::uint64_t index, std::string_view payload, bool redo_files) {
+  auto body = decode_entry(payload);
   if (!body) return std::unexpected(body.error());
   decide(nullptr, *body);
   // A later entry of these took care of it, unless it is undecided still.
   if (body->data.place != DataPlace::kNone)
-    pending_[entry.index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
+    pending_[index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
   // A rebuilt shard came after the entry that names it: whether its row is safe is looked at on its own.
-  if (body->data.place == DataPlace::kLog)
-    if (const auto data = index_.unsettled(body->data.id); data && !data->rebuilt)
-      index_.settle(data->ref.id);
+  if (body->data.place == DataPlace::kLog) index_.settle_unless_rebuilt(body->data.id);
   if (redo_files && body->data.place == DataPlace::kFile)
     if (auto renamed = shards_.publish(body->data.id); !renamed) return renamed;
   for (const DataId& id : body->frees) {
@@ -137,6 +134,14 @@ void Applier::add_growth(std::vector<RowChange>& changes,
   }
 }
 
+void Applier::grow_live(const std::map<std::uint32_t, std::int64_t>& growth) {
+  for (const auto& [segment, bytes] : growth) {
+    std::int64_t& live = live_[segment];
+    live += bytes;
+    if (live == 0) live_.erase(segment);
+  }
+}
+
 Result<void> Applier::write(Step& step, bool may_wait, const std::optional<CheckpointState>& checkpoint) {
   const std::lock_guard lock(mutex_);
   std::map<std::uint32_t, std::int64_t> growth = step.growth;
@@ -157,8 +162,7 @@ Result<void> Applier::write(Step& step, bool may_wait, const std::optional<Check
     step.changes.erase(step.changes.begin() + planned, step.changes.end());
     return written;
   }
-  for (const auto& [segment, bytes] : growth)
-    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  grow_live(growth);
   applied_ = step.after;
   for (const DataId& id : step.settled) index_.settle(id);
   return {};
@@ -182,8 +186,7 @@ Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPos
   if (changes.empty()) return {};
   add_growth(changes, growth);
   if (auto written = rows_.write(changes, true); !written) return written;
-  for (const auto& [segment, bytes] : growth)
-    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  grow_live(growth);
   return {};
 }
 
@@ -200,8 +203,7 @@ Result<void> Applier::place(const DataPosition& data) {
   std::vector<RowChange> changes{inline_row(data)};
   add_growth(changes, growth);
   if (auto written = rows_.write(changes, true); !written) return written;
-  for (const auto& [segment, bytes] : growth)
-    if ((live_[segment] += bytes) == 0) live_.erase(segment);
+  grow_live(growth);
   index_.settle(data.ref.id);
   return {};
 }

@@ -27,10 +27,10 @@ class Applier {
 
   /// Reads the index's own state. Errors: kCorrupt, kIo.
   Result<LocalState> load();
-  /// Brings the undecided entries back: `entry` is applied already. In order, from the oldest that the log
-  /// still has. `redo_files`: what does not live in the index (renames, drops) is done again, which an
-  /// orderly stop makes unnecessary: thousands of looks for files that are gone.
-  Result<void> remember(const LogEntry& entry, bool redo_files);
+  /// Brings the undecided entries back: the one at `index`, of kind 0, is applied already. In order, from the
+  /// oldest that the log still has. `redo_files`: what does not live in the index (renames, drops) is done
+  /// again, which an orderly stop makes unnecessary: thousands of looks for files that are gone.
+  Result<void> remember(std::uint64_t index, std::string_view payload, bool redo_files);
 
   /// Work on its way from plan to write.
   struct Step {
@@ -70,6 +70,7 @@ class Applier {
   void plan_entry(Step& step, const LogEntry& entry, EntryBody body);
   void decide(Step* step, const EntryBody& body);
   void add_growth(std::vector<RowChange>& changes, const std::map<std::uint32_t, std::int64_t>& growth);
+  void grow_live(const std::map<std::uint32_t, std::int64_t>& growth);
 
   RowStore& rows_;
   LogIndex& index_;

@@ -4,6 +4,7 @@
 
 #include "engine/base/log.h"
 #include "engine/storage/commit_log/replay.h"
+#include "engine/storage/commit_log/segment_reader.h"
 #include "engine/storage/staged_shard.h"
 #include "engine/storage/xl_storage.h"
 
@@ -58,10 +59,14 @@ Result<void> XlStorage::replay(const LocalState& local) {
 Result<void> XlStorage::remember_applied(const CheckpointState& checkpoint) {
   const AppliedState applied = applier_->applied();
   const bool was_killed = !index_.clean();  // a clean close comes after the files of all that is applied
+  PayloadReader payloads(segments_);
   for (std::uint64_t index = index_.first(); index <= applied.index; ++index) {
-    auto entry = read_entry(index);
-    if (!entry) return std::unexpected(entry.error());
-    if (auto done = applier_->remember(*entry, was_killed); !done) return done;
+    const auto place = index_.entry(index);
+    if (!place) return fail(ErrorCode::kNotFound, "the log has no entry " + std::to_string(index));
+    if (place->kind != 0) continue;  // Raft's own
+    auto payload = payloads.at(place->at);
+    if (!payload) return std::unexpected(payload.error());
+    if (auto done = applier_->remember(index, *payload, was_killed); !done) return done;
   }
   // Rebuilt shards have a row without an entry behind them that names them; or the stop came before that row
   // was safe, and the index names the bad shard whose place they take, or none.

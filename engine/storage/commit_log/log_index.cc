@@ -125,6 +125,12 @@ void LogIndex::settle(const DataId& id) {
   unsettled_.erase(id);
 }
 
+void LogIndex::settle_unless_rebuilt(const DataId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = unsettled_.find(id);
+  if (found != unsettled_.end() && !found->second.rebuilt) unsettled_.erase(found);
+}
+
 std::vector<DataPosition> LogIndex::all_unsettled() const {
   const std::lock_guard lock(mutex_);
   std::vector<DataPosition> all;

@@ -48,6 +48,7 @@ class LogIndex {
   [[nodiscard]] std::optional<DataPosition> unsettled(const DataId& id) const;
   /// An applied entry names it, or it was dropped.
   void settle(const DataId& id);
+  void settle_unless_rebuilt(const DataId& id);
   [[nodiscard]] std::vector<DataPosition> all_unsettled() const;
   [[nodiscard]] bool refused(const DataId& id) const;
   [[nodiscard]] std::vector<DataId> refusals() const;

@@ -4,50 +4,10 @@
 
 #include <algorithm>
 
+#include "engine/storage/commit_log/segment_reader.h"
+
 namespace flashstor::storage {
 namespace {
-
-constexpr std::size_t kWindowBytes = limits::kMiB;
-
-/// Gives bytes of a segment at growing offsets, reading ahead in windows.
-class SegmentReader {
- public:
-  explicit SegmentReader(const Segment& segment) : segment_(segment) {}
-
-  /// `size` bytes at `offset`, fewer at the end of the file. Valid until the next call.
-  Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t size) {
-    if (offset < start_ || offset + size > start_ + filled_) {
-      if (size > window_.size()) window_ = Buffer::allocate(std::max(size, kWindowBytes));
-      auto got = segment_.file->read(window_.writable_span(), offset);
-      if (!got) return std::unexpected(got.error());
-      start_ = offset;
-      filled_ = *got;
-    }
-    const std::size_t skip = offset - start_;
-    return window_.span().subspan(skip, std::min(size, filled_ - skip));
-  }
-
-  /// The whole batch at `offset`, or nothing when none stands there.
-  Result<std::span<const std::byte>> batch_at(std::uint64_t offset, std::optional<BatchHeader>& header) {
-    auto front = at(offset, kBatchHeaderBytes);
-    if (!front) return std::unexpected(front.error());
-    header = peek_batch(*front, segment_.header.salt);
-    if (!header || offset + kBatchHeaderBytes + header->body_bytes > segment_.header.bytes) {
-      header.reset();
-      return std::span<const std::byte>{};
-    }
-    auto whole = at(offset, kBatchHeaderBytes + header->body_bytes);
-    if (!whole) return std::unexpected(whole.error());
-    if (!batch_is_whole(*whole)) header.reset();
-    return whole;
-  }
-
- private:
-  const Segment& segment_;
-  Buffer window_;
-  std::uint64_t start_ = 0;
-  std::size_t filled_ = 0;
-};
 
 std::string_view body_of(std::span<const std::byte> batch) {
   return {reinterpret_cast<const char*>(batch.data()) + kBatchHeaderBytes, batch.size() - kBatchHeaderBytes};

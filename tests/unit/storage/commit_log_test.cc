@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/storage/commit_log/replay.h"
+#include "engine/storage/commit_log/segment_reader.h"
 #include "tests/support/sim_file_io.h"
 
 namespace flashstor::storage {
@@ -117,6 +118,28 @@ TEST_F(CommitLogTest, LossAcrossSegmentsIsNoticed) {
   EXPECT_EQ(open().error().code(), ErrorCode::kCorrupt) << "a header";
   ASSERT_TRUE(io_.remove(second));
   EXPECT_EQ(open().error().code(), ErrorCode::kCorrupt) << "a whole segment";
+}
+
+TEST_F(CommitLogTest, PayloadsAreReadByWindowsWhereverTheyLie) {
+  segment_bytes_ = 4 * limits::kMiB;
+  constexpr std::uint64_t kCount = 25;  // two segments, some of them across the end of a window of 1 MiB
+  write_entries(kCount, 300'000);
+  auto log = open();
+  ASSERT_TRUE(log);
+  ASSERT_EQ((*log)->segments.numbers().size(), 2U);
+  PayloadReader reader((*log)->segments);
+  const auto check = [&](std::uint64_t index) {
+    const auto payload = reader.at((*log)->index.entry(index)->at);
+    ASSERT_TRUE(payload) << index;
+    EXPECT_EQ(*payload, std::string(300'000, static_cast<char>('a' + index))) << index;
+  };
+  for (std::uint64_t index = 1; index <= kCount; ++index) check(index);
+  check(2);  // back again, in another segment
+  LogPosition beyond = (*log)->index.entry(kCount)->at;
+  beyond.length = static_cast<std::uint32_t>(segment_bytes_);
+  EXPECT_EQ(reader.at(beyond).error().code(), ErrorCode::kCorrupt);
+  beyond.segment = 9;
+  EXPECT_EQ(reader.at(beyond).error().code(), ErrorCode::kNotFound);
 }
 
 TEST_F(CommitLogTest, WritingGoesOnBehindATornTail) {
