@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "engine/async/sync.h"
 #include "engine/async/task.h"
 
 namespace flashstor::async {
@@ -49,6 +51,29 @@ inline Task<void> gather(std::vector<Task<void>> tasks) {
       co_return true;
     }(std::move(task)));
   co_await gather(std::move(wrapped));
+}
+
+/// The same until `deadline`: nothing where a task has not ended by then. It goes on by itself, so it must
+/// own what it needs.
+template <class T>
+Task<std::vector<std::optional<T>>> gather_until(std::vector<Task<T>> tasks, MonotonicTime deadline) {
+  struct State {
+    std::vector<std::optional<T>> results;
+    std::size_t left = 0;
+    Event done;
+    static Detached one(std::shared_ptr<State> state, Task<T> task, std::size_t index) {
+      state->results[index].emplace(co_await std::move(task));
+      if (--state->left == 0) state->done.set();
+    }
+  };
+  const auto state = std::make_shared<State>();
+  state->results.resize(tasks.size());
+  state->left = tasks.size();
+  for (std::size_t i = 0; i < tasks.size(); ++i) State::one(state, std::move(tasks[i]), i);
+  if (state->left > 0) static_cast<void>(co_await state->done.wait_until(deadline));
+  std::vector<std::optional<T>> out(tasks.size());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::move(state->results[i]);
+  co_return out;
 }
 
 }  // namespace flashstor::async

@@ -137,6 +137,8 @@ class Group {
   [[nodiscard]] std::size_t open_members_elsewhere() const;
   /// Whether the member of `slot` is on another node.
   [[nodiscard]] bool is_elsewhere(std::uint32_t slot) const { return members_[slot]->remote; }
+  /// Of the drive at `slot`, as far as this process knows; 0 while it is out.
+  [[nodiscard]] std::uint64_t incarnation(std::uint32_t slot) const;
   /// The slot that leads, wherever it is, as far as is known here.
   [[nodiscard]] std::optional<std::uint32_t> known_leader() const;
   /// Who has a vote, as the newest membership known here says; all members where none is.

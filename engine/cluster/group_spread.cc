@@ -37,6 +37,11 @@ void Group::send_away(MemberState& target, raft::Message message) {
 bool Group::add_incoming(MemberState& member, const raft::Entry& entry, storage::AppendBatch& batch) {
   const auto found = member.incoming.find({entry.index, entry.term});
   if (found == member.incoming.end()) return false;
+  // From a leader that is no more: its successor may have had the drive refuse it.
+  if (entry.term < member.core->term()) {
+    member.incoming.erase(member.incoming.begin(), std::next(found));
+    return false;
+  }
   batch.data.push_back(std::move(found->second));
   // What was meant for entries before this one belongs to terms that lost.
   member.incoming.erase(member.incoming.begin(), std::next(found));
@@ -80,6 +85,10 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
     schedule();
   }
   member.generation = report.generation;
+  if (std::exchange(member.reported_incarnation, report.incarnation) != report.incarnation) {
+    changed_ = true;
+    schedule();
+  }
   if (member.reported_open != report.open || member.reported_votes != report.votes ||
       member.reported_leads != report.leads) {
     member.reported_open = report.open;
@@ -111,6 +120,12 @@ void Group::node_changed(std::uint32_t node, bool up) {
   schedule();
 }
 
+std::uint64_t Group::incarnation(std::uint32_t slot) const {
+  const MemberState& member = *members_[slot];
+  if (!member.open()) return 0;
+  return member.remote ? member.reported_incarnation : member.drive->incarnation();
+}
+
 std::size_t Group::open_members_elsewhere() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(members_, [](const auto& m) { return m->remote && m->votes(); }));
@@ -131,6 +146,7 @@ MemberReport Group::report_of(const MemberState& member) const {
           .open = member.open(),
           .votes = member.votes(),
           .full = member.full,
+          .incarnation = incarnation(member.slot),
           .leads = member.leads(),
           .owed = leader_ == member.slot && !unfit_ ? listener_.owed() : std::nullopt,
           .applied = member.applied,

@@ -30,7 +30,7 @@ inline constexpr std::chrono::milliseconds kSlowAppend{1000};
 /// An append that takes longer than this fails the drive.
 inline constexpr std::chrono::seconds kHungAppend{20};
 /// A leader whose own append takes longer than this hands over to one whose does not.
-inline constexpr std::chrono::seconds kSlowLeader{3};
+inline constexpr std::chrono::milliseconds kSlowLeader{1000};
 /// How long a write waits for the slowest drive once enough drives hold it.
 inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
 /// How soon drives are asked again for what they had not applied yet.
@@ -43,6 +43,9 @@ inline constexpr std::chrono::seconds kOutcomeDeadline{30};
 inline constexpr std::chrono::milliseconds kConfirmDelay{500};
 /// How often deadlines of writes under way are looked at.
 inline constexpr std::chrono::milliseconds kHousePace{50};
+/// How long drives are waited for that are asked for undecided versions: at first, and at most.
+inline constexpr std::chrono::milliseconds kInquiryPatience{300};
+inline constexpr std::chrono::seconds kLongestInquiry{5};
 /// How often a leader looks again at versions that it could not settle.
 inline constexpr std::chrono::milliseconds kSettleRetry{250};
 /// Reads wait so long for a leader; then the set serves them without one, if enough drives stand.

@@ -44,6 +44,7 @@ struct MemberState {
   bool reported_open = false;  ///< Since it answers.
   bool reported_votes = false;
   raft::Term reported_leads = 0;
+  std::uint64_t reported_incarnation = 0;
   // In this process, led from another node.
   std::map<std::pair<raft::Index, raft::Term>, storage::DataRecord>
       incoming;  ///< Shards for entries to come.

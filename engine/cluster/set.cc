@@ -267,10 +267,12 @@ void ErasureSet::changed() {
       // What was asked of the leader before is the new one's to do.
       next_scan_ = scan_wanted_ ? next_due_ : next_due_ + limits::kFirstScan;
       next_deep_scan_ = deep_scan_wanted_ ? next_due_ : next_due_ + limits::kFirstDeepScan;
+      drop_voided(group_.applied(*leader));
       start_settling();
     }
   }
   publish();
+  tell_incarnations();
   if (leader) drop_tail_marks(group_.applied(*leader), group_.leader_term());
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
   leader_signal_.notify_all();

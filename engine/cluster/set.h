@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -165,6 +166,11 @@ class ErasureSet final : public SetApi, private GroupListener {
   void excuse(raft::Index from, std::uint32_t slots);
   Task<void> excuse_round();
   Task<Result<void>> commit_excuse(raft::Index from, std::uint32_t slots);
+  void note_incarnations(const std::vector<std::uint64_t>& told);
+  [[nodiscard]] std::uint32_t unknown_incarnations() const;
+  void tell_incarnations();
+  Task<void> commit_incarnations();
+  void drop_voided(raft::Index applied);
   void count_owed(std::uint64_t slices, std::uint32_t slots);
   [[nodiscard]] RowChange owe(const DataRef& data, std::uint32_t slots);
   [[nodiscard]] std::uint32_t open_slots() const;
@@ -195,12 +201,13 @@ class ErasureSet final : public SetApi, private GroupListener {
     DataRef data;
     std::uint32_t held = 0;     // slots that say they hold it
     std::uint32_t excused = 0;  // slots that may lack it though it was shown or acknowledged
+    std::uint32_t reborn = 0;   // slots whose drives may have lost it since
   };
   void start_settling();
   Task<void> settle(raft::Term term);
-  Task<bool> settle_once(raft::Term term, bool again);
+  Task<bool> settle_once(raft::Term term, bool again, Nanoseconds patience);
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
-  Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries);
+  Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience);
   [[nodiscard]] bool was_never_shown(const Inquiry& inquiry, std::uint32_t refused, int absent) const;
   Task<bool> confirm_all(std::vector<Inquiry> sure, raft::Term term);
   void confirm_settled(const Inquiry& inquiry);
@@ -301,7 +308,12 @@ class ErasureSet final : public SetApi, private GroupListener {
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
   raft::Index to_excuse_from_ = 0;
+  std::uint32_t excusing_slots_ = 0;  // in the entry under way, for versions from:
+  raft::Index excusing_from_ = 0;
   bool excusing_ = false;
+  bool telling_incarnations_ = false;
+  // By slot, as the log told last; 0: nothing that this process saw.
+  std::array<std::uint64_t, flashstor::limits::kMaxDrivesPerSet> incarnations_{};
   int told_by_ = -1;                   // the node that led when what it owes was looked at
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
   MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:

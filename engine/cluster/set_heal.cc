@@ -295,7 +295,7 @@ Task<bool> ErasureSet::is_freed(DataId id) {
   if (!co_await wait_all_applied()) co_return false;
   for (storage::StorageApi* drive : drives_) {
     const auto holds = co_await drive->holds({id});
-    if (!holds || holds->size() != 1 || holds->front()) co_return false;
+    if (!holds || holds->size() != 1 || (*holds)[0]) co_return false;
   }
   co_return true;
 }

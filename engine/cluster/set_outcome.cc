@@ -83,8 +83,9 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
       if (open.index >= body.excused_from) open.excused |= body.excused;
     });
   }
+  note_incarnations(body.incarnations);
   if (body.data.place != DataPlace::kNone) {
-    pending_.add(index, term, body.data, body.excused);
+    pending_.add(index, term, body.data, body.excused | unknown_incarnations());
     // A mark of the same place may be that of another entry, which lost it.
     if (tail_marks_.contains(index)) undecided_.remove(index, true);
     const bool named = flight != nullptr && !flight->names.empty();
@@ -100,12 +101,7 @@ void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
     if (group_.is_spread() && !group_.is_elsewhere(slot)) drop_marks_behind(slot);
   }
   if (reader_.load() != static_cast<int>(slot)) return;
-  while (!voiding_.empty() && voiding_.front().first <= index) {
-    pending_.erase(voiding_.front().second);
-    undecided_.remove(voiding_.front().second, true);
-    voiding_.erase(voiding_.begin());
-    decided_signal_.notify_all();
-  }
+  drop_voided(index);
   if (group_.leader() != slot) return;
   if (!tail_marks_.empty()) drop_tail_marks(index, group_.leader_term());
   flights_.for_each(index, [this](Flight& flight) {
@@ -113,6 +109,15 @@ void ErasureSet::applied(std::uint32_t slot, raft::Index index) {
     flight.applied = true;
     look_at(flight);
   });
+}
+
+void ErasureSet::drop_voided(raft::Index applied) {
+  while (!voiding_.empty() && voiding_.front().first <= applied) {
+    pending_.erase(voiding_.front().second);
+    undecided_.remove(voiding_.front().second, true);
+    voiding_.erase(voiding_.begin());
+    decided_signal_.notify_all();
+  }
 }
 
 void ErasureSet::look_at(Flight& flight) {
@@ -170,6 +175,7 @@ std::uint32_t ErasureSet::excused_now(const DataRef& data) {
 // Before a version is acknowledged or shown that `slots` lack, the log says so: a successor may then take a
 // drive that lacks it, and was not excused, for the proof that nobody has seen it.
 void ErasureSet::excuse(raft::Index from, std::uint32_t slots) {
+  if ((slots & ~excusing_slots_) == 0 && from >= excusing_from_) return;  // being said
   to_excuse_from_ = to_excuse_ == 0 ? from : std::min(to_excuse_from_, from);
   to_excuse_ |= slots;
   if (!std::exchange(excusing_, true)) gate_.spawn(excuse_round());
@@ -177,12 +183,57 @@ void ErasureSet::excuse(raft::Index from, std::uint32_t slots) {
 
 Task<void> ErasureSet::excuse_round() {
   co_await async::switch_to(*parts_.home);  // flights are being looked at
-  while (to_excuse_ != 0 && group_.leader())
-    if (!co_await commit_excuse(to_excuse_from_, std::exchange(to_excuse_, 0)))
-      co_await async::sleep_for(*parts_.home, limits::kHousePace);
+  while (to_excuse_ != 0 && group_.leader()) {
+    excusing_from_ = to_excuse_from_;
+    excusing_slots_ = std::exchange(to_excuse_, 0);
+    const auto said = co_await commit_excuse(excusing_from_, excusing_slots_);
+    excusing_slots_ = 0;
+    if (!said) co_await async::sleep_for(*parts_.home, limits::kHousePace);
+  }
   to_excuse_ = 0;
   excusing_ = false;
   flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+}
+
+// A drive that was opened again may have lost what it held: from here on it is no witness for what is older.
+void ErasureSet::note_incarnations(const std::vector<std::uint64_t>& told) {
+  for (std::size_t slot = 0; slot < told.size(); ++slot) {
+    if (told[slot] == 0 || told[slot] == incarnations_[slot]) continue;
+    incarnations_[slot] = told[slot];
+    pending_.excuse(0, std::uint32_t{1} << slot);
+  }
+}
+
+std::uint32_t ErasureSet::unknown_incarnations() const {
+  std::uint32_t slots = 0;
+  for (std::uint32_t slot = 0; slot < parts_.info.drives; ++slot)
+    if (incarnations_[slot] == 0) slots |= std::uint32_t{1} << slot;
+  return slots;
+}
+
+// The leader puts the incarnations of all drives into the log whenever one is another than it says.
+void ErasureSet::tell_incarnations() {
+  if (!group_.leader() || closing_.load() || telling_incarnations_) return;
+  bool news = false;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const std::uint64_t now = group_.incarnation(slot);
+    news = news || (now != 0 && now != incarnations_[slot]);
+  }
+  if (!news) return;
+  telling_incarnations_ = true;
+  gate_.spawn(commit_incarnations());
+}
+
+Task<void> ErasureSet::commit_incarnations() {
+  co_await async::switch_to(*parts_.home);  // flights are being looked at
+  storage::EntryBody body;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+    const std::uint64_t now = group_.incarnation(slot);
+    body.incarnations.push_back(now == 0 ? incarnations_[slot] : now);
+  }
+  if (!group_.leader() || !co_await commit_own(std::move(body)))
+    co_await async::sleep_for(*parts_.home, limits::kHousePace);
+  telling_incarnations_ = false;
 }
 
 Task<Result<void>> ErasureSet::commit_excuse(raft::Index from, std::uint32_t slots) {
@@ -213,6 +264,7 @@ void ErasureSet::rejoined(raft::Index index, std::span<const raft::Entry> entrie
   for (const raft::Entry& entry : entries)
     if (entry.index > seen_) note_entry(entry);
   pending_.excuse(0, storage::kAllExcused);  // what entries between them said of them is not known
+  incarnations_.fill(0);
   seen_ = index;
 }
 

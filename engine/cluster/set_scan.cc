@@ -25,7 +25,7 @@ Task<Inventory> ask(storage::StorageApi* drive, std::uint32_t slot, DataId after
 
 struct Holding {
   std::uint32_t slot = 0;
-  Result<std::vector<bool>> holds;
+  Result<storage::Holdings> holds;
 };
 
 Task<Holding> ask_holds(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {

@@ -4,6 +4,7 @@
 #include "engine/async/gather.h"
 #include "engine/cluster/due.h"
 #include "engine/cluster/limits.h"
+#include "engine/cluster/outside.h"
 #include "engine/cluster/placement.h"
 #include "engine/cluster/set.h"
 
@@ -14,10 +15,11 @@ namespace {
 
 struct Answer {
   std::uint32_t slot = 0;
-  Result<std::vector<bool>> holds;
+  Result<storage::Holdings> holds;
 };
 
-Task<Answer> ask(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {
+Task<Answer> ask(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids, Outside inside) {
+  static_cast<void>(inside);  // may go on after the set has stopped waiting for it
   auto holds = co_await drive->holds(std::move(ids));
   co_return Answer{.slot = slot, .holds = std::move(holds)};
 }
@@ -37,11 +39,13 @@ void ErasureSet::start_settling() {
 }
 
 Task<void> ErasureSet::settle(raft::Term term) {
+  Nanoseconds patience = limits::kInquiryPatience;
   for (bool again = false; group_.leads(term) && !closing_.load(); again = true) {
     const raft::Index through = unknown_through_;
     const bool seen = group_.applied(*group_.leader()) >= through;  // not applied yet: no version yet
-    if (co_await settle_once(term, again) && seen && through == unknown_through_) break;
+    if (co_await settle_once(term, again, patience) && seen && through == unknown_through_) break;
     co_await leader_signal_.wait_until(parts_.home->now() + limits::kSettleRetry);
+    patience = std::min<Nanoseconds>(patience * 2, limits::kLongestInquiry);
   }
   raft::Term mine = term;
   settling_term_.compare_exchange_strong(mine, 0);
@@ -53,35 +57,41 @@ std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) con
   for (const auto& [index, version] : pending_.versions()) {
     if (index > applied) break;
     if (version.decided || flights_.find(index, term) != nullptr) continue;
-    out.push_back({.index = index, .data = version.data, .held = 0, .excused = version.excused});
+    out.push_back({.index = index, .data = version.data, .held = 0, .excused = version.excused, .reborn = 0});
     if (out.size() >= limits::kMaxConfirms) break;
   }
   return out;
 }
 
-// Asks every standing drive; gives which of them answered.
-Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries) {
+// Asks every standing drive; gives which of them answered in time: one that hangs counts as away.
+Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience) {
   std::vector<DataId> ids;
   for (const Inquiry& inquiry : inquiries) ids.push_back(inquiry.data.id);
   std::vector<Task<Answer>> asking;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
-    if (group_.is_open(slot)) asking.push_back(ask(drives_[slot], slot, ids));
+    if (group_.is_open(slot)) asking.push_back(ask(drives_[slot], slot, ids, Outside(outside_)));
   std::uint32_t answered = 0;
-  for (const Answer& answer : co_await async::gather(std::move(asking))) {
-    if (!answer.holds || answer.holds->size() != inquiries.size()) continue;
-    answered |= std::uint32_t{1} << answer.slot;
-    for (std::size_t i = 0; i < inquiries.size(); ++i)
-      if ((*answer.holds)[i]) inquiries[i].held |= std::uint32_t{1} << answer.slot;
+  const auto answers = co_await async::gather_until(std::move(asking), parts_.home->now() + patience);
+  for (const std::optional<Answer>& answer : answers) {
+    if (!answer || !answer->holds || answer->holds->size() != inquiries.size()) continue;
+    const std::uint32_t bit = std::uint32_t{1} << answer->slot;
+    answered |= bit;
+    const std::uint64_t incarnation = answer->holds->incarnation;
+    const bool reborn = incarnation == 0 || incarnation != incarnations_[answer->slot];
+    for (std::size_t i = 0; i < inquiries.size(); ++i) {
+      if ((*answer->holds)[i]) inquiries[i].held |= bit;
+      if (reborn) inquiries[i].reborn |= bit;
+    }
   }
   co_return answered;
 }
 
 // `again`: what could not be decided before was not decided by a drive that came back since.
-Task<bool> ErasureSet::settle_once(raft::Term term, bool again) {
+Task<bool> ErasureSet::settle_once(raft::Term term, bool again, Nanoseconds patience) {
   std::vector<Inquiry> inquiries = open_inquiries(term);
   if (inquiries.empty()) co_return true;
   const bool more = inquiries.size() >= limits::kMaxConfirms;
-  const std::uint32_t answered = co_await inquire(inquiries);
+  const std::uint32_t answered = co_await inquire(inquiries, patience);
   if (!group_.leads(term)) co_return true;
   const int drives = static_cast<int>(drives_.size());
   const int absent = drives - std::popcount(answered);
@@ -154,11 +164,11 @@ Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_
                                                                                : Few::kReadable;
 }
 
-// Of a version that was acknowledged or shown, every drive that is not excused held its shard. If some of
-// them say that they do not, and with those that are away more than the set can lose would have lost it, it
-// never was.
+// Of a version that was acknowledged or shown, every drive that is not excused held its shard, and has it
+// still if it has not been opened again since. If some of these say that they do not, and with those that are
+// away too few may hold it to read it, it never was.
 bool ErasureSet::was_never_shown(const Inquiry& inquiry, std::uint32_t refused, int absent) const {
-  const int lack = std::popcount(refused & ~inquiry.held & ~inquiry.excused);
+  const int lack = std::popcount(refused & ~inquiry.held & ~inquiry.excused & ~inquiry.reborn);
   return lack > 0 && lack + absent > inquiry.data.geometry.parity_shards;
 }
 

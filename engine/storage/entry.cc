@@ -91,7 +91,8 @@ std::string encode_entry(const EntryBody& entry) {
   for (const std::uint64_t index : entry.voids) out.varint(index);
   out.varint(entry.frees.size());
   for (const DataId& id : entry.frees) encode_id(out, id);
-  out.varint(entry.excused).varint(entry.excused_from);
+  out.varint(entry.excused).varint(entry.excused_from).varint(entry.incarnations.size());
+  for (const std::uint64_t incarnation : entry.incarnations) out.u64(incarnation);
   return out.take();
 }
 
@@ -113,7 +114,12 @@ Result<EntryBody> decode_entry(std::string_view bytes) {
   const std::uint64_t excused = format == kFormatBeforeExcuses ? kAllExcused : in.varint();
   if (excused > kAllExcused) in.mark_bad();
   entry.excused = static_cast<std::uint32_t>(excused);
-  if (format != kFormatBeforeExcuses) entry.excused_from = in.varint();
+  if (format != kFormatBeforeExcuses) {
+    entry.excused_from = in.varint();
+    const std::uint64_t slots = in.varint();
+    if (slots > limits::kMaxDrivesPerSet) in.mark_bad();
+    for (std::uint64_t i = 0; i < slots && in.ok(); ++i) entry.incarnations.push_back(in.u64());
+  }
   if (!in.ok() || !in.at_end()) return fail(ErrorCode::kMalformed, "log entry does not parse");
   return entry;
 }

@@ -49,6 +49,8 @@ struct EntryBody {
   /// index up to this entry, when those are first shown or acknowledged: every other slot holds it then.
   std::uint32_t excused = 0;
   std::uint64_t excused_from = 0;
+  /// By slot, the incarnations of the drives that the leader knows (0: not); empty but for entries that tell.
+  std::vector<std::uint64_t> incarnations;
 };
 
 /// `EntryBody::excused` of one who does not know.

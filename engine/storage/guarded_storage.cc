@@ -322,8 +322,12 @@ Task<Result<void>> GuardedStorage::restore_shard(DataRef data, std::uint8_t shar
     return drive.restore_shard(data, shard, at, std::move(blocks));
   });
 }
-Task<Result<std::vector<bool>>> GuardedStorage::holds(std::vector<DataId> data) {
-  return guard<std::vector<bool>>(Kind::kRead, [data = std::move(data)](StorageApi& drive) mutable {
+std::uint64_t GuardedStorage::incarnation() const {
+  const auto core = this->core();
+  return core == nullptr ? 0 : core->inner->incarnation();
+}
+Task<Result<Holdings>> GuardedStorage::holds(std::vector<DataId> data) {
+  return guard<Holdings>(Kind::kRead, [data = std::move(data)](StorageApi& drive) mutable {
     return drive.holds(std::move(data));
   });
 }

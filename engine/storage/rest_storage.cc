@@ -172,16 +172,16 @@ Task<Result<void>> RestStorage::restore_shard(DataRef data, std::uint8_t shard, 
   co_return co_await tell(Method::kRestoreShard, out.take(), std::move(blocks), kPeerSlowCall);
 }
 
-Task<Result<std::vector<bool>>> RestStorage::holds(std::vector<DataId> data) {
+Task<Result<Holdings>> RestStorage::holds(std::vector<DataId> data) {
   ByteWriter out = address();
   out.varint(data.size());
   for (const DataId& id : data) out.append(id.to_bytes());
   const Payload answer = co_await or_return(ask(Method::kHolds, out.take(), {}, kPeerSmallCall));
-  if (answer.head.size() != data.size())
-    co_return fail(ErrorCode::kMalformed, "a peer's answer does not parse");
-  std::vector<bool> held;
-  for (const char byte : answer.head.view()) held.push_back(byte != 0);
-  co_return held;
+  ByteReader in(answer.head.view());
+  Holdings holdings{.held = {}, .incarnation = in.u64()};
+  for (std::size_t i = 0; i < data.size(); ++i) holdings.held.push_back(in.boolean());
+  if (!in.ok() || !in.at_end()) co_return fail(ErrorCode::kMalformed, "a peer's answer does not parse");
+  co_return holdings;
 }
 
 Task<Result<std::vector<DataId>>> RestStorage::staged() {

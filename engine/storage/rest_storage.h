@@ -58,7 +58,7 @@ class RestStorage final : public StorageApi {
   Task<Result<void>> verify_shard(DataRef data) override;
   Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
                                    BufferChain blocks) override;
-  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
+  Task<Result<Holdings>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;

@@ -79,14 +79,15 @@ Result<void> ShardStore::drop_staged(const DataId& id) {
 }
 
 Result<bool> ShardStore::holds(const DataId& id) {
-  for (const std::string& path : {shard_path(id), staging_path(id)}) {
-    auto file = io_.open(path, OpenMode::kRead, false);
-    if (!file && file.error().code() == ErrorCode::kNotFound) continue;
-    if (!file) return std::unexpected(file.error());
+  if (auto there = io_.exists(shard_path(id)); !there || *there) return there;
+  auto file = io_.open(staging_path(id), OpenMode::kRead, false);
+  if (file) {
     // Unfinished files have no footer: they are not held.
-    if (auto footer = read_footer(**file); footer && footer->data.id == id) return true;
+    auto footer = read_footer(**file);
+    return footer && footer->data.id == id;
   }
-  return false;
+  if (file.error().code() != ErrorCode::kNotFound) return std::unexpected(file.error());
+  return io_.exists(shard_path(id));  // it may have been published meanwhile, and never goes back
 }
 
 Result<std::vector<DataId>> ShardStore::staged() {

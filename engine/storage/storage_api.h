@@ -86,6 +86,14 @@ struct DriveInfo {
   std::uint64_t log_bytes = 0;
 };
 
+/// What a drive says of slices that it is asked for, and as which incarnation.
+struct Holdings {
+  std::vector<bool> held;
+  std::uint64_t incarnation = 0;
+  [[nodiscard]] std::size_t size() const { return held.size(); }
+  [[nodiscard]] bool operator[](std::size_t index) const { return held[index]; }
+};
+
 /// One drive as its set sees it: XlStorage for a local directory, RestStorage for a peer's, SimStorage in the
 /// simulator. Nothing above this header knows which. Methods may be awaited on any runtime and come back to
 /// it.
@@ -103,8 +111,8 @@ class StorageApi {
   // The log.
   /// Returns when the whole batch is on stable storage. After the first error the drive is failed: every
   /// later append gives kDriveFailed, and nothing goes on over a failed write. Before anything is written
-  /// and without failing the drive: kStale when the id of a data record is refused, kInvalidArgument for
-  /// records that cannot be.
+  /// and without failing the drive: kStale when the id of a data record is refused and the record is not
+  /// rebuilt (which lifts the refusal), kInvalidArgument for records that cannot be.
   virtual Task<Result<void>> append(AppendBatch batch) = 0;
   /// Entries [from, to], at most about `max_bytes` of them (at least one). Errors: kNotFound when the log no
   /// longer has `from`.
@@ -152,8 +160,11 @@ class StorageApi {
   /// piece out of order.
   virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
                                            BufferChain blocks) = 0;
-  /// Which of `data` this drive holds durably (entry applied or not).
-  virtual Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) = 0;
+  /// Which of `data` this drive holds durably (entry applied or not; sound or not).
+  virtual Task<Result<Holdings>> holds(std::vector<DataId> data) = 0;
+  /// Another number each time the drive is opened: while it stays the same, nothing that was acknowledged is
+  /// lost but by damage. 0: not known here. From any thread.
+  [[nodiscard]] virtual std::uint64_t incarnation() const { return 0; }
 
   /// Data ids of staged shard files, finished or not, and of data records that no applied entry names: what a
   /// sweep asks the leader about. Delete them with a refusal in `append`, never before.

@@ -139,7 +139,9 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
     case Method::kHolds: {
       std::vector<DataId> ids = read_ids(in);
       if (!in.ok() || !in.at_end()) co_return bad_request();
-      for (const bool held : co_await or_return(drive.holds(std::move(ids)))) out.boolean(held);
+      const Holdings holdings = co_await or_return(drive.holds(std::move(ids)));
+      out.u64(holdings.incarnation);
+      for (const bool held : holdings.held) out.boolean(held);
       co_return wire::payload_of(out.take());
     }
     case Method::kStaged: {

@@ -26,7 +26,7 @@ struct XlStorageOptions {
   FileIo* io = nullptr;  ///< Outlives the storage.
   /// Opens the index in a directory (open_rocksdb_rows with the node's resources).
   std::function<Result<std::unique_ptr<RowStore>>(const std::string& path)> open_rows;
-  std::uint64_t salt_seed = 0;  ///< Fresh randomness.
+  std::uint64_t salt_seed = 0;  ///< Fresh randomness; also names this incarnation of the drive.
   std::size_t segment_bytes = limits::kLogSegmentBytes;
   std::size_t data_cache_bytes = limits::kDataCacheBytes;
   std::size_t threads = limits::kDriveThreads;
@@ -68,7 +68,8 @@ class XlStorage final : public StorageApi {
   Task<Result<void>> verify_rows() override;
   Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
                                    BufferChain blocks) override;
-  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
+  Task<Result<Holdings>> holds(std::vector<DataId> data) override;
+  [[nodiscard]] std::uint64_t incarnation() const override { return incarnation_; }
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;
@@ -94,7 +95,7 @@ class XlStorage final : public StorageApi {
   Result<Buffer> read_inline(const DataRef& data, std::uint32_t first_block, std::uint32_t count);
   Result<Buffer> read_inline_at(const DataPosition& data, std::uint32_t first_block, std::uint32_t count);
   Result<std::optional<DataPosition>> find_inline(const DataId& id, ReadTier tier);
-  Result<std::vector<bool>> holds_now(const std::vector<DataId>& data);
+  Result<Holdings> holds_now(const std::vector<DataId>& data);
   Result<void> restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
                                const BufferChain& blocks);
   Result<void> close_now();
@@ -114,8 +115,8 @@ class XlStorage final : public StorageApi {
                                                   const RecordView& record);
 
   Result<void> drive_failed(Result<void> result);
-  /// Errors: kDriveFailed before `recover` has come to its end. A set with few drives reads whatever stands in
-  /// its places, a drive that is only coming back too.
+  /// Errors: kDriveFailed before `recover` has come to its end. A set with few drives reads whatever stands
+  /// in its places, a drive that is only coming back too.
   [[nodiscard]] Result<void> check_recovered() const;
   [[nodiscard]] async::WorkPool& io_pool() { return *io_pool_; }
   [[nodiscard]] std::shared_ptr<StagedShard> staged_shard(const DataId& id);
@@ -138,6 +139,7 @@ class XlStorage final : public StorageApi {
   std::unique_ptr<Applier> applier_;
   std::atomic<bool> applying_ = false;
   std::atomic<bool> recovered_ = false;
+  const std::uint64_t incarnation_ = options_.salt_seed;
   std::atomic<bool> closing_ = false;  ///< Nothing is moved any more.
 
   // Of checkpoints: `captured_` and what goes with it are the applier's; the rest is under flush_mutex_.

@@ -223,23 +223,23 @@ Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, st
   });
 }
 
-Result<std::vector<bool>> XlStorage::holds_now(const std::vector<DataId>& data) {
-  std::vector<bool> held;
+Result<Holdings> XlStorage::holds_now(const std::vector<DataId>& data) {
+  Holdings holdings{.held = {}, .incarnation = incarnation_};
   for (const DataId& id : data) {
     if (index_.unsettled(id)) {
-      held.push_back(true);
+      holdings.held.push_back(true);
       continue;
     }
     auto found = find_inline(id, ReadTier::kAny);
     if (!found) return std::unexpected(found.error());
     auto file = *found ? Result<bool>(true) : shards_.holds(id);
     if (!file) return std::unexpected(file.error());
-    held.push_back(*file);
+    holdings.held.push_back(*file);
   }
-  return held;
+  return holdings;
 }
 
-Task<Result<std::vector<bool>>> XlStorage::holds(std::vector<DataId> data) {
+Task<Result<Holdings>> XlStorage::holds(std::vector<DataId> data) {
   co_await or_return(check_recovered());
   co_return co_await async::offload(io_pool(), [&] { return holds_now(data); });
 }

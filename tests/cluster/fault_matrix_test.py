@@ -83,19 +83,20 @@ class Matrix:
                    lambda: f"{states(self.store, self.nodes.members[0])} {[self.store.admin(member, 'heal') for member in self.nodes.members]}")
 
     def leader(self):
-        """The node that leads the set."""
+        """The node that leads the set, and its drive that does."""
         def led_from():
             return self.store.admin(self.nodes.members[0], "info")["sets"][0]["leader_path"]
         await_true("a leader", 30, led_from)
         path = led_from()
-        return next((member for member in self.nodes.members if f"/node{member.number + 1}/" in path), self.nodes.members[0])
+        drives = ((member, drive) for member in self.nodes.members for drive in self.nodes.drives_of(member.number))
+        return next((member, drive) for member, drive in drives if path.endswith(drive))
 
     def run(self, kind):
         nodes, began = self.nodes, time.monotonic()
         self.await_healed()
-        victim = self.leader() if kind.at_leader else nodes.members[self.rounds % nodes.count]
+        victim, drive = self.leader() if kind.at_leader else (nodes.members[self.rounds % nodes.count], None)
         self.rounds += 1
-        fault = kind(nodes, self.faults, self.network, victim)
+        fault = kind(nodes, self.faults, self.network, victim, drive or nodes.drives_of(victim.number)[0])
         load = Load(nodes, f"r{self.rounds}", self.mounts, self.rounds)
         everybody = load.processes
         others = load.of([member for member in nodes.members if member not in fault.victims], ("s3", "probe"))

@@ -9,14 +9,15 @@ from cluster_store import await_true
 
 
 class Fault:
-    """`victims`: members through which nothing is promised while it lasts. `hold` and `hold_full`: seconds that it lasts at least."""
+    """`victims`: members through which nothing is promised while it lasts. `hold` and `hold_full`: seconds that it lasts at least. `drive`:
+    one of the victim's; the one that leads, where the victim is the node that does."""
 
     name, hold, hold_full, takes_network = "", 2.0, 10.0, False
     at_leader = False  # its victim is the node that leads
     is_death = False   # the outage of the others is promised
 
-    def __init__(self, nodes, faults, network, victim):
-        self.nodes, self.faults, self.network, self.victim = nodes, faults, network, victim
+    def __init__(self, nodes, faults, network, victim, drive):
+        self.nodes, self.faults, self.network, self.victim, self.drive = nodes, faults, network, victim, drive
 
     @property
     def victims(self):
@@ -120,10 +121,6 @@ class DriveFault(Fault):
     def victims(self):
         return []
 
-    @property
-    def drive(self):
-        return self.nodes.drives_of(self.victim.number)[0]
-
     def strike(self):
         self.before = self.faults.count()
         self.faults.set({self.drive: self.what})
@@ -142,6 +139,10 @@ class DriveError(DriveFault):
 
 class DriveHangs(DriveFault):
     name, what, hold = "a drive hangs", "hang", 4.0
+
+
+class LeadersDriveHangs(DriveHangs):
+    name, at_leader = "the leader's drive hangs", True
 
 
 class DriveFull(DriveFault):
@@ -244,6 +245,6 @@ class AllKilled(Fault):
         self.nodes.await_ready(90)
 
 
-ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
+ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, LeadersDriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
        DriveFull, DriveReadOnly]
 SHORT = {3: [Killed, CannotSend, AllKilled], 4: [Stopped, Flapping, DriveHangs, ReplacedEmpty]}

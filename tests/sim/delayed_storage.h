@@ -83,9 +83,10 @@ class DelayedStorage final : public storage::StorageApi {
                                    BufferChain blocks) override {
     return inner_->restore_shard(std::move(data), shard, at, std::move(blocks));
   }
-  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override {
+  Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override {
     return inner_->holds(std::move(data));
   }
+  [[nodiscard]] std::uint64_t incarnation() const override { return inner_->incarnation(); }
   Task<Result<std::vector<DataId>>> staged() override { return inner_->staged(); }
   Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override {
     return inner_->inventory(after, most);

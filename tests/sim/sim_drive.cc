@@ -334,11 +334,10 @@ Task<Result<void>> SimStorage::restore_shard(DataRef data, std::uint8_t shard, s
   co_return Result<void>();
 }
 
-Task<Result<std::vector<bool>>> SimStorage::holds(std::vector<DataId> data) {
+Task<Result<storage::Holdings>> SimStorage::holds(std::vector<DataId> data) {
   co_await or_return(wait(false));
-  std::vector<bool> out;
-  out.reserve(data.size());
-  for (const DataId& id : data) out.push_back(disk_.shards.contains(id));
+  storage::Holdings out{.held = {}, .incarnation = incarnation_};
+  for (const DataId& id : data) out.held.push_back(disk_.shards.contains(id));
   co_return out;
 }
 

@@ -66,7 +66,8 @@ class SimDisk final : public DriveMedium {
   std::set<DataId> refused;
   std::set<DataId> rotten;  ///< Shards whose bytes no longer match their checksums.
   std::deque<std::shared_ptr<Job>> queue;
-  bool failed = false;  ///< An append failed: nothing goes on in this life.
+  bool failed = false;       ///< An append failed: nothing goes on in this life.
+  std::uint64_t opened = 0;  ///< Lives so far.
 
   /// Makes everything up to and with `job` durable.
   void complete(const Job& job);
@@ -86,7 +87,7 @@ class SimDisk final : public DriveMedium {
 class SimStorage final : public storage::StorageApi {
  public:
   SimStorage(SimDisk& disk, std::uint32_t slot, bool acknowledge_early)
-      : disk_(disk), slot_(slot), acknowledge_early_(acknowledge_early) {
+      : disk_(disk), slot_(slot), acknowledge_early_(acknowledge_early), incarnation_(++disk.opened) {
     disk_.failed = false;
   }
   /// Outlives this, for those who end the process.
@@ -116,7 +117,8 @@ class SimStorage final : public storage::StorageApi {
   Task<Result<void>> verify_shard(storage::DataRef data) override;
   Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
                                    BufferChain blocks) override;
-  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override;
+  Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override;
+  [[nodiscard]] std::uint64_t incarnation() const override { return incarnation_; }
   Task<Result<std::vector<DataId>>> staged() override;
   Task<Result<std::vector<storage::DataRef>>> inventory(DataId after, std::size_t most) override;
   Task<Result<void>> close() override;
@@ -131,6 +133,7 @@ class SimStorage final : public storage::StorageApi {
   SimDisk& disk_;
   std::uint32_t slot_;
   bool acknowledge_early_;
+  std::uint64_t incarnation_;
   std::map<storage::DataId, BufferChain> restoring_;
   LifeRef life_ = std::make_shared<Life>();
   MonotonicTime free_at_{};  ///< The writer is busy until then.

@@ -41,7 +41,7 @@ PLANTED = [
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
     ("void-early", "net", 40),
-    ("excuse-nobody", "net", 65),
+    ("excuse-nobody", "net", 250),
     ("lease-from-receipt", "net", 1775),
     ("deposed-leader-reads", "net", 175),
     ("serve-before-first-entry", "net", 20),

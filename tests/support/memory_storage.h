@@ -48,6 +48,7 @@ struct MemoryDisk {
   Nanoseconds append_delay{0};
   Nanoseconds apply_delay{0};
   std::set<DataId> corrupt;
+  std::uint64_t incarnation = 0;  ///< 0: it does not say.
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
   async::Signal thaw;
@@ -211,10 +212,11 @@ class MemoryStorage : public storage::StorageApi {
     disk_->corrupt.erase(data.id);
     co_return Result<void>();
   }
-  Task<Result<std::vector<bool>>> holds(std::vector<DataId> data) override {
+  [[nodiscard]] std::uint64_t incarnation() const override { return disk_->incarnation; }
+  Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override {
     co_await async::switch_to(*Runtime::current());
-    std::vector<bool> out;
-    for (const auto& id : data) out.push_back(disk_->shards.contains(id));
+    storage::Holdings out{.held = {}, .incarnation = disk_->incarnation};
+    for (const auto& id : data) out.held.push_back(disk_->shards.contains(id));
     co_return out;
   }
   Task<Result<void>> close() override {

@@ -89,6 +89,7 @@ void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
         .boolean(report.open)
         .boolean(report.votes);
     out.boolean(report.full)
+        .u64(report.incarnation)
         .varint(report.leads)
         .varint(report.owed ? *report.owed + 1 : 0)
         .varint(report.applied)
@@ -109,6 +110,7 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
     report.open = in.boolean();
     report.votes = in.boolean();
     report.full = in.boolean();
+    report.incarnation = in.u64();
     report.leads = in.varint();
     if (const std::uint64_t owed = in.varint(); owed != 0) report.owed = owed - 1;
     report.applied = in.varint();

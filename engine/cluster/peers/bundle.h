@@ -32,6 +32,7 @@ struct MemberReport {
   bool open = false;
   bool votes = false;
   bool full = false;                  ///< Its drive takes no more data.
+  std::uint64_t incarnation = 0;      ///< Of its drive.
   raft::Term leads = 0;               ///< The term that it leads, ready to serve; 0 when it does not.
   std::optional<std::uint64_t> owed;  ///< As leader that knows: slices that lack a shard somewhere.
   raft::Index applied = 0;

@@ -190,12 +190,15 @@ Task<Result<std::vector<DriveReport>>> Peers::reports_of(std::uint32_t node) {
 Task<Result<CommandResult>> Peers::execute(std::uint32_t node, std::uint32_t set, const Command& command,
                                            std::uint32_t staged) {
   if (!is_up(node)) co_return fail(ErrorCode::kNotLeader);
+  Runtime& runtime = *Runtime::current();
+  const MonotonicTime deadline = runtime.now() + kForwardDeadline;
   auto answer = co_await nodes_[node]->data->call(wire::number_of(Method::kExecute),
                                                   encode_command(set, command, staged), kForwardDeadline);
   if (!answer) {
     const ErrorCode code = answer.error().code();
     // The leader's own kTimeout says that nothing was changed; one of the channel says nothing.
-    if (code == ErrorCode::kIo || (code == ErrorCode::kTimeout && !is_up(node)))
+    const bool of_channel = code == ErrorCode::kTimeout && (!is_up(node) || runtime.now() >= deadline);
+    if (code == ErrorCode::kIo || of_channel)
       co_return fail(ErrorCode::kUnknownOutcome, nodes_[node]->name + " fell silent during the change");
     co_return std::unexpected(std::move(answer).error());
   }

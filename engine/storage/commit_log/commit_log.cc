@@ -75,7 +75,7 @@ Result<void> CommitLog::check(const LogRequest& request) {
         record.bytes.size() > limits::kMaxRecordBytes || record.bytes.size() != shard_bytes_of(record.ref) ||
         record.shard >= record.ref.geometry.shards())
       return fail(ErrorCode::kInvalidArgument, "a data record does not fit its reference");
-    if (index_.refused(record.id))
+    if (!record.rebuilt && index_.refused(record.id))
       return fail(ErrorCode::kStale, "this drive has refused data " + record.id.to_text());
   }
   return {};

@@ -56,8 +56,10 @@ void LogIndex::on_entry(std::uint64_t index, EntryPlace place) {
 void LogIndex::on_data(DataPosition data) {
   const std::lock_guard lock(mutex_);
   clean_ = false;
-  if (refused_.contains(data.ref.id)) return;
   const DataId id = data.ref.id;
+  // What is rebuilt was decided to live after the refusal, which a leader asked for that could not void it.
+  if (data.rebuilt && refused_.erase(id) > 0) std::erase(refused_order_, id);
+  if (refused_.contains(id)) return;
   unsettled_.insert_or_assign(id, std::move(data));
 }
 

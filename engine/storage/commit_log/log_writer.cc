@@ -119,7 +119,7 @@ Result<void> CommitLog::write_group(Job* first) {
   std::vector<Job*> written;
   for (Job* job = first; job != nullptr; job = job->next_job) {
     for (const DataRecord& record : job->request->batch.data)
-      if (refused.contains(record.id) || index_.refused(record.id))
+      if (!record.rebuilt && (refused.contains(record.id) || index_.refused(record.id)))
         job->result = fail(ErrorCode::kStale, "this drive has refused data " + record.id.to_text());
     if (!job->result) continue;
     refused.insert(job->request->batch.refusals.begin(), job->request->batch.refusals.end());

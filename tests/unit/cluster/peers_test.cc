@@ -117,7 +117,7 @@ TEST(Hello, SaysInWordsWhatDiffers) {
     return checked ? std::string("no difference") : std::string(checked.error().message());
   };
   Hello changed = other;
-  changed.protocol = 2;
+  changed.protocol = storage::wire::kProtocolVersion + 1;
   EXPECT_NE(words(changed).find("protocol"), std::string::npos);
   changed = other;
   changed.layout = "sets of 4\nhttp://a:1/e\n";

@@ -18,6 +18,7 @@ EntryBody full_entry() {
   entry.frees = {{5, 6}, {7, 8}};
   entry.excused = 0x8001;
   entry.excused_from = 299;
+  entry.incarnations = {7, 0, UINT64_MAX};
   return entry;
 }
 
@@ -33,6 +34,7 @@ TEST(Entry, ComesBackAsItWas) {
   EXPECT_EQ(decoded->voids[0], UINT64_MAX);
   EXPECT_EQ(decoded->excused, 0x8001U);
   EXPECT_EQ(decoded->excused_from, 299U);
+  EXPECT_EQ(decoded->incarnations, (std::vector<std::uint64_t>{7, 0, UINT64_MAX}));
 }
 
 // Nobody knows which drives lacked its data when it was acknowledged.
@@ -40,8 +42,9 @@ TEST(Entry, OneOfTheFormatBeforeExcusesEveryDrive) {
   EntryBody entry = full_entry();
   entry.excused = 0;
   entry.excused_from = 0;
+  entry.incarnations = {};
   std::string bytes = encode_entry(entry);
-  bytes.resize(bytes.size() - 2);
+  bytes.resize(bytes.size() - 3);
   bytes[0] = 1;
   const auto decoded = decode_entry(bytes);
   ASSERT_TRUE(decoded) << decoded.error().describe();

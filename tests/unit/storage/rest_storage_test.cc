@@ -83,9 +83,11 @@ TEST_F(RestStorageTest, ADriveThatCannotBeAskedIsOutAndNotEmpty) {
 TEST_F(RestStorageTest, HoldsAndRefusalsReachTheDrive) {
   const DataRef ref = hold(1);
   const DataId other{.high = 9, .low = 9};
+  disk_->incarnation = 77;
   const auto held = loop_.run_until(rest_->holds({ref.id, other}));
   ASSERT_TRUE(held.has_value());
-  EXPECT_EQ(*held, (std::vector<bool>{true, false}));
+  EXPECT_EQ(held->held, (std::vector<bool>{true, false}));
+  EXPECT_EQ(held->incarnation, 77U);
   AppendBatch batch;
   batch.refusals.push_back(other);
   ASSERT_TRUE(loop_.run_until(rest_->append(std::move(batch))).has_value());

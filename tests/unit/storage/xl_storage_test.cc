@@ -176,6 +176,23 @@ TEST_F(XlStorageTest, RefusedDataIsNeverTaken) {
   }
 }
 
+// A leader that could not void what it had refused: it may live, and is healed here like elsewhere.
+TEST_F(XlStorageTest, ARebuiltShardLiftsARefusal) {
+  start();
+  const DataRecord record = record_of({9, 2}, 100);
+  AppendBatch refusal;
+  refusal.refusals = {record.id};
+  ASSERT_TRUE(append(refusal));
+  const auto restored = run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes)));
+  ASSERT_TRUE(restored) << restored.error().describe();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE((*run(drive_->holds({record.id})))[0]);
+    EXPECT_TRUE(run(drive_->read_shard(record.ref, 0, 1)));
+    crash();
+    start();
+  }
+}
+
 TEST_F(XlStorageTest, ManyWritersShareBatches) {
   start();
   std::vector<Task<Result<void>>> tasks;
@@ -227,6 +244,10 @@ TEST_F(XlStorageTest, ShardFilesAreStagedPublishedAndFreed) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->view(), bytes.slice(3 * block, bytes.size() - 3 * block).view());
   ASSERT_TRUE(run(drive_->verify_shard(data)));
+  const std::string text = data.id.to_text();
+  std::filesystem::resize_file(directory_.path() + "/shards/" + text.substr(0, 2) + "/" + text, 4096);
+  EXPECT_TRUE((*run(drive_->holds({data.id})))[0]) << "damage is no absence";
+  EXPECT_FALSE(run(drive_->verify_shard(data)));
   EntryBody gone;
   gone.frees = {data.id};
   commit(2, gone);
