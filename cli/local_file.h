@@ -19,7 +19,7 @@ class LocalFile {
   LocalFile(const LocalFile&) = delete;
   LocalFile& operator=(const LocalFile&) = delete;
   LocalFile(LocalFile&& other) noexcept
-      : descriptor_(std::exchange(other.descriptor_, -1)), path_(other.path_) {}
+      : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
   LocalFile& operator=(LocalFile&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     std::swap(path_, other.path_);

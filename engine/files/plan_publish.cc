@@ -44,7 +44,7 @@ Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, c
   made.id = placed.id;
   made.header.is_null = placed.is_null;
   if (outcome.row.empty()) outcome.row = objects::encode_version(made);
-  for (auto& drop : placed.drops) outcome.drops.push_back(std::move(drop));
+  std::ranges::copy(placed.drops, std::back_inserter(outcome.drops));
   co_return {};
 }
 
@@ -95,7 +95,7 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
   made.id = placed.id;
   made.header.is_null = placed.is_null;
   outcome.row = objects::encode_version(made);
-  for (auto& drop : placed.drops) outcome.drops.push_back(std::move(drop));
+  std::ranges::copy(placed.drops, std::back_inserter(outcome.drops));
   co_return {};
 }
 

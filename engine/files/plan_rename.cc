@@ -31,7 +31,7 @@ Task<Result<void>> place(cluster::RowView& rows, const FileTarget& target, const
   made.id = placed.id;
   made.header.is_null = placed.is_null;
   if (outcome.row.empty()) outcome.row = objects::encode_version(made);
-  for (auto& drop : placed.drops) outcome.drops.push_back(std::move(drop));
+  std::ranges::copy(placed.drops, std::back_inserter(outcome.drops));
   co_return {};
 }
 

@@ -7,7 +7,6 @@ namespace flashstor::files {
 namespace {
 
 using objects::Versioning;
-using objects::VersionRow;
 
 struct Moved {
   std::vector<RowChange> changes;
@@ -118,7 +117,7 @@ Task<Result<void>> move_versions(cluster::RowView& rows, const RenamePayload& in
     FileOutcome one;
     co_await or_return(place(rows, target, to_key, *live, there, false, std::move(beside), plan, one));
     co_await or_return(plan_vanish(rows, target, *live, true, plan, one));
-    for (auto& drop : one.drops) outcome.drops.push_back(std::move(drop));
+    std::ranges::copy(one.drops, std::back_inserter(outcome.drops));
   }
   co_return {};
 }

@@ -148,7 +148,7 @@ Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target,
     if (keep_data) row.header.layout = objects::Layout::kEmpty;
     co_await or_return(
         objects::plan_remove_version(rows, target.bucket, target.key, live.found.id, row, plan, gone));
-    for (auto& drop : gone.drops) outcome.drops.push_back(std::move(drop));
+    std::ranges::copy(gone.drops, std::back_inserter(outcome.drops));
     co_return {};
   }
   objects::NewVersion marker{.bucket = target.bucket, .key = target.key, .versioning = target.versioning};
@@ -157,7 +157,7 @@ Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target,
   cluster::Plan hidden =
       co_await or_return(objects::plan_new_version(rows, std::move(marker), live.found, made));
   for (RowChange& change : hidden.changes) plan.changes.push_back(std::move(change));
-  for (auto& drop : made.drops) outcome.drops.push_back(std::move(drop));
+  std::ranges::copy(made.drops, std::back_inserter(outcome.drops));
   co_return {};
 }
 

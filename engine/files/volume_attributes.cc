@@ -84,7 +84,7 @@ Task<Result<Attributes>> Volume::change_row(Found found, AttributesPayload paylo
 
 Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange change) {
   Found found = co_await or_return(resolve(file));
-  if (found.key.empty() && found.directory) co_return co_await change_root(std::move(change));
+  if (found.key.empty() && found.directory) co_return co_await change_root(change);
   if (change.size && found.directory) co_return fail(ErrorCode::kIsDirectory);
   const PosixChange posix = posix_change(change, base::to_nanoseconds(runtime_.wall_now()));
   OpenInodeRef open = open_inode(found.attributes.inode);

@@ -115,7 +115,7 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
       if (!finished) done = std::unexpected(finished.error());
     }
     if (!stage) done = std::unexpected(stage.error());
-    bytes.clear();
+    bytes = BufferChain();
   }
   for (Placed& piece : pieces) piece.slice.data = data;
   if (done) done = co_await commit(inode, std::move(pieces), data, std::move(bytes), inode->dirty.empty());

@@ -142,7 +142,7 @@ Result<GatePayload> decode(std::string_view bytes) {
   payload.action = static_cast<GatePayload::Action>(in.u8());
   payload.epoch = in.varint();
   payload.token = read_uuid(in);
-  return checked(in, std::move(payload));
+  return checked(in, payload);
 }
 
 std::string encode(const ReferencesPayload& payload) {

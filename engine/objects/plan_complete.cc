@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/hex.h"
 #include "engine/codec/checksum.h"
 #include "engine/objects/checksums.h"
@@ -106,7 +108,7 @@ Result<Completed> assemble(const CompleteUploadPayload& in, const UploadRow& upl
     out.row.header.size += part.part.size;
     out.used.push_back(part.part.number);
     infos.push_back(std::move(part.part));
-    for (Slice& slice : part.slices) slices.push_back(std::move(slice));
+    std::ranges::copy(part.slices, std::back_inserter(slices));
   }
   if (in.expected_size && *in.expected_size != out.row.header.size)
     return fail(ErrorCode::kInvalidArgument, "The object's size is not the one that was specified.");

@@ -114,7 +114,7 @@ Task<void> StoreParts::give_back(cluster::SetApi& home, const std::vector<Slice>
 // What fails here stays as an intent row in `home_set`, and is dropped later.
 Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<DroppedReference> drops) const {
   UsesBySet by_set;
-  for (DroppedReference& drop : drops) by_set[drop.data.set].push_back(std::move(drop));
+  for (const DroppedReference& drop : drops) by_set[drop.data.set].push_back(drop);
   for (auto& [set, uses] : by_set) {
     ReferencesPayload payload;
     payload.uses = std::move(uses);

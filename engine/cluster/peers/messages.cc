@@ -86,7 +86,10 @@ Result<std::vector<DriveReport>> decode_reports(std::string_view bytes) {
     report.set = static_cast<std::uint32_t>(in.varint());
     report.slot = static_cast<std::uint32_t>(in.varint());
     const std::uint8_t condition = in.u8();
-    if (condition > static_cast<std::uint8_t>(storage::DriveCondition::kUnreadable)) in.mark_bad();
+    if (condition > static_cast<std::uint8_t>(storage::DriveCondition::kUnreadable)) {
+      in.mark_bad();
+      break;
+    }
     report.condition = static_cast<storage::DriveCondition>(condition);
     report.deployment = Uuid::from_bytes(in.raw(16));
     report.drive_id = Uuid::from_bytes(in.raw(16));

@@ -31,7 +31,7 @@ class RoutedSet final : public SetApi {
     return here_.stage(id, geometry, expected_bytes);
   }
   Task<Result<BufferChain>> read(DataRef data, std::uint64_t offset, std::uint64_t length) override {
-    return here_.read(std::move(data), offset, length);
+    return here_.read(data, offset, length);
   }
   [[nodiscard]] std::unique_ptr<DataPin> pin(const DataRef& data) override { return here_.pin(data); }
 
