@@ -41,8 +41,8 @@ class FramePool {
     List& list = lists_[index];
     const std::size_t bytes = (index + 1) * kStep;
     if (kept_bytes_ + bytes > kKeptBytes) return ::operator delete(frame);
-    list.head =
-        new (frame) Free{list.head};  // NOLINT(cppcoreguidelines-owning-memory): placement, owns nothing
+    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): placement, owns nothing
+    list.head = new (frame) Free{list.head};
     kept_bytes_ += bytes;
   }
 

@@ -36,7 +36,7 @@ std::vector<std::string> certificate_dirs(const std::string& root) {
       if (name.starts_with('.') || name == "CAs")
         continue;  // CAs/ holds authorities to trust, as MinIO has it
       struct stat info{};
-      const std::string path = root + "/" + name;
+      const std::string path = fmt::format("{}/{}", root, name);
       if (::stat((path + "/public.crt").c_str(), &info) == 0) names.push_back(path);
     }
     ::closedir(dir);

@@ -141,8 +141,8 @@ void* Arena::do_allocate(std::size_t bytes, std::size_t alignment) {
 void* Arena::allocate_large(std::size_t bytes, std::size_t alignment) {
   FLASHSTOR_CHECK(alignment <= kBlockHeader);
   void* memory = ::operator new(kBlockHeader + bytes, kBlockAlignment);
-  large_ =
-      new (memory) Large{large_, bytes};  // NOLINT(cppcoreguidelines-owning-memory): placement, owns nothing
+  // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): placement, owns nothing
+  large_ = new (memory) Large{large_, bytes};
   return static_cast<std::byte*>(memory) + kBlockHeader;
 }
 

@@ -16,7 +16,7 @@ DriveKeeper::DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std
     : set_(set),
       home_(home),
       opener_(std::move(opener)),
-      place_(place),
+      place_(std::move(place)),
       sessions_(home, *opener_.io, opener_.open_rows, opener_.make_pool) {
   for (KeptDrive& drive : drives) {
     auto slot = std::make_unique<Slot>();

@@ -8,7 +8,6 @@
 
 namespace flashstor::files {
 
-using objects::FoundVersion;
 using objects::RowKind;
 using objects::VersionRow;
 
