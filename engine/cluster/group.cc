@@ -289,6 +289,9 @@ void Group::look_for_leader() {
   }
   if (!leader && !is_spread() && !stopping_) share_commits();
   if (leader == leader_ && (!leader || term == leader_term_)) return;
+  // A member whose drive hangs cannot be asked for its core's news: who waits for it to confirm that it leads
+  // would wait on.
+  for (const auto& [token, wait] : reads_) wait->done.set();
   leader_ = leader;
   leader_term_ = term;
   beat_due_ = leader.has_value();

@@ -288,7 +288,11 @@ void ErasureSet::arm_house() {
   if (!group_.leader()) return wait_for_none();
   if (closing_.load() && flights_.empty()) return;
   const MonotonicTime now = parts_.home->now();
-  MonotonicTime at = std::min({next_due_, next_heal_, next_scan_, next_deep_scan_});
+  // What is at work already begins again when it has ended.
+  MonotonicTime at = now + limits::kHealPeriod;
+  if (!freeing_) at = std::min(at, next_due_);
+  if (!healing_) at = std::min(at, next_heal_);
+  if (!scanning_) at = std::min({at, next_scan_, next_deep_scan_});
   if (pending_.anything_waits()) {
     if (riders_since_ == MonotonicTime{}) riders_since_ = now;
     at = std::min(at, riders_since_ + limits::kConfirmDelay);

@@ -159,7 +159,9 @@ Message Raft::make(MessageType type, MemberId to) const {
 
 void Raft::emit(Message message) {
   const std::uint64_t needed = pending_.has_value() ? pending_->sequence : next_sequence_ - 1;
-  const bool free = options_.defects.ack_before_sync && message.to != options_.self;
+  // A leader that hands over says nothing of its log, and may do it because its own drive hangs.
+  const bool hint = message.type == MessageType::kTimeoutNow;
+  const bool free = hint || (options_.defects.ack_before_sync && message.to != options_.self);
   if (needed > synced_sequence_ && !free) {
     held_.push_back({.sequence = needed, .message = std::move(message)});
   } else if (message.to == options_.self) {

@@ -1,4 +1,6 @@
+#include <deque>
 #include "engine/cluster/peers/routed_set.h"
+
 #include "tests/unit/cluster/spread_fixture.h"
 
 // What a node that does not lead does with what its reads find, and when nobody leads.
@@ -99,6 +101,35 @@ TEST_F(SpreadReads, ANodeThatStopsAloneDoesNotWaitForALeader) {
     if (one) EXPECT_NE(*one, ErrorCode::kConflict) << "answered";
   }
   last.runtime.run_until(peers->stop());
+}
+
+// The fault matrix: the word to take over waited for the hanging drive, like all else that a member says; and
+// the member of such a drive is asked for no news, so that reads which waited for it to confirm that it leads
+// went on waiting for ten seconds after it had handed over.
+TEST_F(SpreadReads, AReadAtALeaderWhoseDriveHangsEndsWithItsLeadership) {
+  const std::uint32_t old = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(old, "key", "1").has_value());
+  SimNode& node = *nodes_[old];
+  testing::MemoryDisk& hangs = *disks_[node.set->status().leader_slot];
+  hangs.frozen = true;
+  for (const std::string key : {"a", "b", "c"}) begin_put(old, key);
+  std::deque<std::optional<Result<DataRef>>> answers;
+  const auto look = [](ErasureSet* set, std::optional<Result<DataRef>>* out) -> Task<void> {
+    *out = co_await find_task(set, "key");
+  };
+  for (int i = 0; i < 300; ++i) {
+    std::optional<Result<DataRef>>* answer = &answers.emplace_back();
+    node.runtime.enter([&] { async::start_detached(look(node.set.get(), answer)); });
+    world_.run_for(Milliseconds(10));
+  }
+  world_.run_for(std::chrono::seconds(2));
+  EXPECT_TRUE(std::ranges::all_of(answers, [](const auto& answer) { return answer.has_value(); }))
+      << std::ranges::count_if(answers, [](const auto& answer) { return !answer; }) << " still wait";
+  EXPECT_TRUE(std::ranges::any_of(answers, [](const auto& answer) { return answer && !*answer; }))
+      << "it never handed over";
+  hangs.frozen = false;
+  node.runtime.enter([&] { hangs.thaw.notify_all(); });
+  world_.run_for(std::chrono::seconds(1));
 }
 
 }  // namespace
