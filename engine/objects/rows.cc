@@ -171,7 +171,7 @@ Task<Result<void>> release_data(cluster::RowView& rows, const VersionRow& row, W
         broken = broken || !segment;
         keys.emplace_back(key);
         if (segment)
-          for (SegmentSlice& each : *segment) slices.push_back(std::move(each.slice));
+          for (const SegmentSlice& each : *segment) slices.push_back(each.slice);
         return cluster::ScanStep{};
       },
       [&] {

@@ -110,11 +110,10 @@ Task<void> send_all(async::UvPoller& poller, std::string text, MonotonicTime dea
     const ssize_t sent = ::send(poller.descriptor(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) {
       rest.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-      co_return;
-    } else if (co_await poller.writable(deadline) != async::UvPoller::Outcome::kReady) {
-      co_return;
+      continue;
     }
+    const bool may_wait = sent == 0 || errno == EAGAIN || errno == EINTR;
+    if (!may_wait || co_await poller.writable(deadline) != async::UvPoller::Outcome::kReady) co_return;
   }
 }
 
