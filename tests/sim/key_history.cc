@@ -120,7 +120,7 @@ std::string KeyHistory::describe(int number, const Possibilities& before) const 
                      static_cast<int>(operation.outcome), could);
 }
 
-void KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilities& out) const {
+bool KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilities& out) const {
   std::vector<int> lost;
   for (const int number : one.second)
     if (is_settled_by(number, life)) lost.push_back(number);
@@ -128,8 +128,9 @@ void KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilitie
   for (const int number : lost) {
     Possibilities next;
     for (const Possibility& each : now) {
-      if (has(each.second, number)) static_cast<void>(take_effect(each, number, next));
+      if (has(each.second, number) && !take_effect(each, number, next)) return false;
       next.insert(each);
+      if (next.size() > kMostPossibilities) return false;
     }
     now = std::move(next);
   }
@@ -138,6 +139,7 @@ void KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilitie
     std::erase_if(each.second, [&](int number) { return is_settled_by(number, life); });
     out.insert(std::move(each));
   }
+  return true;
 }
 
 std::string KeyHistory::check(bool& undetermined) const {
@@ -145,7 +147,10 @@ std::string KeyHistory::check(bool& undetermined) const {
   for (const Event& event : events_) {
     Possibilities next;
     if (event.what == Event::What::kDecide) {
-      for (const Possibility& one : now) settle(one, event.life, next);
+      for (const Possibility& one : now) {
+        undetermined = next.size() > kMostPossibilities || !settle(one, event.life, next);
+        if (undetermined) return {};
+      }
     } else if (operation(event.number).outcome == Outcome::kNever) {
       continue;
     } else if (event.what == Event::What::kCall) {
@@ -157,7 +162,7 @@ std::string KeyHistory::check(bool& undetermined) const {
     } else {
       for (const Possibility& one : now) {
         if (has(one.second, event.number)) {
-          undetermined = !take_effect(one, event.number, next);
+          undetermined = next.size() > kMostPossibilities || !take_effect(one, event.number, next);
           if (undetermined) return {};
         } else {
           next.insert(one);

@@ -76,7 +76,9 @@ class KeyHistory {
   [[nodiscard]] bool is_settled_by(int number, std::uint64_t life) const {
     return operation(number).outcome == Outcome::kUnknown && operation(number).lost_in < life;
   }
-  void settle(const Possibility& one, std::uint64_t life, Possibilities& out) const;
+  /// Possibilities in which what was lost before `life` has taken effect or never will. False: as
+  /// take_effect.
+  [[nodiscard]] bool settle(const Possibility& one, std::uint64_t life, Possibilities& out) const;
   /// Possibilities in which `number` has just taken effect, after any of the others that may come before it.
   /// False: there are too many to follow.
   [[nodiscard]] bool take_effect(const Possibility& from, int number, Possibilities& out) const;

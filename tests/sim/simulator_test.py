@@ -2,6 +2,7 @@
 """The simulator: seeds of the consensus core, of whole sets, of drives on simulated files and of several nodes on a simulated
 network; and planted defects, each of which must be found. A failing seed prints the command that replays it."""
 import os
+import resource
 import subprocess
 import sys
 
@@ -47,6 +48,7 @@ PLANTED = [
     ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.
+MOST_MIB = 640  # A history whose orders are too many to follow is given up, not followed into gigabytes (net, seed 21).
 
 report = Report("sim: ")
 
@@ -59,6 +61,9 @@ for rung, words, seeds, seconds in RUNGS:
     done = simulate("--rung", rung, "--seeds", f"0..{seeds}", "--seconds", str(seconds), "--replay-share", "20")
     print("\n".join("    " + line for line in done.stdout.splitlines()[-70:]))
     report.check(f"{words}: every seed holds every property", done.returncode == 0)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+report.check(f"no rung takes more than {MOST_MIB} MiB", peak <= MOST_MIB, f"{peak} MiB")
+print(f"    at most {peak} MiB")
 for defect, rung, first in PLANTED:
     begin = 0 if FULL else first
     found = simulate("--rung", rung, "--seeds", f"{begin}..{begin + REACH}", "--replay-share", "0", "--planted", defect, "--expect-defect")
