@@ -23,7 +23,7 @@ from tap import Report  # noqa: E402
 FULL = "--full" in sys.argv
 WORDS = [word for word in sys.argv[1:] if not word.startswith("--")]
 ENOUGH = 15       # successes of each other client before a fault is mended
-PATIENCE = 5      # seconds more for that: a version of which a lost leader left too few shards to decide waits for that node
+PATIENCE = 5      # seconds more for that: with several faults at once a version may have to wait for the node that a lost leader had
 MAX_OUTAGE = 3.0  # promised for every key after the death of a node; judged by cluster_test.py, and here in a full run
 report = Report("fault matrix: ")
 

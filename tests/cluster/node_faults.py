@@ -247,4 +247,4 @@ class AllKilled(Fault):
 
 ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, LeadersDriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
        DriveFull, DriveReadOnly]
-SHORT = {3: [Killed, CannotSend, AllKilled], 4: [Stopped, Flapping, DriveHangs, ReplacedEmpty]}
+SHORT = {3: [Killed, CannotSend, LeadersDriveHangs, AllKilled], 4: [Stopped, Flapping, CutBothWays, DriveHangs, ReplacedEmpty]}
