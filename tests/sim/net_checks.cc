@@ -211,12 +211,12 @@ void NetWorld::check_end() {
       violate(fmt::format("n{} still serves {} channels", place.node->place(), place.node->serving()));
   }
   if (plan_.clients.moves && decided && failure_.empty()) {
-    std::size_t left = 1;
-    places_[0].node->spawn([](NetWorld* world, std::size_t* until) -> Task<void> {
+    const auto left = std::make_shared<std::size_t>(1);
+    places_[0].node->spawn([](NetWorld* world, std::shared_ptr<std::size_t> until) -> Task<void> {
       co_await world->check_moved(world->places_[0].node.get());
       *until = 0;
-    }(this, &left));
-    if (!wait([&left] { return left == 0; }, std::chrono::seconds(60)) && failure_.empty())
+    }(this, left));
+    if (!wait([&left] { return *left == 0; }, std::chrono::seconds(60)) && failure_.empty())
       violate("what was left of renames is not finished");
   }
   if (!failure_.empty() || !whole()) return;
@@ -224,7 +224,8 @@ void NetWorld::check_end() {
   check_node_death();
 }
 
-Task<void> NetWorld::write_until_done(NetNode* node, Key* key, std::size_t* left) {
+// What it counts down outlives a wait that a failure cuts off.
+Task<void> NetWorld::write_until_done(NetNode* node, Key* key, std::shared_ptr<std::size_t> left) {
   const int content = new_content(draw_size());
   const auto bytes = Buffer::copy_of(contents_[static_cast<std::size_t>(content)]);
   while (true) {
@@ -258,10 +259,10 @@ void NetWorld::check_node_death() {
   crash(places_[victim]);
   places_[victim].down = false;
   const std::int64_t died = world_.now_ns();
-  std::size_t left = keys_.size();
+  const auto left = std::make_shared<std::size_t>(keys_.size());
   NetNode& node = *places_[(victim + 1) % plan_.nodes].node;
-  for (const auto& key : keys_) node.spawn(write_until_done(&node, key.get(), &left));
-  if (!wait([&left] { return left == 0; }, std::chrono::seconds(60)) && failure_.empty())
+  for (const auto& key : keys_) node.spawn(write_until_done(&node, key.get(), left));
+  if (!wait([&left] { return *left == 0; }, std::chrono::seconds(60)) && failure_.empty())
     violate("a key cannot be written after the death of a node");
   if (!failure_.empty()) return;
   longest_outage_ns_ = world_.now_ns() - died;

@@ -42,9 +42,9 @@ PLANTED = [
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
     ("void-early", "net", 40),
-    ("excuse-nobody", "net", 250),
+    ("excuse-nobody", "net", 418),
     ("lease-from-receipt", "net", 1775),
-    ("deposed-leader-reads", "net", 175),
+    ("deposed-leader-reads", "net", 300),
     ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.
