@@ -265,7 +265,6 @@ Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
   std::vector<raft::Entry> entries;
   ++member.loads;
   auto found = co_await member.drive->read_entries(wanted.from, wanted.to, flashstor::limits::kMiB);
-  --member.loads;
   if (found) {
     for (const storage::LogEntry& entry : *found) {
       auto parsed = from_log_entry(entry);
@@ -273,6 +272,9 @@ Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
       entries.push_back(std::move(*parsed));
     }
   }
+  // The core asks again at once, and a log that has lost an entry says so at once.
+  if (entries.empty()) co_await async::sleep_for(home_, limits::kReadAgain);
+  --member.loads;
   if (!member.open()) co_return;
   member.core->entries_loaded(clock(), wanted.member, std::move(entries));
   touch(member);

@@ -30,7 +30,7 @@ inline constexpr std::chrono::milliseconds kSlowAppend{1000};
 /// An append that takes longer than this fails the drive.
 inline constexpr std::chrono::seconds kHungAppend{20};
 /// A leader whose own append takes longer than this hands over to one whose does not.
-inline constexpr std::chrono::milliseconds kSlowLeader{1000};
+inline constexpr std::chrono::milliseconds kSlowLeader{2000};
 /// How long a write waits for the slowest drive once enough drives hold it.
 inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
 /// How soon drives are asked again for what they had not applied yet.

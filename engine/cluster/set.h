@@ -214,7 +214,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   /// What becomes of a version that drives hold in shards enough to read it and too few to confirm it.
   enum class Few : std::uint8_t { kOpen, kReadable, kComplete, kLost };
   Task<Few> complete_shards(Inquiry& inquiry, std::uint32_t answered);
-  Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered);
+  Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered, raft::Term term);
 
   // set_rows.cc: any loop.
   [[nodiscard]] std::optional<std::uint32_t> leased_slot();

@@ -26,6 +26,7 @@ std::vector<std::string> ErasureSet::names_of(const storage::EntryBody& body) {
 bool ErasureSet::add_data(std::uint32_t slot, const raft::Entry& entry, storage::AppendBatch& batch) {
   const Flight* flight = flights_.find(entry.index, entry.term);
   if (flight == nullptr || flight->shards.empty()) return false;
+  if (group_.is_spread() && !group_.leads(entry.term)) return false;  // a successor may have it refused
   if (flight->outcome == Flight::Outcome::kUnknown) return false;  // a new leader may be asking who holds it
   if ((full_mask_.load(std::memory_order_relaxed) >> slot & 1) != 0) return false;  // owed until it has room
   const DataRef& data = flight->body->data;
@@ -85,7 +86,10 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
   }
   note_incarnations(body.incarnations);
   if (body.data.place != DataPlace::kNone) {
-    pending_.add(index, term, body.data, body.excused | unknown_incarnations());
+    // A shard that was staged before its entry may have been by an earlier incarnation.
+    const bool staged = body.data.place == DataPlace::kFile;
+    pending_.add(index, term, body.data,
+                 staged ? storage::kAllExcused : body.excused | unknown_incarnations());
     // A mark of the same place may be that of another entry, which lost it.
     if (tail_marks_.contains(index)) undecided_.remove(index, true);
     const bool named = flight != nullptr && !flight->names.empty();
@@ -234,6 +238,7 @@ Task<void> ErasureSet::commit_incarnations() {
   if (!group_.leader() || !co_await commit_own(std::move(body)))
     co_await async::sleep_for(*parts_.home, limits::kHousePace);
   telling_incarnations_ = false;
+  tell_incarnations();  // what was news meanwhile
 }
 
 Task<Result<void>> ErasureSet::commit_excuse(raft::Index from, std::uint32_t slots) {

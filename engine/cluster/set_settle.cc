@@ -65,6 +65,8 @@ std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) con
 
 // Asks every standing drive; gives which of them answered in time: one that hangs counts as away.
 Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience) {
+  // As of the excuses that the inquiries carry: what is told meanwhile excuses, and they do not know it.
+  const auto told = incarnations_;
   std::vector<DataId> ids;
   for (const Inquiry& inquiry : inquiries) ids.push_back(inquiry.data.id);
   std::vector<Task<Answer>> asking;
@@ -77,7 +79,7 @@ Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries, Nanosec
     const std::uint32_t bit = std::uint32_t{1} << answer->slot;
     answered |= bit;
     const std::uint64_t incarnation = answer->holds->incarnation;
-    const bool reborn = incarnation == 0 || incarnation != incarnations_[answer->slot];
+    const bool reborn = incarnation == 0 || incarnation != told[answer->slot];
     for (std::size_t i = 0; i < inquiries.size(); ++i) {
       if ((*answer->holds)[i]) inquiries[i].held |= bit;
       if (reborn) inquiries[i].reborn |= bit;
@@ -125,7 +127,7 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again, Nanoseconds pati
     if (end != Few::kLost && !enough) open = true;
   }
   if (!co_await confirm_all(std::move(sure), term)) open = true;
-  if (!lost.empty() && !co_await void_lost(lost, answered)) open = true;
+  if (!lost.empty() && !co_await void_lost(lost, answered, term)) open = true;
   if (pending_.anything_waits() && group_.leads(term)) static_cast<void>(co_await commit_own({}));
   co_return !open;
 }
@@ -175,7 +177,8 @@ bool ErasureSet::was_never_shown(const Inquiry& inquiry, std::uint32_t refused, 
 Task<bool> ErasureSet::confirm_all(std::vector<Inquiry> sure, raft::Term term) {
   const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
   std::uint32_t lack = 0;
-  for (const Inquiry& inquiry : sure) lack |= all & ~inquiry.held & ~inquiry.excused;
+  // Who is excused here need not be to others: this process may only not know better.
+  for (const Inquiry& inquiry : sure) lack |= all & ~inquiry.held;
   if (lack != 0 && !parts_.defects.excuse_nobody) {
     const auto oldest = std::ranges::min_element(sure, {}, &Inquiry::index);
     if (!co_await commit_excuse(oldest->index, lack) || !group_.leads(term)) co_return false;
@@ -196,7 +199,7 @@ void ErasureSet::confirm_settled(const Inquiry& inquiry) {
 }
 
 // Voided only after the drives that do not hold it have durably refused ever to.
-Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered) {
+Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered, raft::Term term) {
   std::vector<Task<std::uint32_t>> refusing;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     if ((answered >> slot & 1) == 0) continue;
@@ -207,6 +210,7 @@ Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t
   }
   std::uint32_t refused = 0;
   for (const std::uint32_t bit : co_await async::gather(std::move(refusing))) refused |= bit;
+  if (!group_.leads(term)) co_return false;  // another leader may have let them live meanwhile
   storage::EntryBody body;
   bool all = true;
   for (const Inquiry& inquiry : lost) {

@@ -84,6 +84,7 @@ Result<bool> ShardStore::holds(const DataId& id) {
   if (file) {
     // Unfinished files have no footer: they are not held.
     auto footer = read_footer(**file);
+    if (!footer && footer.error().code() == ErrorCode::kIo) return std::unexpected(footer.error());
     return footer && footer->data.id == id;
   }
   if (file.error().code() != ErrorCode::kNotFound) return std::unexpected(file.error());

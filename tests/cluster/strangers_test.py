@@ -22,6 +22,7 @@ FULL = "--full" in sys.argv
 GARBAGE = 2000 if FULL else 200  # Streams of random bytes and of broken frames.
 CALL, ANSWER, FAILURE, NOTICE = 1, 2, 3, 4
 HELLO, PING, DRIVE_INFO, DRIVES, CONSENSUS, EXECUTE, QUERY, EPOCH = 1, 2, 16, 48, 49, 50, 51, 64
+PROTOCOL = 2  # kProtocolVersion of engine/storage/wire/frame.h
 EVERY_METHOD = [*range(16, 32), *range(48, 66)]
 NIL = "0" * 32
 
@@ -72,7 +73,7 @@ class Pretender:
     def __init__(self, nodes, secret=None, **claims):
         self.nodes = nodes
         self.target = nodes.members[0]
-        self.claims = {"protocol": 1, "from": f"127.0.0.1:{nodes.members[1].port}", "to": f"127.0.0.1:{self.target.port}", "deployment": NIL,
+        self.claims = {"protocol": PROTOCOL, "from": f"127.0.0.1:{nodes.members[1].port}", "to": f"127.0.0.1:{self.target.port}", "deployment": NIL,
                        "expires": int(time.time()) + 60, "nonce": secrets.token_hex(16), **claims}
         self.secret = nodes.cluster_secret if secret is None else secret
         self.socket = None
@@ -124,7 +125,7 @@ class Pretender:
             data += chunk
         return data
 
-    def hello(self, deployment=NIL, protocol=1, layout=None):
+    def hello(self, deployment=NIL, protocol=PROTOCOL, layout=None):
         drives = "".join(f"http://127.0.0.1:{member.port}{self.nodes.drives_of(member.number)[0]}\n" for member in self.nodes.members)
         head = struct.pack("<I", protocol) + sized("test") + sized(self.claims["from"])
         head += sized(f"sets of {len(self.nodes.members)}\n{drives}" if layout is None else layout)
@@ -165,7 +166,7 @@ def test_tokens(nodes):
         "an old token": (None, Pretender(nodes, expires=now - 16 * 60)),
         "a token from the future": (None, Pretender(nodes, expires=now + 17 * 60)),
         "a token for another node": (None, Pretender(nodes, to=f"127.0.0.1:{nodes.members[2].port}")),
-        "a token of another protocol version": (None, Pretender(nodes, protocol=2)),
+        "a token of another protocol version": (None, Pretender(nodes, protocol=PROTOCOL + 1)),
         "a token that was used before": (used.token(), used),
         "a token that is cut short": (Pretender(nodes).token()[:-1], Pretender(nodes)),
         "a token of garbage": ("".join(chr(rng.randrange(33, 127)) for _ in range(300)), Pretender(nodes)),
@@ -204,7 +205,7 @@ def test_hello(nodes):
     told = answers_nothing(silent)
     report.check(f"without a hello none of {len(EVERY_METHOD)} calls is answered", not told, str(told[:3]))
     silent.close()
-    strange = {"another deployment": {"deployment": secrets.token_hex(16)}, "another protocol version": {"protocol": 2},
+    strange = {"another deployment": {"deployment": secrets.token_hex(16)}, "another protocol version": {"protocol": PROTOCOL + 1},
                "another list of drives": {"layout": "sets of 3\nhttp://127.0.0.1:1/a\n"}}
     for name, change in strange.items():
         pretender = Pretender(nodes)

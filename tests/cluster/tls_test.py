@@ -60,9 +60,9 @@ class TlsClient(Client):
 def token(nodes, source, target, nonce):
     expires = int(time.time()) + 50
     nil = "0" * 32
-    text = "\n".join(["flashstor peer token", "1", source, target, nil, str(expires), nonce])
+    text = "\n".join(["flashstor peer token", "2", source, target, nil, str(expires), nonce])
     mac = hmac.new(nodes.cluster_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return f"fsp,1,{source},{target},{nil},{expires},{nonce},{mac}"
+    return f"fsp,2,{source},{target},{nil},{expires},{nonce},{mac}"
 
 
 def knock(nodes, authority, certificate, number):

@@ -42,8 +42,8 @@ PLANTED = [
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
     ("void-early", "net", 40),
-    ("excuse-nobody", "net", 418),
-    ("lease-from-receipt", "net", 1775),
+    ("excuse-nobody", "net", 470),
+    ("lease-from-receipt", "net", 1875),
     ("deposed-leader-reads", "net", 300),
     ("serve-before-first-entry", "net", 20),
 ]

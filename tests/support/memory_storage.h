@@ -47,6 +47,7 @@ struct MemoryDisk {
   bool frozen = false;     ///< Appends wait until it is false and `thaw` is called.
   Nanoseconds append_delay{0};
   Nanoseconds apply_delay{0};
+  Nanoseconds holds_delay{0};
   std::set<DataId> corrupt;
   std::uint64_t incarnation = 0;  ///< 0: it does not say.
   std::uint64_t appends = 0;
@@ -215,6 +216,7 @@ class MemoryStorage : public storage::StorageApi {
   [[nodiscard]] std::uint64_t incarnation() const override { return disk_->incarnation; }
   Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override {
     co_await async::switch_to(*Runtime::current());
+    if (disk_->holds_delay.count() > 0) co_await async::sleep_for(*Runtime::current(), disk_->holds_delay);
     storage::Holdings out{.held = {}, .incarnation = disk_->incarnation};
     for (const auto& id : data) out.held.push_back(disk_->shards.contains(id));
     co_return out;

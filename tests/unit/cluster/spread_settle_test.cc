@@ -74,6 +74,8 @@ TEST_F(SpreadSettle, ADriveThatWasOpenedAgainProvesNothing) {
   const DataRef data = find(old_, "key").value();
   deaf_ = (old_ + 2) % kNodes;
   net_.cut(old_, true);
+  // So slow that the log tells the new incarnations while they are asked.
+  for (std::uint32_t slot = 0; slot < kDrives; ++slot) disks_[slot]->holds_delay = Milliseconds(200);
   for (const std::uint32_t slot : {deaf_, deaf_ + kNodes}) {
     ASSERT_EQ(disks_[slot]->shards.erase(data.id), 1U);
     disks_[slot]->incarnation += 100;
