@@ -274,7 +274,7 @@ void ErasureSet::changed() {
   publish();
   tell_incarnations();
   if (leader) drop_tail_marks(group_.applied(*leader), group_.leader_term());
-  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  look_at_all();
   leader_signal_.notify_all();
   applied_signal_.notify_all();
   arm_house();

@@ -160,6 +160,10 @@ class ErasureSet final : public SetApi, private GroupListener {
 
   // set_outcome.cc: what becomes of it.
   void look_at(Flight& flight);
+  void look_at_all() {
+    flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  }
+  [[nodiscard]] std::uint32_t all_slots() const { return (std::uint32_t{1} << parts_.info.drives) - 1; }
   void finish(Flight& flight, Flight::Outcome outcome);
   void note_missed(const Flight& flight);
   [[nodiscard]] std::uint32_t excused_now(const DataRef& data);

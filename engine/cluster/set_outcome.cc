@@ -137,7 +137,7 @@ void ErasureSet::look_at(Flight& flight) {
     const std::uint32_t silent = open & ~lagging_ & ~flight.entry_slots;
     if (silent != 0 && now - flight.proposed_at < limits::kCommitDeadline) return;
     lagging_ |= silent;
-    const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+    const std::uint32_t all = all_slots();
     const std::uint32_t lack = flight.has_data() ? all & ~flight.data_slots & ~flight.excused : 0;
     if (lack != 0 && !parts_.defects.excuse_nobody) return excuse(flight.index, lack);
     // A deposed leader that does not know it must not answer.
@@ -171,7 +171,7 @@ void ErasureSet::finish(Flight& flight, Flight::Outcome outcome) {
 // Slots of which it is known before that they will not hold `data`.
 std::uint32_t ErasureSet::excused_now(const DataRef& data) {
   if (parts_.defects.excuse_nobody) return 0;
-  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t all = all_slots();
   const std::uint32_t lack = data.place == DataPlace::kFile ? ~staged_slots(data) : full_mask_.load();
   return all & (~open_slots() | lagging_ | lack);
 }
@@ -196,7 +196,7 @@ Task<void> ErasureSet::excuse_round() {
   }
   to_excuse_ = 0;
   excusing_ = false;
-  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  look_at_all();
 }
 
 // A drive that was opened again may have lost what it held: from here on it is no witness for what is older.
@@ -250,7 +250,7 @@ Task<Result<void>> ErasureSet::commit_excuse(raft::Index from, std::uint32_t slo
 
 // What the set owes its drives is part of its state: it rides on a later entry.
 void ErasureSet::note_missed(const Flight& flight) {
-  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t all = all_slots();
   const std::uint32_t missed = all & ~flight.data_slots;
   if (missed == 0) return;
   pending_.add_rider(owe(flight.body->data, missed));
@@ -324,7 +324,7 @@ void ErasureSet::house() {
   if (!group_.leader() && flights_.empty()) return publish();
   const MonotonicTime now = parts_.home->now();
   if (!closing_.load()) group_.watch_drives();
-  flights_.for_each(UINT64_MAX, [this](Flight& flight) { look_at(flight); });
+  look_at_all();
   if (closing_.load()) {
     arm_house();  // what is under way still has its deadlines
     return;

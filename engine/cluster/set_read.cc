@@ -97,7 +97,7 @@ void ErasureSet::report_bad(const DataRef& data, std::uint32_t slots) {
 void ErasureSet::told_bad(std::vector<HealItem> items) {
   const Outside inside(outside_);
   parts_.home->post_function([this, inside, items = std::move(items)] {
-    const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+    const std::uint32_t all = all_slots();
     for (const HealItem& item : items)
       if (group_.leader() && item.data.geometry.shards() == parts_.info.drives && (item.slots & all) != 0)
         note_bad(item.data, item.slots & all);

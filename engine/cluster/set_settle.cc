@@ -175,7 +175,7 @@ bool ErasureSet::was_never_shown(const Inquiry& inquiry, std::uint32_t refused, 
 }
 
 Task<bool> ErasureSet::confirm_all(std::vector<Inquiry> sure, raft::Term term) {
-  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t all = all_slots();
   std::uint32_t lack = 0;
   // Who is excused here need not be to others: this process may only not know better.
   for (const Inquiry& inquiry : sure) lack |= all & ~inquiry.held;
@@ -191,7 +191,7 @@ void ErasureSet::confirm_settled(const Inquiry& inquiry) {
   if (pending_.find(inquiry.index) == nullptr) return;
   pending_.confirm(inquiry.index);
   undecided_.remove(inquiry.index, false);
-  const std::uint32_t all = (std::uint32_t{1} << parts_.info.drives) - 1;
+  const std::uint32_t all = all_slots();
   if (inquiry.held != all) {
     pending_.add_rider(owe(inquiry.data, all & ~inquiry.held));
   }

@@ -48,6 +48,7 @@ class LogIndex {
   [[nodiscard]] std::optional<DataPosition> unsettled(const DataId& id) const;
   /// An applied entry names it, or it was dropped.
   void settle(const DataId& id);
+  /// The same for one that is not of healing, whose row is looked at on its own.
   void settle_unless_rebuilt(const DataId& id);
   [[nodiscard]] std::vector<DataPosition> all_unsettled() const;
   [[nodiscard]] bool refused(const DataId& id) const;
