@@ -58,6 +58,13 @@ raft::Index Group::committed() const {
   return index;
 }
 
+std::uint64_t Group::generation() const {
+  std::uint64_t newest = 0;
+  for (const auto& member : members_)
+    if (member->core) newest = std::max(newest, member->generation);
+  return newest;
+}
+
 std::vector<raft::Entry> Group::tail(std::uint32_t slot) const {
   const raft::Raft& core = *members_[slot]->core;
   const raft::Index from = std::max(members_[slot]->applied + 1, core.log().memory_first());
@@ -283,8 +290,10 @@ Task<void> Group::load(MemberState& member, raft::EntriesWanted wanted) {
 void Group::look_for_leader() {
   std::optional<std::uint32_t> leader;
   raft::Term term = 0;
+  const std::uint64_t current = generation();
   for (const auto& member : members_) {
-    if (member->remote || !member->open() || !member->core->leader_ready() || member->core->term() < term)
+    if (member->remote || !member->open() || !member->core->leader_ready() || member->core->term() < term ||
+        member->generation != current)
       continue;
     leader = member->slot;
     term = member->core->term();

@@ -31,9 +31,11 @@ class GroupListener {
   /// Just before `entries` become visible in the index of `slot`.
   virtual void applying(std::uint32_t slot, std::span<const raft::Entry> entries) = 0;
   virtual void applied(std::uint32_t slot, raft::Index index) = 0;
-  /// The member of `slot` was started over: its drive has applied `index`, of which `entries` are the last,
-  /// from the oldest undecided one on. A drive that was filled has what no member here has applied.
-  virtual void rejoined(raft::Index index, std::span<const raft::Entry> entries) = 0;
+  /// A member was started over in `generation` of the set: its drive has applied `index`, of which `entries`
+  /// are the last, from the oldest undecided one on. A drive that was filled has what no member here has
+  /// applied; in a newer generation another log may stand where the one known here did.
+  virtual void rejoined(std::uint64_t generation, raft::Index index,
+                        std::span<const raft::Entry> entries) = 0;
   /// The drive of `slot`, on another node, has (no) room for data.
   virtual void room(std::uint32_t slot, bool full) = 0;
   /// Slices that lack a shard, as this node knows while it leads, and nothing until it has counted them; what
@@ -153,6 +155,8 @@ class Group {
   [[nodiscard]] const MemberState& member(std::uint32_t slot) const { return *members_[slot]; }
   [[nodiscard]] raft::Index applied(std::uint32_t slot) const { return members_[slot]->applied; }
   [[nodiscard]] raft::Index committed() const;
+  /// The newest generation of the set that a member here is of: those of older ones were declared lost.
+  [[nodiscard]] std::uint64_t generation() const;
   /// Null for a member that is not open.
   [[nodiscard]] const raft::Raft* core(std::uint32_t slot) const { return members_[slot]->core.get(); }
   /// The member with the longest log, if enough stand to be sure that nothing committed is missing from it.

@@ -46,6 +46,11 @@ raft::Index confirmed_in(const std::vector<storage::LogEntry>& entries) {
   return 0;
 }
 
+std::uint64_t generation_of(const storage::RecoveredState& state) {
+  const auto stored = decode_configuration(state.configuration);
+  return stored ? stored->generation : 0;
+}
+
 }  // namespace
 
 Task<void> Group::start() {
@@ -54,10 +59,13 @@ Task<void> Group::start() {
     recoveries.push_back(recover_drive(member->remote ? nullptr : member->drive));
   auto states = co_await async::gather(std::move(recoveries));
   // What may be undecided: a crash leaves drives with different parts of it applied, so that none tells all.
-  // What is applied anywhere is committed, and the same on every drive that has it.
+  // What is applied anywhere is committed, and the same on every drive of the newest generation that has it.
+  std::uint64_t newest = 0;
+  for (const auto& state : states)
+    if (state) newest = std::max(newest, generation_of(*state));
   std::map<raft::Index, const storage::LogEntry*> applied;
   for (const auto& state : states) {
-    if (!state) continue;
+    if (!state || generation_of(*state) < newest) continue;
     for (const storage::LogEntry& entry : state->entries)
       if (entry.index <= state->applied_index) applied.try_emplace(entry.index, &entry);
   }
@@ -117,7 +125,7 @@ Task<Result<void>> Group::rejoin(std::uint32_t slot, raft::MemberId id) {
       entries.push_back(std::move(*parsed));
   start_member(member, std::move(*state));
   if (!member.open()) co_return fail(ErrorCode::kCorrupt, member.failure);
-  listener_.rejoined(member.applied, entries);
+  listener_.rejoined(member.generation, member.applied, entries);
   changed_ = true;
   beat_due_ = true;  // it hears from the leader, which then sends what it missed
   schedule();
@@ -218,7 +226,7 @@ std::optional<std::uint32_t> Group::highest_log() const {
   if (open_members() < read_quorum()) return std::nullopt;
   const MemberState* best = nullptr;
   const auto rank = [](const MemberState& m) {
-    return std::pair(m.core->log().last_term(), m.core->log().last_index());
+    return std::tuple(m.generation, m.core->log().last_term(), m.core->log().last_index());
   };
   for (const auto& member : members_)
     if (member->votes() && (best == nullptr || rank(*member) > rank(*best))) best = member.get();
@@ -229,12 +237,16 @@ std::optional<std::uint32_t> Group::highest_log() const {
 // or had applied before the process started, all may apply.
 void Group::share_commits() {
   const raft::Raft* best = nullptr;
+  const std::uint64_t current = generation();
   for (const auto& member : members_)
-    if (member->core && member->core->closed() != raft::Closed::kInconsistent &&
+    if (member->core && member->generation == current &&
+        member->core->closed() != raft::Closed::kInconsistent &&
         (best == nullptr || member->core->commit_index() > best->commit_index()))
       best = member->core.get();
   for (const auto& member : members_) {
-    if (best == nullptr || !member->open() || member->core->commit_index() >= best->commit_index()) continue;
+    if (best == nullptr || !member->open() || member->generation != current ||
+        member->core->commit_index() >= best->commit_index())
+      continue;
     const raft::Index before = member->core->commit_index();
     member->core->learn_commit(best->log(), best->commit_index());
     if (member->core->commit_index() != before) touch(*member);

@@ -42,6 +42,12 @@ void Pending::applied(raft::Index index) {
   while (!under_way_.empty() && under_way_.front().index <= index) under_way_.pop_front();
 }
 
+void Pending::forget_versions() {
+  restart();
+  versions_.clear();
+  waiting_.confirms.clear();
+}
+
 void Pending::restart() {
   Riders again;
   for (Riders& riders : under_way_) {

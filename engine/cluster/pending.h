@@ -75,6 +75,8 @@ class Pending {
   /// `board` was called and the proposal refused.
   void unboard(const storage::EntryBody& body, std::size_t own_changes);
   void applied(raft::Index index);
+  /// The log has other entries where it had those that this knows of; rows to be said stay.
+  void forget_versions();
   /// Another leader: what was proposed and not applied may be lost, so it is said again.
   void restart();
 

@@ -38,8 +38,10 @@ ErasureSet::~ErasureSet() { FLASHSTOR_CHECK(!house_.armed && gate_.running() == 
 Task<Result<void>> ErasureSet::open() {
   const auto on_home = [](ErasureSet* self) -> Task<Result<void>> {
     co_await self->group_.start();
+    self->generation_ = self->group_.generation();
     for (std::uint32_t slot = 0; slot < self->drives_.size(); ++slot)
-      if (self->group_.is_open(slot)) self->seen_ = std::max(self->seen_, self->group_.applied(slot));
+      if (self->group_.is_open(slot) && self->is_current(slot))
+        self->seen_ = std::max(self->seen_, self->group_.applied(slot));
     for (const storage::LogEntry& entry : self->group_.take_recovered()) {
       if (entry.kind != kEntryBody) continue;
       auto body = storage::decode_entry(entry.payload.view());
@@ -189,7 +191,8 @@ int ErasureSet::serve_without_leader() {
   if (!highest) return -1;
   std::uint32_t reader = *highest;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
-    if (group_.is_open(slot) && group_.applied(slot) > group_.applied(reader)) reader = slot;
+    if (group_.is_open(slot) && is_current(slot) && group_.applied(slot) > group_.applied(reader))
+      reader = slot;
   mark_tail(*highest, group_.applied(reader));
   return static_cast<int>(reader);
 }

@@ -144,7 +144,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void room(std::uint32_t slot, bool full) override;
   [[nodiscard]] std::optional<std::uint64_t> owed() const override;
   void told_owed(std::optional<std::uint64_t> slices) override;
-  void rejoined(raft::Index index, std::span<const raft::Entry> entries) override;
+  void rejoined(std::uint64_t generation, raft::Index index, std::span<const raft::Entry> entries) override;
   void changed() override;
 
   // set_execute.cc: a command at the leader.
@@ -175,6 +175,10 @@ class ErasureSet final : public SetApi, private GroupListener {
   void tell_incarnations();
   Task<void> commit_incarnations();
   void drop_voided(raft::Index applied);
+  [[nodiscard]] bool is_current(std::uint32_t slot) const {
+    return group_.member(slot).generation >= generation_;
+  }
+  void begin_generation(std::uint64_t generation);
   void count_owed(std::uint64_t slices, std::uint32_t slots);
   [[nodiscard]] RowChange owe(const DataRef& data, std::uint32_t slots);
   [[nodiscard]] std::uint32_t open_slots() const;
@@ -285,7 +289,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   LockTable locks_;
   Flights flights_;
   Pending pending_;
-  raft::Index seen_ = 0;  // entries up to here went through note_entry
+  raft::Index seen_ = 0;          // entries up to here went through note_entry,
+  std::uint64_t generation_ = 0;  // those of members of this generation
   raft::Term settled_term_ = 0;
   std::uint32_t lagging_ = 0;  // slots that missed a deadline and have not caught up
   std::vector<std::pair<raft::Index, raft::Index>> voiding_;  // the entry that says so, and which

@@ -51,7 +51,7 @@ void ErasureSet::appended(std::uint32_t slot, std::span<const AppendedEntry> ent
 }
 
 void ErasureSet::applying(std::uint32_t slot, std::span<const raft::Entry> entries) {
-  static_cast<void>(slot);
+  if (!is_current(slot)) return;
   for (const raft::Entry& entry : entries)
     if (entry.index > seen_) note_entry(entry);
 }
@@ -258,8 +258,9 @@ void ErasureSet::note_missed(const Flight& flight) {
 
 // What a fill brought was decided without any member here: versions that this process holds for undecided and
 // that are older than its oldest undecided one are no longer.
-void ErasureSet::rejoined(raft::Index index, std::span<const raft::Entry> entries) {
-  if (index <= seen_) return;
+void ErasureSet::rejoined(std::uint64_t generation, raft::Index index, std::span<const raft::Entry> entries) {
+  if (generation > generation_) begin_generation(generation);
+  if (generation < generation_ || index <= seen_) return;
   const raft::Index first = entries.empty() ? index + 1 : entries.front().index;
   for (const raft::Index old : pending_.before(first)) {
     pending_.erase(old);
@@ -271,6 +272,21 @@ void ErasureSet::rejoined(raft::Index index, std::span<const raft::Entry> entrie
   pending_.excuse(0, storage::kAllExcused);  // what entries between them said of them is not known
   incarnations_.fill(0);
   seen_ = index;
+}
+
+// The rest of the set was declared lost, and perhaps the end of the log with it: what is known here of
+// versions may be of entries whose places others have taken.
+void ErasureSet::begin_generation(std::uint64_t generation) {
+  generation_ = generation;
+  pending_.forget_versions();
+  undecided_.clear();
+  undecided_.outdate();
+  voiding_.clear();
+  tail_marks_.clear();
+  tail_undecided_.store(false);
+  seen_ = unknown_through_ = 0;
+  settled_term_ = 0;  // the same term may be led anew
+  decided_signal_.notify_all();
 }
 
 // A row of the queue. It counts as owed from here on, though no entry has it yet.
