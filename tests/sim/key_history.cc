@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <utility>
 
 namespace flashstor::sim {
 namespace {
@@ -15,6 +18,8 @@ bool has(const std::vector<int>& numbers, int number) {
 
 int KeyHistory::call(Operation operation) {
   operations_.push_back(operation);
+  if (operation.kind == Kind::kDeleteVersion) removed_.insert(operation.target);
+  if (operation.kind == Kind::kReadVersion) read_.insert(operation.target);
   const int number = static_cast<int>(operations_.size()) - 1;
   events_.push_back({.what = Event::What::kCall, .number = number});
   return number;
@@ -76,107 +81,126 @@ std::optional<KeyHistory::State> KeyHistory::apply(const State& state, int numbe
   return std::nullopt;
 }
 
-void KeyHistory::simplify(Possibility& one) const {
-  std::erase_if(one.second, [&](int number) {
+void KeyHistory::forget(State& state) const {
+  const auto barrier = std::ranges::find_if(state.rbegin(), state.rend(),
+                                            [this](int number) { return !removed_.contains(number); });
+  if (barrier == state.rend()) return;
+  const auto under = state.begin() + (state.rend() - barrier - 1);
+  const auto kept =
+      std::remove_if(state.begin(), under, [this](int number) { return !read_.contains(number); });
+  std::sort(state.begin(), kept);
+  state.erase(kept, under);
+}
+
+bool KeyHistory::buries(int next) const {
+  const Operation& operation = this->operation(next);
+  if (operation.kind != Kind::kPut && operation.kind != Kind::kDelete) return false;
+  return !versioned_ || !removed_.contains(next);
+}
+
+void KeyHistory::simplify(Moment& moment) const {
+  const auto gone = std::erase_if(moment.required, [&](int number) {
     const Operation& operation = this->operation(number);
     const bool changes_nothing = operation.kind == Kind::kRead || operation.kind == Kind::kReadVersion ||
                                  operation.outcome == Outcome::kRefused;
-    return changes_nothing && apply(one.first, number).has_value();
+    return changes_nothing && apply(moment.state, number).has_value();
   });
+  if (gone != 0) moment.unseen = false;
 }
 
-bool KeyHistory::take_effect(const Possibility& from, int number, Possibilities& out) const {
-  std::vector<Possibility> open{from};
-  Possibilities seen;
-  while (!open.empty()) {
-    if (seen.size() >= kMostPossibilities) return false;
-    const Possibility here = std::move(open.back());
-    open.pop_back();
-    if (!seen.insert(here).second) continue;
-    for (const int next : here.second) {
-      auto after = apply(here.first, next);
-      if (!after) continue;
-      Possibility there{std::move(*after), here.second};
-      std::erase(there.second, next);
-      simplify(there);
-      if (!has(there.second, number)) {
-        out.insert(std::move(there));
-      } else {
-        open.push_back(std::move(there));
-      }
-    }
-  }
+bool KeyHistory::is_new(Tried& tried, const Moment& moment) {
+  auto& before = tried[{moment.state, moment.unseen, moment.required}];
+  const auto lies_in = [](const std::vector<int>& less, const std::vector<int>& more) {
+    return std::ranges::includes(more, less);
+  };
+  for (const std::vector<int>& optional : before)
+    if (lies_in(moment.optional, optional)) return false;
+  std::erase_if(before, [&](const std::vector<int>& optional) { return lies_in(optional, moment.optional); });
+  before.push_back(moment.optional);
   return true;
 }
 
-std::string KeyHistory::describe(int number, const Possibilities& before) const {
+int KeyHistory::rank(int next, int number) const {
+  const Operation& wants = operation(number);
+  const bool sees = wants.kind == Kind::kRead && operation(next).content == wants.content;
+  const bool matches = wants.kind == Kind::kPutIfMatch && operation(next).content == wants.expected;
+  if (next == number) return 0;
+  if (sees || matches) return 1;
+  return operation(next).outcome == Outcome::kUnknown ? 3 : 2;
+}
+
+void KeyHistory::take_effect(const Moment& from, int number, std::vector<Moment>& open) const {
+  std::vector<int> order = from.required;
+  order.insert(order.end(), from.optional.begin(), from.optional.end());
+  if (number >= 0)
+    std::ranges::sort(order, std::greater(), [&](int next) { return std::pair(rank(next, number), next); });
+  for (const int next : order) {
+    if (from.unseen && buries(next)) continue;
+    auto after = apply(from.state, next);
+    if (!after) continue;
+    Moment there = from;
+    there.state = std::move(*after);
+    forget(there.state);
+    there.unseen = operation(next).outcome == Outcome::kUnknown && buries(next) && !read_.contains(next);
+    std::erase(operation(next).outcome == Outcome::kUnknown ? there.optional : there.required, next);
+    simplify(there);
+    open.push_back(std::move(there));
+  }
+}
+
+void KeyHistory::follow(const Moment& moment, std::vector<Moment>& open) const {
+  const Event& event = events_[moment.event];
+  Moment next = moment;
+  ++next.event;
+  switch (event.what) {
+    case Event::What::kCall:
+      if (operation(event.number).outcome == Outcome::kUnknown) {
+        next.optional.push_back(event.number);
+      } else if (operation(event.number).outcome != Outcome::kNever) {
+        next.required.push_back(event.number);
+        simplify(next);
+      }
+      break;
+    case Event::What::kAnswer:
+      if (has(moment.required, event.number)) return take_effect(moment, event.number, open);
+      break;
+    case Event::What::kDecide:
+      if (std::erase_if(next.optional, [&](int number) { return is_settled_by(number, event.life); }) != 0)
+        take_effect(moment, -1, open);
+      break;
+  }
+  open.push_back(std::move(next));
+}
+
+std::string KeyHistory::describe(std::size_t event, const Tried& tried) const {
+  const int number = events_[event].number;
+  if (number < 0) return "what was lost fits no order";
   const Operation& operation = this->operation(number);
   std::string could;
   std::set<int> tops;
-  for (const auto& [state, pending] : before) tops.insert(top(state));
+  for (const auto& [moment, optional] : tried) tops.insert(top(std::get<0>(moment)));
   for (const int content : tops) could += fmt::format(" {}", content);
   return fmt::format("operation {} (kind {}, content {}, outcome {}) fits no order; the key could hold:{}",
                      number, static_cast<int>(operation.kind), operation.content,
                      static_cast<int>(operation.outcome), could);
 }
 
-bool KeyHistory::settle(const Possibility& one, std::uint64_t life, Possibilities& out) const {
-  std::vector<int> lost;
-  for (const int number : one.second)
-    if (is_settled_by(number, life)) lost.push_back(number);
-  Possibilities now{one};
-  for (const int number : lost) {
-    Possibilities next;
-    for (const Possibility& each : now) {
-      if (has(each.second, number) && !take_effect(each, number, next)) return false;
-      next.insert(each);
-      if (next.size() > kMostPossibilities) return false;
-    }
-    now = std::move(next);
-  }
-  // In whatever order they took effect: those that did not now never will.
-  for (Possibility each : now) {
-    std::erase_if(each.second, [&](int number) { return is_settled_by(number, life); });
-    out.insert(std::move(each));
-  }
-  return true;
-}
-
 std::string KeyHistory::check(bool& undetermined) const {
-  Possibilities now{{State{}, {}}};
-  for (const Event& event : events_) {
-    Possibilities next;
-    if (event.what == Event::What::kDecide) {
-      for (const Possibility& one : now) {
-        undetermined = next.size() > kMostPossibilities || !settle(one, event.life, next);
-        if (undetermined) return {};
-      }
-    } else if (operation(event.number).outcome == Outcome::kNever) {
-      continue;
-    } else if (event.what == Event::What::kCall) {
-      for (Possibility one : now) {
-        one.second.push_back(event.number);
-        simplify(one);
-        next.insert(std::move(one));
-      }
-    } else {
-      for (const Possibility& one : now) {
-        if (has(one.second, event.number)) {
-          undetermined = next.size() > kMostPossibilities || !take_effect(one, event.number, next);
-          if (undetermined) return {};
-        } else {
-          next.insert(one);
-        }
-      }
-      if (next.empty()) return describe(event.number, now);
-    }
-    if (next.size() > kMostPossibilities) {
-      undetermined = true;
-      return {};
-    }
-    now = std::move(next);
+  std::vector<Tried> tried(events_.size());
+  std::vector<Moment> open(1);
+  std::size_t moments = 0;
+  std::size_t furthest = 0;
+  while (!open.empty()) {
+    const Moment here = std::move(open.back());
+    open.pop_back();
+    if (here.event == events_.size()) return {};
+    furthest = std::max(furthest, here.event);
+    if (!is_new(tried[here.event], here)) continue;
+    undetermined = ++moments > kMostMoments;
+    if (undetermined) return {};
+    follow(here, open);
   }
-  return {};
+  return describe(furthest, tried[furthest]);
 }
 
 }  // namespace flashstor::sim

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -14,8 +17,8 @@ namespace flashstor::sim {
 /// operation takes effect at one moment between its call and its answer; one whose client never learned the
 /// outcome took effect once after its call, or never.
 /// The state of a key is a stack of what was put, the newest on top: one element without versioning.
-/// Method: all states that are possible so far are carried from answer to answer (Wing and Gong, 1993; Lowe,
-/// 2017).
+/// Method: an order is sought step by step, the likeliest first; what was tried in vain, or less than it, is
+/// not tried again (Wing and Gong, 1993; Lowe, 2017).
 class KeyHistory {
  public:
   static constexpr int kNothing = -1;  ///< The content of an absent key and of a delete marker.
@@ -63,9 +66,17 @@ class KeyHistory {
 
  private:
   using State = std::vector<int>;
-  /// What lies there, and which of the called operations have not taken effect.
-  using Possibility = std::pair<State, std::vector<int>>;
-  using Possibilities = std::set<Possibility>;
+  /// A moment of an order: the next event, what lies there, and which of the called operations have not taken
+  /// effect. Of those the ones with an answer must; the ones of unknown outcome may.
+  struct Moment {
+    std::size_t event = 0;
+    State state;
+    bool unseen = false;  ///< What lies on top may never have happened, and nothing that holds says it has.
+    std::vector<int> required;
+    std::vector<int> optional;
+  };
+  /// What was tried at one event: by state and what must still take effect, what might.
+  using Tried = std::map<std::tuple<State, bool, std::vector<int>>, std::vector<std::vector<int>>>;
   struct Event {
     enum class What : std::uint8_t { kCall, kAnswer, kDecide } what;
     int number = -1;
@@ -74,21 +85,33 @@ class KeyHistory {
   [[nodiscard]] std::optional<State> apply(const State& state, int number) const;
   [[nodiscard]] int top(const State& state) const;
   [[nodiscard]] bool is_settled_by(int number, std::uint64_t life) const {
-    return operation(number).outcome == Outcome::kUnknown && operation(number).lost_in < life;
+    return operation(number).lost_in < life;
   }
-  /// Possibilities in which what was lost before `life` has taken effect or never will. False: as
-  /// take_effect.
-  [[nodiscard]] bool settle(const Possibility& one, std::uint64_t life, Possibilities& out) const;
-  /// Possibilities in which `number` has just taken effect, after any of the others that may come before it.
-  /// False: there are too many to follow.
-  [[nodiscard]] bool take_effect(const Possibility& from, int number, Possibilities& out) const;
+  /// False when a moment from which as much is possible was tried before. (Whatever may take effect need
+  /// not.)
+  [[nodiscard]] static bool is_new(Tried& tried, const Moment& moment);
+  /// Adds what may come next, the likeliest last.
+  void follow(const Moment& moment, std::vector<Moment>& open) const;
+  /// Adds the moments in which one of those that have not taken effect just has; the likeliest last, with
+  /// `number` in view (-1: none).
+  void take_effect(const Moment& from, int number, std::vector<Moment>& open) const;
+  /// How early `next` should be tried when `number` must take effect: the lower the earlier.
+  [[nodiscard]] int rank(int next, int number) const;
+  /// Leaves out what nobody can tell any more: what lies under one that is never removed by its version,
+  /// unless its own version is read.
+  void forget(State& state) const;
+  /// Once `next` took effect, what lay on top before it makes no difference any more.
+  [[nodiscard]] bool buries(int next) const;
   /// What changes nothing and fits here takes effect here: later it could only fit worse.
-  void simplify(Possibility& one) const;
-  [[nodiscard]] std::string describe(int number, const Possibilities& before) const;
+  void simplify(Moment& moment) const;
+  [[nodiscard]] std::string describe(std::size_t event, const Tried& tried) const;
 
-  static constexpr std::size_t kMostPossibilities = 3000;
+  /// A history in which so many moments were tried without an end is given up.
+  static constexpr std::size_t kMostMoments = 300'000;
   bool versioned_;
   std::vector<Operation> operations_;
+  std::set<int> removed_;  ///< Those whose version a later operation names, to remove it or to read it.
+  std::set<int> read_;
   std::vector<Event> events_;
 };
 
