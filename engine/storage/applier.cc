@@ -192,6 +192,10 @@ Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPos
 
 Result<void> Applier::place(const DataPosition& data) {
   const std::lock_guard lock(mutex_);
+  // A row of what was freed since it was found would bring it back, in a segment that a checkpoint may free.
+  const auto found = index_.unsettled(data.ref.id);
+  if (!found || found->at != data.at)
+    return fail(ErrorCode::kStale, "the shard was dropped while it was rebuilt");
   std::map<std::uint32_t, std::int64_t> growth;
   auto row = rows_.get(Family::kInline, data.ref.id.to_bytes(), ReadTier::kAny);
   if (!row) return std::unexpected(row.error());

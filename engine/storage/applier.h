@@ -54,7 +54,7 @@ class Applier {
 
   /// Moves inline shards to where they were copied, those whose row still names the old place.
   Result<void> relocate(const std::vector<std::pair<DataPosition, DataPosition>>& moves);
-  /// Writes the row of a shard that was rebuilt.
+  /// Writes the row of a shard that was rebuilt. Errors: kStale when it was dropped meanwhile.
   Result<void> place(const DataPosition& data);
 
   [[nodiscard]] AppliedState applied() const;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "engine/base/log.h"
@@ -49,12 +50,16 @@ CheckpointState XlStorage::capture_checkpoint(const AppliedState& after) {
   }
   state.next_segment = state.replay_from ? state.replay_from->segment : 1;
 
+  // What is live last: a shard that is settled after the first look is live before.
+  std::set<std::uint32_t> unsettled;
+  for (const std::uint32_t number : segments_.numbers())
+    if (index_.has_unsettled_in(number)) unsettled.insert(number);
   const auto live = applier_->live();
   const std::lock_guard lock(condemned_mutex_);
   condemned_.clear();
   for (const std::uint32_t number : segments_.numbers()) {
     if (number >= state.next_segment) continue;
-    if (live.contains(number) || index_.has_unsettled_in(number)) {
+    if (live.contains(number) || unsettled.contains(number)) {
       state.segments.push_back(number);
     } else {
       condemned_.push_back(number);

@@ -19,11 +19,15 @@ namespace flashstor::storage {
 /// would.
 class SharedRows final : public RowStore {
  public:
-  explicit SharedRows(std::shared_ptr<RowStoreMemory> inner) : inner_(std::move(inner)) {}
+  using Look = std::function<void(const std::vector<RowChange>&)>;
+  /// `before_write` looks at what is written, and may hold it back.
+  explicit SharedRows(std::shared_ptr<RowStoreMemory> inner, const Look* before_write = nullptr)
+      : inner_(std::move(inner)), before_write_(before_write) {}
   Result<std::optional<std::string>> get(Family family, std::string_view key, ReadTier tier) override {
     return inner_->get(family, key, tier);
   }
   Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override {
+    if (before_write_ != nullptr && *before_write_) (*before_write_)(changes);
     return inner_->write(changes, may_wait);
   }
   std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower, std::string_view upper,
@@ -37,6 +41,7 @@ class SharedRows final : public RowStore {
 
  private:
   std::shared_ptr<RowStoreMemory> inner_;
+  const Look* before_write_;
 };
 
 /// A formatted drive in a temporary directory, with a memory index, that can be stopped cleanly or not.
@@ -58,7 +63,7 @@ class DriveFixture : public testing::Test {
     options.io = io_.get();
     options.salt_seed = ++seed_;
     options.open_rows = [this](const std::string&) -> Result<std::unique_ptr<RowStore>> {
-      return std::make_unique<SharedRows>(rows_);
+      return std::make_unique<SharedRows>(rows_, &before_write_);
     };
     auto opened = XlStorage::open(options);
     EXPECT_TRUE(opened) << opened.error().describe();
@@ -119,6 +124,7 @@ class DriveFixture : public testing::Test {
   std::shared_ptr<FileIo> io_ = make_posix_file_io();
   DriveFormat format_{{1, 1}, 0, 0, 1, {2, 2}, {{2, 1}, {2, 2}}};
   std::shared_ptr<RowStoreMemory> rows_ = std::make_shared<RowStoreMemory>();
+  SharedRows::Look before_write_;
   XlStorageOptions options_{.segment_bytes = 1 << 20};
   std::unique_ptr<XlStorage> drive_;
   std::string recover_error_;

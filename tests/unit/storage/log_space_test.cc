@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <future>
+#include <thread>
+
+#include "engine/async/gather.h"
 #include "tests/unit/storage/drive_fixture.h"
 
 namespace flashstor::storage {
@@ -160,6 +165,44 @@ TEST_F(LogSpaceTest, CheckpointsComeByThemselves) {
   EXPECT_EQ(recover_error_, "");
   EXPECT_GT(state.applied_index, 20U);
   EXPECT_LT(state.entries.size(), 90U);
+}
+
+// The row of the rebuilt shard was written after that of the freed one had gone.
+TEST_F(LogSpaceTest, AShardThatIsFreedWhileItIsRebuiltStaysFreed) {
+  start();
+  fill(1, 3);
+  settle();
+  std::promise<void> frees;
+  std::promise<void> rebuilt;
+  before_write_ = [&, first = true](const std::vector<RowChange>& changes) mutable {
+    const bool gone = std::ranges::any_of(
+        changes, [](const RowChange& change) { return change.family == Family::kInline && !change.value; });
+    if (!gone || !std::exchange(first, false)) return;
+    frees.set_value();
+    rebuilt.get_future().wait();
+  };
+  EntryBody body;
+  body.frees = {{9, 2}};
+  AppendBatch batch;
+  batch.entries.push_back(entry_of(++index_, 1, body));
+  ASSERT_TRUE(append(batch));
+  const std::uint64_t batches = drive_->log_batches();
+  std::vector<Task<Result<void>>> both;
+  both.push_back(drive_->apply(batch.entries));
+  const DataRecord record = record_of({9, 2}, kBytes);
+  both.push_back(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes)));
+  std::thread releases([&] {
+    frees.get_future().wait();
+    while (drive_->log_batches() == batches) std::this_thread::yield();
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(50));  // it stands before the index: no sign of that
+    rebuilt.set_value();
+  });
+  const auto results = run(async::gather(std::move(both)));
+  releases.join();
+  EXPECT_TRUE(results[0]);
+  EXPECT_EQ(results[1].error().code(), ErrorCode::kStale);
+  EXPECT_FALSE((*run(drive_->holds({record.id})))[0]);
 }
 
 TEST_F(LogSpaceTest, ARestoredShardTakesThePlaceOfABadOne) {
