@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -31,7 +32,8 @@ inline constexpr std::size_t kMaxRefusals = 65'536;              ///< The oldest
 
 // Shards.
 inline constexpr std::size_t kStageBytesInMemory = 1 * kMiB;  ///< Waiting per staged shard.
-inline constexpr std::size_t kDataCacheBytes = 8 * kMiB;      ///< Hot shards of data records per drive.
+inline constexpr std::chrono::minutes kStageIdle{10};     ///< One that got nothing for so long is nobody's.
+inline constexpr std::size_t kDataCacheBytes = 8 * kMiB;  ///< Hot shards of data records per drive.
 inline constexpr std::size_t kFooterCacheBytes = 4 * kMiB;
 inline constexpr std::size_t kMaxOpenShards = 256;       ///< Shard files kept open per drive.
 inline constexpr std::size_t kMaxShardBlocks = 1 << 20;  ///< Blocks of one shard file.

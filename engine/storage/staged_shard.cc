@@ -34,6 +34,7 @@ struct StagedShard::WaitBelow : async::Work {
 
 Task<Result<void>> StagedShard::append(Buffer blocks, std::size_t block_bytes) {
   bool start = false;
+  moved_at_ = Runtime::current()->now();
   {
     const std::lock_guard lock(mutex_);
     if (error_) co_return std::unexpected(*error_);

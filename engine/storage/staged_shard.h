@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <deque>
 #include <memory>
@@ -27,6 +28,8 @@ class StagedShard : public std::enable_shared_from_this<StagedShard> {
   /// On a drive thread, after `settle`: footer and sync.
   Result<void> finish(std::uint64_t length);
   [[nodiscard]] const DataRef& data() const { return data_; }
+  /// When blocks came last. Any thread.
+  [[nodiscard]] MonotonicTime moved_at() const { return moved_at_.load(); }
 
  private:
   struct Drain : async::Work {
@@ -40,6 +43,7 @@ class StagedShard : public std::enable_shared_from_this<StagedShard> {
   ShardFileWriter writer_;  ///< The drain's while `running_`.
   DataRef data_;
   std::uint8_t shard_;
+  std::atomic<MonotonicTime> moved_at_{Runtime::current()->now()};
   std::mutex mutex_;
   std::deque<std::pair<Buffer, std::size_t>> queue_;
   std::size_t queued_bytes_ = 0;

@@ -166,8 +166,9 @@ class StorageApi {
   /// lost but by damage. 0: not known here. From any thread.
   [[nodiscard]] virtual std::uint64_t incarnation() const { return 0; }
 
-  /// Data ids of staged shard files, finished or not, and of data records that no applied entry names: what a
-  /// sweep asks the leader about. Delete them with a refusal in `append`, never before.
+  /// Data ids of staged shard files and of data records that no applied entry names: what a sweep asks the
+  /// leader about. Not of files that are still being written, however long that takes. Delete them with a
+  /// refusal in `append`, never before.
   virtual Task<Result<std::vector<DataId>>> staged() { co_return std::vector<DataId>{}; }
 
   /// Slices of which this drive holds a shard that an applied entry names, by data id, from after `after` on:

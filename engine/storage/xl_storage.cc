@@ -216,9 +216,14 @@ Task<Result<std::optional<std::string>>> XlStorage::get_row(Family family, std::
 Task<Result<std::vector<DataId>>> XlStorage::staged() {
   co_await or_return(check_recovered());
   auto ids = co_await async::offload(io_pool(), [this] { return shards_.staged(); });
-  if (ids)
-    for (const DataPosition& data : index_.all_unsettled())
-      if (!data.rebuilt) ids->push_back(data.ref.id);
+  if (!ids) co_return ids;
+  const MonotonicTime idle = Runtime::current()->now() - options_.stage_idle;
+  std::erase_if(*ids, [this, idle](const DataId& id) {
+    const std::shared_ptr<StagedShard> shard = staged_shard(id);
+    return shard != nullptr && shard->moved_at() > idle;
+  });
+  for (const DataPosition& data : index_.all_unsettled())
+    if (!data.rebuilt) ids->push_back(data.ref.id);
   co_return ids;
 }
 

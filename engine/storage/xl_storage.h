@@ -32,6 +32,7 @@ struct XlStorageOptions {
   std::size_t threads = limits::kDriveThreads;
   std::uint64_t checkpoint_bytes = limits::kCheckpointLogBytes;
   std::uint64_t checkpoint_entries = limits::kCheckpointEntries;
+  Nanoseconds stage_idle = limits::kStageIdle;  ///< After that nobody writes a staged shard any more.
   /// Instead of threads of its own: the simulator's. Both or none.
   async::WorkPool* writer_pool = nullptr;
   async::WorkPool* io_pool = nullptr;

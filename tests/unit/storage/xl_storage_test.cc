@@ -47,6 +47,14 @@ TEST_F(XlStorageTest, WhatWasAppendedComesBackAfterACrash) {
   EXPECT_EQ(row("b"), "2");
 }
 
+TEST_F(XlStorageTest, AStagedShardThatNobodyWritesAnyMoreIsLeftOver) {
+  options_.stage_idle = {};
+  start();
+  const DataRef data{{5, 5}, 0, {2, 2}, DataPlace::kFile, 0};
+  ASSERT_TRUE(run(drive_->stage_open(data, 2, 0)));
+  EXPECT_EQ(run(drive_->staged())->size(), 1U);
+}
+
 TEST_F(XlStorageTest, AnOrderlyStopIsCleanAndKeepsTheIndex) {
   start();
   commit(1, put("a", "1"));
@@ -227,10 +235,11 @@ TEST_F(XlStorageTest, ShardFilesAreStagedPublishedAndFreed) {
     ASSERT_TRUE(
         run(drive_->stage_append(data.id, bytes.slice(at, std::min(block, bytes.size() - at)), block)));
   EXPECT_FALSE((*run(drive_->holds({data.id})))[0]) << "not finished";
+  EXPECT_TRUE(run(drive_->staged())->empty()) << "no sweep may end an upload that goes on";
   const auto finished = run(drive_->stage_finish(data.id, length));
   ASSERT_TRUE(finished) << finished.error().describe();
   EXPECT_TRUE((*run(drive_->holds({data.id})))[0]);
-  EXPECT_EQ(run(drive_->staged())->size(), 1U);
+  EXPECT_EQ(run(drive_->staged())->size(), 1U) << "until an entry names it";
   EntryBody body = put("a", "1");
   body.data = data;
   commit(1, body);
