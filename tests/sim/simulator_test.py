@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from tap import Report  # noqa: E402
@@ -12,12 +13,12 @@ from tap import Report  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.join(os.environ.get("FLASHSTOR_BUILD", os.path.join(ROOT, "build", "release")), "tests", "flashstor-sim")
 FULL = "--full" in sys.argv
-# Rung, what it is, seeds at most, seconds at most (0: all of the seeds).
+# Rung, what it is, seeds at most, seconds at most (0: all of the seeds). As many at once as there are cores, so the longest come first.
 RUNGS = [
+    ("files", "whole sets on simulated files", 10_000_000, 3600 if FULL else 360),
+    ("set", "whole sets on simulated drives", 10_000_000 if FULL else 10_000, 1500 if FULL else 0),
+    ("net", "several nodes on a simulated network", 10_000 if FULL else 900, 0),
     ("core", "the consensus core", 1_000_000 if FULL else 10_000, 0),
-    ("set", "whole sets on simulated drives", 10_000_000 if FULL else 2500, 1500 if FULL else 110),
-    ("files", "whole sets on simulated files", 10_000_000 if FULL else 800, 1500 if FULL else 50),
-    ("net", "several nodes on a simulated network", 10_000 if FULL else 400, 3600 if FULL else 70),
 ]
 # Defect, rung, the first seed of the range in which CI looks for it. The searches of --full begin at 0.
 PLANTED = [
@@ -54,19 +55,32 @@ report = Report("sim: ")
 
 
 def simulate(*arguments):
-    return subprocess.run([BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.run([BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
-for rung, words, seeds, seconds in RUNGS:
-    done = simulate("--rung", rung, "--seeds", f"0..{seeds}", "--seconds", str(seconds), "--replay-share", "20")
-    print("\n".join("    " + line for line in done.stdout.splitlines()[-70:]))
-    report.check(f"{words}: every seed holds every property", done.returncode == 0)
+def run_rung(rung, seeds, seconds):
+    return simulate("--rung", rung, "--seeds", f"0..{seeds}", "--seconds", str(seconds), "--replay-share", "20")
+
+
+def hunt(defect, rung, first):
+    begin = 0 if FULL else first
+    return simulate("--rung", rung, "--seeds", f"{begin}..{begin + REACH}", "--replay-share", "0", "--planted", defect, "--expect-defect")
+
+
+def show(done, lines):
+    print("\n".join("    " + line for line in done.stdout.splitlines()[-lines:]), flush=True)
+
+
+with ThreadPoolExecutor(max_workers=os.cpu_count()) as lanes:
+    runs = [lanes.submit(run_rung, rung, seeds, seconds) for rung, _, seeds, seconds in RUNGS]
+    hunts = [lanes.submit(hunt, *planted) for planted in PLANTED]
+    for (_, words, _, _), run in zip(RUNGS, runs):
+        show(run.result(), 70)
+        report.check(f"{words}: every seed holds every property", run.result().returncode == 0)
+    for (defect, rung, _), run in zip(PLANTED, hunts):
+        show(run.result(), 3)
+        report.check(f"the planted defect {defect} is found ({rung})", run.result().returncode == 0, run.result().stdout[-2000:])
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
 report.check(f"no rung takes more than {MOST_MIB} MiB", peak <= MOST_MIB, f"{peak} MiB")
 print(f"    at most {peak} MiB")
-for defect, rung, first in PLANTED:
-    begin = 0 if FULL else first
-    found = simulate("--rung", rung, "--seeds", f"{begin}..{begin + REACH}", "--replay-share", "0", "--planted", defect, "--expect-defect")
-    print("\n".join("    " + line for line in found.stdout.splitlines()[-3:]))
-    report.check(f"the planted defect {defect} is found ({rung})", found.returncode == 0, found.stdout[-2000:])
 report.end()
