@@ -41,7 +41,8 @@ Task<void> DriveKeeper::run() {
   while (!stopping_) {
     co_await look_at_set();
     look_at_all();
-    co_await wake_.wait_until(home_.now() + limits::kKeeperPace);
+    const bool soon = std::exchange(look_soon_, false);
+    co_await wake_.wait_until(home_.now() + (soon ? limits::kKeeperSoon : limits::kKeeperPace));
   }
   running_ = false;
 }

@@ -143,6 +143,7 @@ class DriveKeeper {
   bool stopping_ = false;
   bool running_ = false;
   async::Signal wake_;
+  bool look_soon_ = false;  // a step was made that another one follows
 };
 
 }  // namespace flashstor::cluster

@@ -72,6 +72,8 @@ Task<Result<void>> DriveKeeper::fill(Slot& slot) {
   }
   filling_ = false;
   fill_seen_ = false;
+  look_soon_ = true;  // it is to take part
+  wake_.notify_all();
   co_return done;
 }
 

@@ -86,6 +86,8 @@ inline constexpr std::chrono::seconds kHealWindow{2};
 /// Slices healed beside each other, their drives' syncs shared: so many, but no more bytes of them in memory.
 inline constexpr std::size_t kHealAtOnce = 128;
 inline constexpr std::uint64_t kHealBytesAtOnce = 16 << 20;
+/// Such groups under way at a time while a filled drive is healed.
+inline constexpr std::size_t kHealLanes = 2;
 /// How long the background rests for each unit of time that it works while requests come in, and while they
 /// have become slower than kSlowdown times their best.
 inline constexpr int kRestWhenBusy = 1;
@@ -99,10 +101,11 @@ inline constexpr std::chrono::hours kDeepScanPeriod{24 * 7};
 inline constexpr std::chrono::minutes kFirstScan{1};
 inline constexpr std::chrono::hours kFirstDeepScan{1};
 /// Slices of one look of the scanner.
-inline constexpr std::size_t kScanPage = 512;
-/// How often the keeper looks at drives, how rarely at those that do not come back, and how long it waits for
-/// them at a stop.
-inline constexpr std::chrono::seconds kKeeperPace{1};
+inline constexpr std::size_t kScanPage = 1024;
+/// How often the keeper looks at drives, how soon after a step that another one follows, how rarely at those
+/// that do not come back, and how long it waits for them at a stop.
+inline constexpr std::chrono::milliseconds kKeeperPace{1000};
+inline constexpr std::chrono::milliseconds kKeeperSoon{20};
 inline constexpr std::chrono::seconds kKeeperRetry{5};
 inline constexpr std::chrono::seconds kKeeperStop{3};
 /// A start waits so long to learn what stands at the paths that it was given.

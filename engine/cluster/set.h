@@ -258,7 +258,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<bool>> scan_page(DataId& after, bool deep);
   Task<void> scans_done(std::uint32_t slots);
   [[nodiscard]] bool is_left_over(const DataRef& data, std::uint32_t held) const;
-  Task<Result<void>> queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects);
+  Task<Result<void>> heal_missing(std::vector<HealItem> found);
+  Task<Result<void>> queue_missing(std::vector<HealItem> suspects);
+  Task<void> count_slices();
   Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
   Task<void> sweep_unseen();  ///< A planted defect.
 
@@ -270,9 +272,13 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::size_t take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items);
   Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
+  Task<std::vector<std::uint32_t>> heal_slices(std::vector<HealItem> items);
+  Task<std::vector<HealItem>> heal_found(std::vector<HealItem> items);
+  Task<bool> heal_lane(std::span<const HealItem>& left, std::vector<HealItem>& rest);
+  Task<std::vector<std::uint32_t>> held_of(const std::vector<HealItem>& items);
   Task<std::uint32_t> heal_item(HealItem item, std::uint32_t held);
-  Task<std::vector<std::uint32_t>> held_of(const std::vector<std::pair<std::string, HealItem>>& group);
-  Task<std::uint32_t> heal_later(HealItem item);
+  Task<std::uint32_t> repair(HealItem item, std::uint32_t held);
+  void begin_healing();
   void measure_healing();
   Task<bool> is_freed(DataId id);
   Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
@@ -314,6 +320,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::uint32_t lacking_ = 0;        // slots that the heal queue names
   std::uint32_t pass_lacking_ = 0;   // the same, as far as the pass under way has come
   std::set<std::string> renewed_;    // rows of the queue that were owed anew since healing began
+  std::set<DataId> under_repair_;    // slices whose shards are being rebuilt
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
   raft::Index to_excuse_from_ = 0;
@@ -364,7 +371,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<bool> owed_known_{false};       // heal_queued_ is what the present leader found
   std::atomic<bool> settled_{false};
   std::atomic<raft::Term> settling_term_{0};  // whose undecided versions are being settled
-  std::atomic<bool> healing_now_{false};
+  std::atomic<std::uint32_t> healers_{0};     // a pass through the queue, a scan that heals
   std::atomic<std::uint64_t> healed_{0};
   std::atomic<std::uint64_t> heal_failed_{0};
   std::atomic<std::uint64_t> healed_bytes_{0};
@@ -372,6 +379,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<std::uint64_t> heal_byte_rate_{0};  // bytes a second
   std::atomic<std::uint64_t> scanned_{0};
   std::atomic<std::uint64_t> scan_found_{0};
+  std::atomic<std::uint64_t> scan_from_{0};   // scanned_ when the present pass began
+  std::atomic<std::uint64_t> scan_total_{0};  // slices of a pass that heals filled drives; 0: not counted
   std::atomic<std::uint64_t> scans_{0};
   std::atomic<std::uint64_t> deep_scans_{0};
   std::atomic<bool> scanning_now_{false};

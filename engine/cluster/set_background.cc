@@ -120,9 +120,9 @@ void ErasureSet::drop_old_staged() {
 // Shards that a stop left behind: no entry names them any more once the drive has caught up, and after its
 // refusal none ever will. While healing goes on, a rebuilt shard file is in staging for a moment.
 Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
-  if (!group_.leader() || !group_.is_open(slot) || healing_) co_return;
+  if (!group_.leader() || !group_.is_open(slot) || !under_repair_.empty()) co_return;
   auto found = co_await drives_[slot]->staged();
-  if (!found || found->empty() || healing_) co_return;
+  if (!found || found->empty() || !under_repair_.empty()) co_return;
   std::vector<DataId> suspects;
   {
     const std::lock_guard lock(staged_mutex_);
@@ -140,7 +140,8 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
   {
     const std::lock_guard lock(staged_mutex_);
     for (const DataId& id : suspects)
-      if (std::ranges::find(*found, id) != found->end() && !staged_.contains(id))
+      if (std::ranges::find(*found, id) != found->end() && !staged_.contains(id) &&
+          !under_repair_.contains(id))
         batch.refusals.push_back(id);
   }
   if (!batch.refusals.empty()) static_cast<void>(co_await drives_[slot]->append(std::move(batch)));

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <set>
+#include <memory>
 #include <span>
 
 #include "engine/async/gather.h"
@@ -39,13 +39,17 @@ Buffer rebuild_block(const ShardReader& reader, const Geometry& geometry, std::u
   return out;
 }
 
+const HealItem& item_of(const HealItem& item) { return item; }
+const HealItem& item_of(const std::pair<std::string, HealItem>& row) { return row.second; }
+
 // How many of `items` are healed beside each other.
-std::size_t group_size(std::span<const std::pair<std::string, HealItem>> items) {
+template <class Item>
+std::size_t group_size(std::span<const Item> items) {
   constexpr std::uint64_t kMost = kStripesAtOnce * flashstor::limits::kStripeBytes;
   std::uint64_t bytes = 0;
   std::size_t count = 0;
   for (; count < std::min(items.size(), limits::kHealAtOnce); ++count) {
-    bytes += std::min(items[count].second.data.length, kMost);
+    bytes += std::min(item_of(items[count]).data.length, kMost);
     if (count > 0 && bytes > limits::kHealBytesAtOnce) break;
   }
   return count;
@@ -55,11 +59,13 @@ std::size_t group_size(std::span<const std::pair<std::string, HealItem>> items) 
 
 HealStatus ErasureSet::heal_status() const {
   HealStatus out;
-  out.queued = heal_queued_.load();
+  const std::uint64_t looked_at = scanned_.load() - scan_from_.load();
+  const std::uint64_t unseen = scan_total_.load() - std::min(scan_total_.load(), looked_at);
+  out.queued = heal_queued_.load() + unseen;
   out.healed = healed_.load();
   out.failed = heal_failed_.load();
   out.bytes = healed_bytes_.load();
-  out.running = healing_now_.load();
+  out.running = healers_.load() > 0;
   if (const std::uint64_t rate = heal_rate_.load(); out.running && rate > 0) {
     out.bytes_per_second = heal_byte_rate_.load();
     out.left_s = out.queued * 1000 / rate;
@@ -101,14 +107,18 @@ Task<void> ErasureSet::heal_round() {
   arm_house();
 }
 
-Task<Result<void>> ErasureSet::heal_queue() {
-  healing_ = true;
-  healing_now_.store(true);
+void ErasureSet::begin_healing() {
+  if (healers_.fetch_add(1) > 0) return;
   heal_window_ = {};
   heal_rate_ = 0;
   measure_healing();
+}
+
+Task<Result<void>> ErasureSet::heal_queue() {
+  healing_ = true;
+  begin_healing();
   auto result = co_await heal_queue_held();
-  healing_now_.store(false);
+  healers_.fetch_sub(1);
   healing_ = false;
   co_return result;
 }
@@ -148,7 +158,7 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
     from = items.back().first;
     from.push_back('\0');
     left += take_owed_scans(items);
-    for (std::span rest(items); !rest.empty() && !closing_.load();) {
+    for (std::span<const std::pair<std::string, HealItem>> rest(items); !rest.empty() && !closing_.load();) {
       const MonotonicTime begun = parts_.home->now();
       const auto group = rest.first(group_size(rest));
       rest = rest.subspan(group.size());
@@ -207,18 +217,9 @@ void ErasureSet::told_owed(std::optional<std::uint64_t> slices) {
 
 // Heals slices beside each other and notes in one entry what came of it; gives how many lack a shard still.
 Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::string, HealItem>> group) {
-  const std::vector<std::uint32_t> held = co_await held_of(group);
-  std::vector<Task<std::uint32_t>> healing;
-  std::set<DataId> begun;
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    const HealItem& item = group[i].second;
-    if (begun.insert(item.data.id).second) {
-      healing.push_back(heal_item(item, held[i]));
-    } else {
-      healing.push_back(heal_later(item));
-    }
-  }
-  const auto rests = co_await async::gather(std::move(healing));
+  std::vector<HealItem> items;
+  for (const auto& [key, item] : group) items.push_back(item);
+  const auto rests = co_await heal_slices(std::move(items));
   storage::EntryBody body;
   std::size_t left = 0;
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -235,25 +236,59 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   co_return left;
 }
 
-// Two rows of one slice may name the same drive: not at the same time.
-Task<std::uint32_t> ErasureSet::heal_later(HealItem item) {
-  next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
-  co_return item.slots;
+// Gives by item the slots that lack their shard still.
+Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> items) {
+  const std::vector<std::uint32_t> held = co_await held_of(items);
+  std::vector<Task<std::uint32_t>> healing;
+  for (std::size_t i = 0; i < items.size(); ++i) healing.push_back(heal_item(items[i], held[i]));
+  co_return co_await async::gather(std::move(healing));
 }
 
-// By item of `group`, the slots that have a shard, sound or not, where one is said to be lacking: most have
-// none, and one call says so for all.
-Task<std::vector<std::uint32_t>> ErasureSet::held_of(
-    const std::vector<std::pair<std::string, HealItem>>& group) {
-  std::vector<std::uint32_t> held(group.size(), 0);
+// What a scan found that filled drives lack is healed as it goes, past the queue: that the scan is owed
+// stands there until its end. Gives what they lack still. A group's shards are read while another's are
+// written.
+Task<std::vector<HealItem>> ErasureSet::heal_found(std::vector<HealItem> items) {
+  begin_healing();
+  std::vector<std::unique_ptr<DataPin>> pins;
+  for (const HealItem& item : items) pins.push_back(pin(item.data));
+  co_await wait_all_applied();  // what was freed before it was pinned can no longer be read
+  std::vector<HealItem> rest;
+  std::span<const HealItem> left(items);
+  std::vector<Task<bool>> lanes;
+  for (std::size_t i = 0; i < limits::kHealLanes; ++i) lanes.push_back(heal_lane(left, rest));
+  static_cast<void>(co_await async::gather(std::move(lanes)));
+  rest.insert(rest.end(), left.begin(), left.end());
+  healers_.fetch_sub(1);
+  co_return rest;
+}
+
+// Takes from `left` group by group and adds to `rest` what could not be healed.
+Task<bool> ErasureSet::heal_lane(std::span<const HealItem>& left, std::vector<HealItem>& rest) {
+  while (!left.empty() && !closing_.load()) {
+    const MonotonicTime begun = parts_.home->now();
+    const auto group = left.first(group_size(left));
+    left = left.subspan(group.size());
+    const auto rests = co_await heal_slices({group.begin(), group.end()});
+    for (std::size_t i = 0; i < group.size(); ++i)
+      if (rests[i] != 0) rest.push_back({.data = group[i].data, .slots = rests[i]});
+    measure_healing();
+    co_await rest_after(begun);
+  }
+  co_return true;
+}
+
+// By item, the slots that have a shard, sound or not, where one is said to be lacking: most have none, and
+// one call says so for all.
+Task<std::vector<std::uint32_t>> ErasureSet::held_of(const std::vector<HealItem>& items) {
+  std::vector<std::uint32_t> held(items.size(), 0);
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint32_t bit = std::uint32_t{1} << slot;
     std::vector<std::size_t> asked;
     std::vector<DataId> ids;
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      if ((group[i].second.slots & bit) == 0) continue;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if ((items[i].slots & bit) == 0) continue;
       asked.push_back(i);
-      ids.push_back(group[i].second.data.id);
+      ids.push_back(items[i].data.id);
     }
     if (ids.empty() || !group_.is_open(slot)) continue;
     const auto holds = co_await drives_[slot]->holds(std::move(ids));
@@ -264,9 +299,20 @@ Task<std::vector<std::uint32_t>> ErasureSet::held_of(
   co_return held;
 }
 
-// Gives the slots that still lack their shard afterwards; one of `held` may turn out to be sound. The slice
-// is not freed meanwhile.
+// Gives the slots that still lack their shard afterwards; one of `held` may turn out to be sound.
 Task<std::uint32_t> ErasureSet::heal_item(HealItem item, std::uint32_t held) {
+  // Two rows of one slice may name the same drive, and a scan find it too: not at the same time.
+  if (!under_repair_.insert(item.data.id).second) {
+    next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
+    co_return item.slots;
+  }
+  const std::uint32_t rest = co_await repair(item, held);
+  under_repair_.erase(item.data.id);
+  co_return rest;
+}
+
+// The slice is not freed meanwhile.
+Task<std::uint32_t> ErasureSet::repair(HealItem item, std::uint32_t held) {
   const auto pinned = pin(item.data);
   std::uint32_t rest = item.slots;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {

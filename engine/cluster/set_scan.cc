@@ -59,6 +59,8 @@ Task<void> ErasureSet::scan_round(bool deep) {
   const std::uint32_t owed = std::exchange(scans_owed_, 0);
   scan_fresh_ = owed;
   scan_blocked_ = false;
+  scan_from_ = scanned_.load();
+  if (owed != 0) gate_.spawn(count_slices());
   std::vector<raft::MemberId> members;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) members.push_back(group_.member(slot).id);
   const bool whole = co_await scan_all(deep);
@@ -73,6 +75,7 @@ Task<void> ErasureSet::scan_round(bool deep) {
   // With fewer asked a slice may have escaped whose holders are all away.
   const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
   if (whole && enough && !scan_blocked_ && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
+  scan_total_ = 0;
   scanning_now_ = false;
   scanning_ = false;
   arm_house();
@@ -109,7 +112,24 @@ Task<Result<void>> ErasureSet::owe_scan(std::uint32_t slot) {
   co_return Result<void>();
 }
 
-// What the drives at `slots` lack is in the queue now.
+// About so many slices lie before a scan: as many as a drive has that was not filled anew.
+Task<void> ErasureSet::count_slices() {
+  const std::uint64_t pass = scan_from_.load();
+  std::uint32_t slot = 0;
+  while (slot < drives_.size() && (!group_.is_open(slot) || (scan_fresh_ >> slot & 1) != 0)) ++slot;
+  std::uint64_t count = 0;
+  DataId after;
+  while (slot < drives_.size() && !closing_.load()) {
+    const auto held = co_await drives_[slot]->inventory(after, limits::kScanPage);
+    if (!held) co_return;
+    count += held->size();
+    if (held->size() < limits::kScanPage) break;
+    after = held->back().id;
+  }
+  if (scanning_ && scan_from_.load() == pass) scan_total_ = count;
+}
+
+// What the drives at `slots` lack still, if anything, is in the queue now.
 Task<void> ErasureSet::scans_done(std::uint32_t slots) {
   storage::EntryBody body;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
@@ -140,7 +160,11 @@ Task<Result<bool>> ErasureSet::scan_page(DataId& after, bool deep) {
     }
   }
   scan_asked_ &= asked;
-  std::vector<std::pair<DataRef, std::uint32_t>> suspects;
+  // Slices that lack no more than what filled drives brought none of are healed at once (the others hold
+  // them, so they were not freed while those were away); in greater danger, in the order of the queue.
+  const std::uint32_t fill = (asked & ~scan_fresh_) != 0 ? scan_fresh_ : 0;
+  std::vector<HealItem> suspects;
+  std::vector<HealItem> found;
   for (const auto& [id, slice] : slices) {
     if (bound && id > *bound) break;
     if (closing_.load()) co_return false;
@@ -156,10 +180,12 @@ Task<Result<bool>> ErasureSet::scan_page(DataId& after, bool deep) {
       missing |= co_await verify_at(slice.first, slice.second);
       co_await rest_after(begun);
     }
-    if (missing != 0) suspects.emplace_back(slice.first, missing);
+    if (missing != 0)
+      ((missing & ~fill) == 0 ? found : suspects).push_back({.data = slice.first, .slots = missing});
   }
   if (bound) after = *bound;
   if (!suspects.empty()) co_await or_return(queue_missing(std::move(suspects)));
+  if (!found.empty()) co_await or_return(heal_missing(std::move(found)));
   co_return bound.has_value();
 }
 
@@ -186,12 +212,25 @@ bool ErasureSet::is_left_over(const DataRef& data, std::uint32_t held) const {
   return !pending_.names(data.id) && !flights_.carry(data.id);
 }
 
+// What could not be healed is owed in the queue.
+Task<Result<void>> ErasureSet::heal_missing(std::vector<HealItem> found) {
+  scan_found_.fetch_add(found.size());
+  storage::EntryBody body;
+  for (const HealItem& item : co_await heal_found(std::move(found)))
+    body.changes.push_back(owe(item.data, item.slots));
+  if (body.changes.empty()) co_return Result<void>();
+  co_await or_return(commit_own(std::move(body)));
+  next_heal_ = parts_.home->now();
+  arm_house();
+  co_return Result<void>();
+}
+
 // What the drives lack once all have applied what is committed now goes into the durable queue; what none has
 // any more was freed meanwhile.
-Task<Result<void>> ErasureSet::queue_missing(std::vector<std::pair<DataRef, std::uint32_t>> suspects) {
+Task<Result<void>> ErasureSet::queue_missing(std::vector<HealItem> suspects) {
   bool all = co_await wait_all_applied();
   std::vector<DataId> ids;
-  for (const auto& [data, slots] : suspects) ids.push_back(data.id);
+  for (const HealItem& item : suspects) ids.push_back(item.data.id);
   std::vector<Task<Holding>> asking;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
     if (group_.is_open(slot)) asking.push_back(ask_holds(drives_[slot], slot, ids));

@@ -190,26 +190,32 @@ Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPos
   return {};
 }
 
-Result<void> Applier::place(const DataPosition& data) {
+Result<std::set<DataId>> Applier::place(const std::vector<DataPosition>& rebuilt) {
   const std::lock_guard lock(mutex_);
-  // A row of what was freed since it was found would bring it back, in a segment that a checkpoint may free.
-  const auto found = index_.unsettled(data.ref.id);
-  if (!found || found->at != data.at)
-    return fail(ErrorCode::kStale, "the shard was dropped while it was rebuilt");
   std::map<std::uint32_t, std::int64_t> growth;
-  auto row = rows_.get(Family::kInline, data.ref.id.to_bytes(), ReadTier::kAny);
-  if (!row) return std::unexpected(row.error());
-  if (*row) {
-    // A damaged row is what is being repaired: its bytes stay accounted as live, which only delays reuse.
-    if (auto old = decode_data_position(**row, data.ref.id)) growth[old->at.segment] -= old->at.length;
+  std::vector<RowChange> changes;
+  std::set<DataId> placed;
+  for (const DataPosition& data : rebuilt) {
+    const DataId& id = data.ref.id;
+    // A row of what was freed since it was found would bring it back, in a segment that a checkpoint may
+    // free.
+    const auto found = index_.unsettled(id);
+    if (!found || found->at != data.at || !placed.insert(id).second) continue;
+    auto row = rows_.get(Family::kInline, id.to_bytes(), ReadTier::kAny);
+    if (!row) return std::unexpected(row.error());
+    if (*row) {
+      // A damaged row is what is being repaired: its bytes stay accounted as live, which only delays reuse.
+      if (auto old = decode_data_position(**row, id)) growth[old->at.segment] -= old->at.length;
+    }
+    growth[data.at.segment] += data.at.length;
+    changes.push_back(inline_row(data));
   }
-  growth[data.at.segment] += data.at.length;
-  std::vector<RowChange> changes{inline_row(data)};
+  if (changes.empty()) return placed;
   add_growth(changes, growth);
-  if (auto written = rows_.write(changes, true); !written) return written;
+  if (auto written = rows_.write(changes, true); !written) return std::unexpected(std::move(written).error());
   grow_live(growth);
-  index_.settle(data.ref.id);
-  return {};
+  for (const DataId& id : placed) index_.settle(id);
+  return placed;
 }
 
 }  // namespace flashstor::storage

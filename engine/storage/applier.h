@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,8 +55,9 @@ class Applier {
 
   /// Moves inline shards to where they were copied, those whose row still names the old place.
   Result<void> relocate(const std::vector<std::pair<DataPosition, DataPosition>>& moves);
-  /// Writes the row of a shard that was rebuilt. Errors: kStale when it was dropped meanwhile.
-  Result<void> place(const DataPosition& data);
+  /// Writes the rows of shards that were rebuilt, in one write. Gives those that were placed: the others were
+  /// dropped meanwhile.
+  Result<std::set<DataId>> place(const std::vector<DataPosition>& rebuilt);
 
   [[nodiscard]] AppliedState applied() const;
   /// Live bytes by segment.

@@ -47,11 +47,14 @@ XlStorage::XlStorage(XlStorageOptions options, DriveFormat format, std::unique_p
                   : std::make_unique<async::ThreadPool>(options_.threads, "drive-io")),
       writer_pool_(options_.writer_pool != nullptr ? options_.writer_pool : own_writer_.get()),
       io_pool_(options_.io_pool != nullptr ? options_.io_pool : own_io_.get()),
-      log_(segments_, index_, *writer_pool_) {
+      log_(segments_, index_, *writer_pool_),
+      placing_(*io_pool_, [this](std::span<Rebuilt* const> rebuilt) { place_rebuilt(rebuilt); }) {
   log_.on_durable([this](const LogRequest& request) {
-    // Parity is read only when data is missing: it would take half the cache for nothing.
+    // Parity is read only when data is missing: it would take half the cache for nothing. So would what is
+    // rebuilt, which nobody asked for.
     for (const DataRecord& record : request.batch.data)
-      if (record.shard < record.ref.geometry.data_shards) cache_.put(record.id, record.bytes);
+      if (record.shard < record.ref.geometry.data_shards && !record.rebuilt)
+        cache_.put(record.id, record.bytes);
     for (const DataId& id : request.batch.refusals) cache_.drop(id);
   });
 }

@@ -5,11 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "engine/async/work_pool.h"
+#include "engine/async/group_offload.h"
 #include "engine/storage/applier.h"
 #include "engine/storage/commit_log/commit_log.h"
 #include "engine/storage/data_cache.h"
@@ -97,6 +98,11 @@ class XlStorage final : public StorageApi {
   Result<Buffer> read_inline_at(const DataPosition& data, std::uint32_t first_block, std::uint32_t count);
   Result<std::optional<DataPosition>> find_inline(const DataId& id, ReadTier tier);
   Result<Holdings> holds_now(const std::vector<DataId>& data);
+  struct Rebuilt {
+    DataId id;
+    Result<void> done;
+  };
+  void place_rebuilt(std::span<Rebuilt* const> rebuilt);
   Result<void> restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
                                const BufferChain& blocks);
   Result<void> close_now();
@@ -138,6 +144,7 @@ class XlStorage final : public StorageApi {
   async::WorkPool* io_pool_;
   CommitLog log_;
   std::unique_ptr<Applier> applier_;
+  async::GroupOffload<Rebuilt> placing_;
   std::atomic<bool> applying_ = false;
   std::atomic<bool> recovered_ = false;
   const std::uint64_t incarnation_ = options_.salt_seed;

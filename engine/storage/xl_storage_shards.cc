@@ -216,11 +216,24 @@ Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, st
   LogRequest request;
   request.batch.data.push_back({data.id, data, shard, blocks.flatten(), true});
   co_await or_return(log_.append(request));
-  co_return co_await async::offload(io_pool(), [&]() -> Result<void> {
-    auto position = index_.unsettled(data.id);
-    if (!position) return fail(ErrorCode::kStale, "the shard was dropped while it was rebuilt");
-    return applier_->place(*position);
-  });
+  Rebuilt rebuilt{.id = data.id, .done = {}};
+  co_await placing_.join(rebuilt);
+  co_return std::move(rebuilt.done);
+}
+
+// Shards that were rebuilt beside each other get their rows in one write.
+void XlStorage::place_rebuilt(std::span<Rebuilt* const> rebuilt) {
+  std::vector<DataPosition> positions;
+  for (const Rebuilt* one : rebuilt)
+    if (auto position = index_.unsettled(one->id)) positions.push_back(std::move(*position));
+  const auto placed = applier_->place(positions);
+  for (Rebuilt* one : rebuilt) {
+    if (!placed) {
+      one->done = std::unexpected(placed.error());
+    } else if (!placed->contains(one->id)) {
+      one->done = fail(ErrorCode::kStale, "the shard was dropped while it was rebuilt");
+    }
+  }
 }
 
 Result<Holdings> XlStorage::holds_now(const std::vector<DataId>& data) {

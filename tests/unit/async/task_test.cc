@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <latch>
+
 #include "engine/async/gather.h"
+#include "engine/async/group_offload.h"
 #include "engine/async/sync.h"
 #include "engine/async/uv_runtime.h"
 #include "engine/async/work_pool.h"
@@ -129,6 +132,34 @@ TEST(Sync, ChannelDrainsAfterClose) {
     co_await gate.close();
     EXPECT_FALSE(gate.spawn([]() -> Task<void> { co_return; }()));
   }());
+}
+
+TEST(GroupOffload, WhatComesDuringARunWaitsForTheNextWhichTakesAllOfIt) {
+  UvRuntime runtime;
+  ThreadPool pool(1, "test");
+  std::latch joined(1);
+  std::vector<std::size_t> sizes;
+  GroupOffload<int> group(pool, [&](std::span<int* const> items) {
+    joined.wait();
+    sizes.push_back(items.size());
+    for (int* item : items) *item *= 2;
+  });
+  const auto one = [](GroupOffload<int>* work, int value) -> Task<int> {
+    co_await work->join(value);
+    co_return value;
+  };
+  std::vector<Task<int>> tasks;
+  for (int i = 0; i < 10; ++i) tasks.push_back(one(&group, i));
+  tasks.push_back([](std::latch* all) -> Task<int> {
+    all->count_down();  // the others wait by now
+    co_return 0;
+  }(&joined));
+  const auto results = runtime.run_until(gather(std::move(tasks)));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(results[static_cast<std::size_t>(i)], 2 * i);
+  std::size_t all = 0;
+  for (const std::size_t size : sizes) all += size;
+  EXPECT_EQ(all, 10U);
+  EXPECT_LE(sizes.size(), 2U);
 }
 
 }  // namespace
