@@ -183,27 +183,34 @@ void Group::route(std::vector<raft::Message> messages) {
 
 void Group::send_records(MemberState& member, raft::Records records) {
   storage::AppendBatch batch;
-  std::vector<AppendedEntry> appended;
+  Appending appending;
   if (records.truncate_from != 0) batch.truncate_from = records.truncate_from;
   if (records.hard_state)
     batch.hard_state = storage::HardState{.term = records.hard_state->term, .vote = records.hard_state->vote};
   batch.entries.reserve(records.entries.size());
-  appended.reserve(records.entries.size());
+  appending.entries.reserve(records.entries.size());
   for (const raft::Entry& entry : records.entries) {
     changed_ = changed_ || entry.membership != nullptr;
     const bool with_data =
         listener_.add_data(member.slot, entry, batch) || add_incoming(member, entry, batch);
-    appended.push_back({.index = entry.index, .term = entry.term, .with_data = with_data});
+    appending.entries.push_back({.index = entry.index, .term = entry.term, .with_data = with_data});
     batch.entries.push_back(to_log_entry(entry));
+    const DataRef data = with_data ? DataRef{} : storage::data_of_entry(entry.payload.view());
+    if (data.place != DataPlace::kFile) continue;
+    appending.staged.push_back(appending.entries.back());
+    appending.entries.pop_back();
+    appending.data.push_back(data.id);
   }
   ++member.appends;
   member.append_starts.push_back(home_.now());
-  gate_.spawn(append(member, std::move(batch), records.sequence, std::move(appended)));
+  gate_.spawn(append(member, std::move(batch), records.sequence, std::move(appending)));
 }
 
 Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::uint64_t sequence,
-                         std::vector<AppendedEntry> entries) {
+                         Appending appending) {
   const raft::Term term = batch.hard_state ? batch.hard_state->term : 0;
+  raft::LogBase last;
+  if (!batch.entries.empty()) last = {.index = batch.entries.back().index, .term = batch.entries.back().term};
   const auto result = co_await member.drive->append(std::move(batch));
   --member.appends;
   member.append_starts.pop_front();
@@ -212,14 +219,29 @@ Task<void> Group::append(MemberState& member, storage::AppendBatch batch, std::u
     member.failure_code = root_of(result.error());
     changed_ = true;
   }
-  if (result && !entries.empty())
-    member.acknowledged = {.index = entries.back().index, .term = entries.back().term};
+  if (result && last.index != 0) member.acknowledged = last;
   if (result) member.acknowledged_term = std::max(member.acknowledged_term, term);
   member.core->append_done(clock(), sequence, result.has_value());
-  if (result && !entries.empty()) {
-    listener_.appended(member.slot, entries);
-    note_appended(member, entries);
-  }
+  if (result && !appending.entries.empty()) tell_appended(member, appending.entries);
+  if (result && !appending.staged.empty())
+    gate_.spawn(tell_staged(member, std::move(appending.staged), std::move(appending.data)));
+  touch(member);
+}
+
+void Group::tell_appended(MemberState& member, const std::vector<AppendedEntry>& entries) {
+  listener_.appended(member.slot, entries);
+  note_appended(member, entries);
+}
+
+// Entries whose data was staged before: a drive that lost its last second since may take the entry alone.
+Task<void> Group::tell_staged(MemberState& member, std::vector<AppendedEntry> entries,
+                              std::vector<DataId> data) {
+  ++member.loads;
+  const auto holds = co_await member.drive->holds(std::move(data));
+  --member.loads;
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i].with_data = holds && holds->size() == entries.size() && (*holds)[i];
+  tell_appended(member, entries);
   touch(member);
 }
 

@@ -184,8 +184,16 @@ class Group {
   void handle(MemberState& member, raft::Ready ready);
   void route(std::vector<raft::Message> messages);
   void send_records(MemberState& member, raft::Records records);
+  /// The entries of one append; apart those whose data was staged before, and its names.
+  struct Appending {
+    std::vector<AppendedEntry> entries;
+    std::vector<AppendedEntry> staged;
+    std::vector<DataId> data;
+  };
   Task<void> append(MemberState& member, storage::AppendBatch batch, std::uint64_t sequence,
-                    std::vector<AppendedEntry> entries);
+                    Appending appending);
+  void tell_appended(MemberState& member, const std::vector<AppendedEntry>& entries);
+  Task<void> tell_staged(MemberState& member, std::vector<AppendedEntry> entries, std::vector<DataId> data);
   Task<void> apply(MemberState& member);
   Task<Result<void>> apply_batch(MemberState& member, const std::vector<raft::Entry>& batch);
   Task<void> load(MemberState& member, raft::EntriesWanted wanted);

@@ -45,7 +45,7 @@ void ErasureSet::appended(std::uint32_t slot, std::span<const AppendedEntry> ent
     Flight* flight = flights_.find(entry.index, entry.term);
     if (flight == nullptr) continue;
     flight->entry_slots |= bit;
-    if (entry.with_data || (flight->staged & bit) != 0) flight->data_slots |= bit;
+    if (entry.with_data) flight->data_slots |= bit;
     look_at(*flight);
   }
 }

@@ -96,6 +96,20 @@ std::string encode_entry(const EntryBody& entry) {
   return out.take();
 }
 
+DataRef data_of_entry(std::string_view bytes) {
+  base::ByteReader in(bytes);
+  in.u8();
+  decode_id(in);
+  const std::uint64_t changes = in.varint();
+  for (std::uint64_t i = 0; i < changes && in.ok(); ++i) {
+    in.u8();
+    in.bytes();
+    if (in.u8() == 1) in.bytes();
+  }
+  const DataRef data = decode_data_ref(in);
+  return in.ok() ? data : DataRef{};
+}
+
 Result<EntryBody> decode_entry(std::string_view bytes) {
   base::ByteReader in(bytes);
   const std::uint8_t format = in.u8();

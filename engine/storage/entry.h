@@ -57,6 +57,8 @@ struct EntryBody {
 inline constexpr std::uint32_t kAllExcused = UINT32_MAX;
 
 [[nodiscard]] std::string encode_entry(const EntryBody& entry);
+/// The data that an entry brings, without the rest of it; none of one that does not parse.
+[[nodiscard]] DataRef data_of_entry(std::string_view bytes);
 /// Errors: kMalformed.
 [[nodiscard]] Result<EntryBody> decode_entry(std::string_view bytes);
 

@@ -21,7 +21,7 @@ struct MemberData {
 struct AppendedEntry {
   raft::Index index = 0;
   raft::Term term = 0;
-  bool with_data = false;  ///< Its shard went in the same batch.
+  bool with_data = false;  ///< Its shard went in the same batch, or was found as it was staged before.
 };
 
 /// What a node says of one of its members to the set's other nodes.

@@ -45,6 +45,33 @@ TEST_F(SpreadSetTest, ALeaderThatIsCutOffNeitherAnswersReadsNorWrites) {
   EXPECT_FALSE(put(old, "other", "2").has_value());
 }
 
+// Their drives lost their last second after the shards were staged, and took the entry: they counted.
+TEST_F(SpreadSetTest, StagedShardsThatAreGoneWhenTheirEntryComesAreOwed) {
+  const std::uint32_t leader = await_leader({0, 1, 2});
+  const std::string bytes(3'000'000, 'b');
+  const auto stage = [](ErasureSet* set, DataId id, Geometry shape,
+                        std::string all) -> Task<Result<DataRef>> {
+    auto slice = co_await or_return(set->stage(id, shape, all.size()));
+    co_await or_return(slice->write(BufferChain(Buffer::copy_of(all))));
+    co_return co_await slice->finish();
+  };
+  SimNode& node = *nodes_[leader];
+  Command command = put_command("key", bytes);
+  const auto data = node.runtime.run_until(stage(node.set.get(), command.data.id, geometry(), bytes));
+  ASSERT_TRUE(data.has_value()) << data.error().describe();
+  const std::uint32_t here = leader;
+  const std::uint32_t there = (leader + 1) % kNodes;
+  for (const std::uint32_t slot : {here, there}) ASSERT_EQ(disks_[slot]->shards.erase(data->id), 1U);
+  command.data = *data;
+  command.bytes = {};
+  const auto done = node.runtime.run_until(node.set->execute(std::move(command)));
+  ASSERT_TRUE(done.has_value()) << done.error().describe();
+  EXPECT_EQ(node.set->heal_status().queued, 1U) << "one slice lacks shards";
+  EXPECT_TRUE(world_.run_until(
+      [&] { return disks_[here]->shards.contains(data->id) && disks_[there]->shards.contains(data->id); },
+      std::chrono::minutes(1)));
+}
+
 TEST_F(SpreadSetTest, ANodeThatComesBackCatchesUpAndIsHealed) {
   const std::uint32_t old = await_leader({0, 1, 2});
   net_.cut(old, true);
