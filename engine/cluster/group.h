@@ -148,6 +148,10 @@ class Group {
   /// Whether the drives that are in use here are all voters and the only ones; true where no log is.
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::size_t majority() const { return voters() / 2 + 1; }
+  /// Whether the drive of `slot` takes nothing from leaders before the one here any more.
+  [[nodiscard]] bool follows(std::uint32_t slot) const {
+    return leader_ && (slot == *leader_ || members_[*leader_]->core->holds_of_term(members_[slot]->id));
+  }
   /// So many voters know together all that may have been committed.
   [[nodiscard]] std::size_t read_quorum() const { return voters() - majority() + 1; }
   [[nodiscard]] std::size_t size() const { return members_.size(); }

@@ -43,6 +43,10 @@ inline constexpr std::chrono::seconds kOutcomeDeadline{30};
 inline constexpr std::chrono::milliseconds kConfirmDelay{500};
 /// How often deadlines of writes under way are looked at.
 inline constexpr std::chrono::milliseconds kHousePace{50};
+/// How long drives are waited for, before they are asked for undecided versions, that have nothing of their
+/// leader yet; and how often it is looked whether they have.
+inline constexpr std::chrono::milliseconds kFollowPatience{100};
+inline constexpr std::chrono::milliseconds kFollowPoll{2};
 /// How long drives are waited for that are asked for undecided versions: at first, and at most.
 inline constexpr std::chrono::milliseconds kInquiryPatience{300};
 inline constexpr std::chrono::seconds kLongestInquiry{5};

@@ -215,6 +215,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> settle(raft::Term term);
   Task<bool> settle_once(raft::Term term, bool again, Nanoseconds patience);
   [[nodiscard]] std::vector<Inquiry> open_inquiries(raft::Term term) const;
+  Task<void> await_followers(MonotonicTime deadline);
   Task<std::uint32_t> inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience);
   [[nodiscard]] bool was_never_shown(const Inquiry& inquiry, std::uint32_t refused, int absent) const;
   Task<bool> confirm_all(std::vector<Inquiry> sure, raft::Term term);

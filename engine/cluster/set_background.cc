@@ -137,6 +137,7 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
   found = co_await drives_[slot]->staged();
   if (!found || !group_.leader()) co_return;
   storage::AppendBatch batch;
+  batch.refusals_term = group_.leader_term();
   {
     const std::lock_guard lock(staged_mutex_);
     for (const DataId& id : suspects)

@@ -24,8 +24,10 @@ Task<Answer> ask(storage::StorageApi* drive, std::uint32_t slot, std::vector<Dat
   co_return Answer{.slot = slot, .holds = std::move(holds)};
 }
 
-Task<std::uint32_t> refuse_at(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids) {
+Task<std::uint32_t> refuse_at(storage::StorageApi* drive, std::uint32_t slot, std::vector<DataId> ids,
+                              raft::Term term) {
   storage::AppendBatch batch;
+  batch.refusals_term = term;
   batch.refusals = std::move(ids);
   const auto done = co_await drive->append(std::move(batch));
   co_return done ? std::uint32_t{1} << slot : 0;
@@ -63,15 +65,28 @@ std::vector<ErasureSet::Inquiry> ErasureSet::open_inquiries(raft::Term term) con
   return out;
 }
 
+// A drive that an older leader still reaches might take from it what it has just said that it lacks.
+Task<void> ErasureSet::await_followers(MonotonicTime deadline) {
+  const auto behind = [this] {
+    for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+      if (group_.is_open(slot) && !group_.follows(slot)) return true;
+    return false;
+  };
+  while (group_.leader() && behind() && parts_.home->now() < deadline)
+    co_await async::sleep_for(*parts_.home, limits::kFollowPoll);
+}
+
 // Asks every standing drive; gives which of them answered in time: one that hangs counts as away.
 Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience) {
+  co_await await_followers(parts_.home->now() + limits::kFollowPatience);
   // As of the excuses that the inquiries carry: what is told meanwhile excuses, and they do not know it.
   const auto told = incarnations_;
   std::vector<DataId> ids;
   for (const Inquiry& inquiry : inquiries) ids.push_back(inquiry.data.id);
   std::vector<Task<Answer>> asking;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
-    if (group_.is_open(slot)) asking.push_back(ask(drives_[slot], slot, ids, Outside(outside_)));
+    if (group_.is_open(slot) && group_.follows(slot))
+      asking.push_back(ask(drives_[slot], slot, ids, Outside(outside_)));
   std::uint32_t answered = 0;
   const auto answers = co_await async::gather_until(std::move(asking), parts_.home->now() + patience);
   for (const std::optional<Answer>& answer : answers) {
@@ -206,7 +221,7 @@ Task<bool> ErasureSet::void_lost(const std::vector<Inquiry>& lost, std::uint32_t
     std::vector<DataId> ids;
     for (const Inquiry& inquiry : lost)
       if ((inquiry.held >> slot & 1) == 0) ids.push_back(inquiry.data.id);
-    if (!ids.empty()) refusing.push_back(refuse_at(drives_[slot], slot, std::move(ids)));
+    if (!ids.empty()) refusing.push_back(refuse_at(drives_[slot], slot, std::move(ids), term));
   }
   std::uint32_t refused = 0;
   for (const std::uint32_t bit : co_await async::gather(std::move(refusing))) refused |= bit;

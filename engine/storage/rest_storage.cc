@@ -93,7 +93,7 @@ Task<Result<void>> RestStorage::append(AppendBatch batch) {
     co_return fail(ErrorCode::kNotSupported, "a drive's log belongs to its own node");
   if (batch.refusals.empty()) co_return Result<void>();
   ByteWriter out = address();
-  out.varint(batch.refusals.size());
+  out.varint(batch.refusals_term).varint(batch.refusals.size());
   for (const DataId& id : batch.refusals) out.append(id.to_bytes());
   co_return co_await tell(Method::kRefuse, out.take(), {}, kPeerDataCall);
 }

@@ -45,7 +45,8 @@ struct AppendBatch {
       truncate_from;  ///< Entries from this index on are void (a record: the log only grows).
   std::vector<LogEntry> entries;
   std::vector<DataRecord> data;
-  std::vector<DataId> refusals;  ///< Data ids that this drive will never hold (durably said).
+  std::vector<DataId> refusals;              ///< Data ids that this drive will never hold (durably said).
+  std::uint64_t refusals_term = UINT64_MAX;  ///< Of the leader that wants them.
   [[nodiscard]] bool empty() const {
     return !hard_state && !truncate_from && entries.empty() && data.empty() && refusals.empty();
   }
@@ -112,7 +113,8 @@ class StorageApi {
   /// Returns when the whole batch is on stable storage. After the first error the drive is failed: every
   /// later append gives kDriveFailed, and nothing goes on over a failed write. Before anything is written
   /// and without failing the drive: kStale when the id of a data record is refused and the record is not
-  /// rebuilt (which lifts the refusal), kInvalidArgument for records that cannot be.
+  /// rebuilt (which lifts the refusal), or when refusals are of an older term than the drive's;
+  /// kInvalidArgument for records that cannot be.
   virtual Task<Result<void>> append(AppendBatch batch) = 0;
   /// Entries [from, to], at most about `max_bytes` of them (at least one). Errors: kNotFound when the log no
   /// longer has `from`.

@@ -99,6 +99,7 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
       co_return wire::payload_of(out.take());
     case Method::kRefuse: {
       AppendBatch batch;
+      batch.refusals_term = in.varint();
       batch.refusals = read_ids(in);
       if (!in.ok() || !in.at_end()) co_return bad_request();
       co_await or_return(drive.append(std::move(batch)));

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from cluster_store import run  # noqa: E402
-from nodes import Nodes  # noqa: E402
+from nodes import Nodes, protocol_version  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -22,7 +22,7 @@ FULL = "--full" in sys.argv
 GARBAGE = 2000 if FULL else 200  # Streams of random bytes and of broken frames.
 CALL, ANSWER, FAILURE, NOTICE = 1, 2, 3, 4
 HELLO, PING, DRIVE_INFO, DRIVES, CONSENSUS, EXECUTE, QUERY, EPOCH = 1, 2, 16, 48, 49, 50, 51, 64
-PROTOCOL = 2  # kProtocolVersion of engine/storage/wire/frame.h
+PROTOCOL = protocol_version()
 EVERY_METHOD = [*range(16, 32), *range(48, 66)]
 NIL = "0" * 32
 

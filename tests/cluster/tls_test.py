@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from cluster_store import run  # noqa: E402
-from nodes import Nodes  # noqa: E402
+from nodes import Nodes, protocol_version  # noqa: E402
 from signed import Client  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -60,9 +60,9 @@ class TlsClient(Client):
 def token(nodes, source, target, nonce):
     expires = int(time.time()) + 50
     nil = "0" * 32
-    text = "\n".join(["flashstor peer token", "2", source, target, nil, str(expires), nonce])
+    text = "\n".join(["flashstor peer token", str(protocol_version()), source, target, nil, str(expires), nonce])
     mac = hmac.new(nodes.cluster_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return f"fsp,2,{source},{target},{nil},{expires},{nonce},{mac}"
+    return f"fsp,{protocol_version()},{source},{target},{nil},{expires},{nonce},{mac}"
 
 
 def knock(nodes, authority, certificate, number):

@@ -19,7 +19,8 @@ constexpr Milliseconds kHungPoll{50};
 
 }  // namespace
 
-void SimDisk::write(storage::AppendBatch& batch) {
+bool SimDisk::write(storage::AppendBatch& batch) {
+  if (!batch.refusals.empty() && batch.refusals_term < hard_state.term) return false;
   if (batch.hard_state) hard_state = *batch.hard_state;
   if (batch.truncate_from) entries.erase(entries.lower_bound(*batch.truncate_from), entries.end());
   for (LogEntry& entry : batch.entries) {
@@ -39,13 +40,14 @@ void SimDisk::write(storage::AppendBatch& batch) {
     shard.shard = data.shard;
     shard.bytes = data.bytes;
   }
+  return true;
 }
 
 void SimDisk::complete(const Job& job) {
   while (!queue.empty() && !job.done) {
     const std::shared_ptr<Job> first = std::move(queue.front());
     queue.pop_front();
-    write(first->batch);
+    first->stale = !write(first->batch);
     if (first->configuration) configuration = *first->configuration;
     first->done = true;
   }
@@ -193,6 +195,7 @@ Task<Result<void>> SimStorage::write_job(std::shared_ptr<SimDisk::Job> job) {
     co_return done;
   }
   disk_.complete(*job);
+  if (job->stale) co_return fail(ErrorCode::kStale, "refused by an older term");
   co_return Result<void>();
 }
 

@@ -43,6 +43,7 @@ class SimDisk final : public DriveMedium {
     storage::AppendBatch batch;
     std::optional<std::string> configuration;
     bool done = false;
+    bool stale = false;  ///< Not done, for it came from an older leader.
   };
 
   /// `acknowledge_early`: a planted defect, appends are answered before they are durable.
@@ -76,7 +77,7 @@ class SimDisk final : public DriveMedium {
   [[nodiscard]] Random& random() { return random_; }
 
  private:
-  void write(storage::AppendBatch& batch);
+  bool write(storage::AppendBatch& batch);  ///< False: stale.
   Random& random_;
   bool acknowledge_early_;
   std::uint64_t flushed_ = 0;

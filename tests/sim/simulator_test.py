@@ -42,10 +42,10 @@ PLANTED = [
     ("replay-past-torn", "files", 0),
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
-    ("void-early", "net", 40),
-    ("excuse-nobody", "net", 470),
+    ("void-early", "net", 60),
+    ("excuse-nobody", "net", 690),
     ("lease-from-receipt", "net", 1875),
-    ("deposed-leader-reads", "net", 300),
+    ("deposed-leader-reads", "net", 365),
     ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.

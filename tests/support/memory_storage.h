@@ -52,6 +52,7 @@ struct MemoryDisk {
   std::uint64_t incarnation = 0;  ///< 0: it does not say.
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
+  std::uint64_t asked = 0;  ///< What it holds.
   async::Signal thaw;
 
   /// Loses what a power cut loses.
@@ -102,6 +103,8 @@ class MemoryStorage : public storage::StorageApi {
     }
     while (disk_->frozen) co_await disk_->thaw.wait();
     if (disk_->fail_appends) co_return fail(ErrorCode::kDriveFailed, "told to fail");
+    if (!batch.refusals.empty() && batch.refusals_term < disk_->hard_state.term)
+      co_return fail(ErrorCode::kStale, "an older term");
     if (batch.hard_state) disk_->hard_state = *batch.hard_state;
     if (batch.truncate_from)
       disk_->entries.erase(disk_->entries.lower_bound(*batch.truncate_from), disk_->entries.end());
@@ -215,6 +218,7 @@ class MemoryStorage : public storage::StorageApi {
   }
   [[nodiscard]] std::uint64_t incarnation() const override { return disk_->incarnation; }
   Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override {
+    ++disk_->asked;
     co_await async::switch_to(*Runtime::current());
     if (disk_->holds_delay.count() > 0) co_await async::sleep_for(*Runtime::current(), disk_->holds_delay);
     storage::Holdings out{.held = {}, .incarnation = disk_->incarnation};

@@ -1,5 +1,6 @@
 """Several real daemons as one store, each on directories of its own, ended by their process ids."""
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -8,6 +9,13 @@ import tempfile
 import time
 
 from node import free_port, program
+
+
+def protocol_version():
+    """kProtocolVersion, as the source says it."""
+    frame = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "engine", "storage", "wire", "frame.h")
+    with open(frame, encoding="utf-8") as source:
+        return int(re.search(r"kProtocolVersion = (\d+);", source.read()).group(1))
 
 
 class Member:

@@ -101,6 +101,8 @@ class Raft {
   [[nodiscard]] const HardState& hard_state() const { return hard_; }
   /// As leader: the highest index that `member` said it holds durably; 0 when unknown.
   [[nodiscard]] Index acked_by(MemberId member) const;
+  /// As leader: whether `member` holds an entry of this term durably. Then it hears no older leader any more.
+  [[nodiscard]] bool holds_of_term(MemberId member) const { return acked_by(member) >= term_start_; }
   /// As leader: what is known of each other member.
   [[nodiscard]] std::span<const Progress> peers() const { return peers_; }
   /// As leader: how many voters of `members`, itself included, are in step and answered within an election

@@ -117,11 +117,16 @@ Result<void> CommitLog::write_group(Job* first) {
   std::vector<Placed> placed;
   std::unordered_set<DataId> refused;
   std::vector<Job*> written;
+  std::uint64_t term = index_.hard_state().term;
   for (Job* job = first; job != nullptr; job = job->next_job) {
     for (const DataRecord& record : job->request->batch.data)
       if (!record.rebuilt && (refused.contains(record.id) || index_.refused(record.id)))
         job->result = fail(ErrorCode::kStale, "this drive has refused data " + record.id.to_text());
+    // What a deposed leader wants refused late may live by now.
+    if (!job->request->batch.refusals.empty() && job->request->batch.refusals_term < term)
+      job->result = fail(ErrorCode::kStale, "a leader of an older term wants data refused");
     if (!job->result) continue;
+    if (job->request->batch.hard_state) term = job->request->batch.hard_state->term;
     refused.insert(job->request->batch.refusals.begin(), job->request->batch.refusals.end());
     add_request(*job->request, placed);
     written.push_back(job);

@@ -88,5 +88,31 @@ TEST_F(SpreadSettle, ADriveThatWasOpenedAgainProvesNothing) {
   EXPECT_EQ(read(await_leader({0, 1, 2}), old_, "key"), "2");
 }
 
+// It might take from the predecessor what it says that it lacks.
+TEST_F(SpreadSettle, ADriveThatHasNothingOfTheLeaderYetIsNotAsked) {
+  old_ = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(old_, "key", "1").has_value());
+  world_.run_for(std::chrono::seconds(3));
+  const std::uint32_t slot = (old_ + 1) % kNodes;
+  disks_[slot]->frozen = true;
+  begin_put(old_, "key");
+  world_.run_for(Milliseconds(100));
+  const std::uint64_t asked = disks_[slot]->asked;
+  SimNode& node = *nodes_[old_];
+  node.runtime.run_until(node.set->hand_over());
+  ASSERT_TRUE(world_.run_until([&] { return node.set->leader_node() != static_cast<int>(old_); },
+                               std::chrono::seconds(5)));
+  leader_ = await_leader({0, 1, 2});
+  ASSERT_NE(leader_, old_);
+  EXPECT_EQ(read(leader_, leader_, "key"), "bytes of key") << "five drives of six hold it";
+  EXPECT_EQ(disks_[slot]->asked, asked);
+  nodes_[slot]->runtime.enter([&] {
+    disks_[slot]->frozen = false;
+    disks_[slot]->thaw.notify_all();
+  });
+  world_.run_for(std::chrono::seconds(5));
+  EXPECT_TRUE(disks_[slot]->shards.contains(find(leader_, "key").value().id));
+}
+
 }  // namespace
 }  // namespace flashstor::cluster

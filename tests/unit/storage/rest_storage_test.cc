@@ -90,6 +90,11 @@ TEST_F(RestStorageTest, HoldsAndRefusalsReachTheDrive) {
   EXPECT_EQ(held->incarnation, 77U);
   AppendBatch batch;
   batch.refusals.push_back(other);
+  batch.refusals_term = 4;
+  disk_->hard_state.term = 5;
+  EXPECT_EQ(loop_.run_until(rest_->append(batch)).error().code(), ErrorCode::kStale);
+  EXPECT_FALSE(disk_->refused.contains(other));
+  batch.refusals_term = 5;
   ASSERT_TRUE(loop_.run_until(rest_->append(std::move(batch))).has_value());
   EXPECT_TRUE(disk_->refused.contains(other));
 }

@@ -184,6 +184,24 @@ TEST_F(XlStorageTest, RefusedDataIsNeverTaken) {
   }
 }
 
+// It comes late: what the drive took since then may be what the new leader counted on.
+TEST_F(XlStorageTest, ADeposedLeaderHasNothingRefused) {
+  start();
+  AppendBatch data;
+  data.hard_state = HardState{.term = 2, .vote = 1};
+  data.data = {record_of({9, 1}, 100)};
+  ASSERT_TRUE(append(data));
+  AppendBatch refusal;
+  refusal.refusals = {{9, 1}};
+  refusal.refusals_term = 1;
+  EXPECT_EQ(append(refusal).error().code(), ErrorCode::kStale);
+  EXPECT_TRUE((*run(drive_->holds({{9, 1}})))[0]);
+  EXPECT_EQ(drive_->info().state, DriveInfo::State::kOnline);
+  refusal.refusals_term = 2;
+  ASSERT_TRUE(append(refusal));
+  EXPECT_FALSE((*run(drive_->holds({{9, 1}})))[0]);
+}
+
 // A leader that could not void what it had refused: it may live, and is healed here like elsewhere.
 TEST_F(XlStorageTest, ARebuiltShardLiftsARefusal) {
   start();
