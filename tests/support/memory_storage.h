@@ -53,6 +53,7 @@ struct MemoryDisk {
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
   std::uint64_t asked = 0;  ///< What it holds.
+  std::uint64_t entry_reads = 0;
   async::Signal thaw;
 
   /// Loses what a power cut loses.
@@ -119,6 +120,7 @@ class MemoryStorage : public storage::StorageApi {
 
   Task<Result<std::vector<storage::LogEntry>>> read_entries(std::uint64_t from, std::uint64_t to,
                                                             std::size_t max_bytes) override {
+    ++disk_->entry_reads;
     std::vector<storage::LogEntry> out;
     std::size_t bytes = 0;
     for (auto at = disk_->entries.find(from); at != disk_->entries.end() && at->first <= to; ++at) {

@@ -23,5 +23,24 @@ TEST_F(CrashedSet, TwoDrivesThatComeBackAloneAfterAKillServeWhatTheirLogConfirms
   EXPECT_EQ(set_->status().undecided, 2U) << "the last put, and what confirms it, are the end of the log";
 }
 
+// Simulator, simulated files, seed 1055: a member that was behind needs an entry that the log of every other
+// has lost. The leader asked its drive for it again and again, and did nothing else.
+TEST_F(CrashedSet, ALeaderDoesNotSpinForAnEntryThatItsLogHasLost) {
+  start({3});
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(put("k" + std::to_string(i), "v").has_value());
+  turn(Milliseconds(700));
+  stop();
+  for (std::uint32_t slot = 0; slot < 3; ++slot)
+    for (raft::Index index = 1; index < 10; ++index) disks_[slot]->entries.erase(index);
+  start();
+  for (const auto& disk : disks_) disk->entry_reads = 0;
+  turn(Milliseconds(500));
+  std::uint64_t reads = 0;
+  for (const auto& disk : disks_) reads += disk->entry_reads;
+  EXPECT_GT(reads, 0U) << "nobody is behind";
+  EXPECT_LT(reads, 100U);
+  EXPECT_EQ(get_or_error("k3"), "v");
+}
+
 }  // namespace
 }  // namespace flashstor::cluster

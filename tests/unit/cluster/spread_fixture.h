@@ -30,6 +30,8 @@ class SpreadNet {
   explicit SpreadNet(sim::SimWorld& world) : world_(world) {}
   void cut(std::uint32_t node, bool off);
   [[nodiscard]] bool passes(std::uint32_t a, std::uint32_t b) const { return !off_[a] && !off_[b]; }
+  /// Of what the others say this node gets the shards only.
+  bool shards_only_[kNodes] = {};
   sim::SimWorld& world_;
   std::vector<SimNode*> nodes_;
   bool off_[kNodes] = {};
@@ -68,6 +70,7 @@ struct SimNode final : GroupTransport {
       target.runtime.enter([&] {
         auto decoded = decode_bundle(*payload);
         ASSERT_TRUE(decoded.has_value());
+        if (net.shards_only_[node]) decoded->messages.clear();
         if (target.set) target.set->receive(self, std::move(*decoded));
       });
     });

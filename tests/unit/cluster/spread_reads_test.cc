@@ -112,7 +112,10 @@ TEST_F(SpreadReads, AReadAtALeaderWhoseDriveHangsEndsWithItsLeadership) {
   SimNode& node = *nodes_[old];
   testing::MemoryDisk& hangs = *disks_[node.set->status().leader_slot];
   hangs.frozen = true;
-  for (const std::string key : {"a", "b", "c"}) begin_put(old, key);
+  for (const std::string key : {"a", "b", "c"}) {  // one append each: with two under way the member is mute
+    begin_put(old, key);
+    world_.run_for(Milliseconds(5));
+  }
   std::deque<std::optional<Result<DataRef>>> answers;
   const auto look = [](ErasureSet* set, std::optional<Result<DataRef>>* out) -> Task<void> {
     *out = co_await find_task(set, "key");

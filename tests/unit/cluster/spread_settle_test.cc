@@ -88,6 +88,27 @@ TEST_F(SpreadSettle, ADriveThatWasOpenedAgainProvesNothing) {
   EXPECT_EQ(read(await_leader({0, 1, 2}), old_, "key"), "2");
 }
 
+// The new leader brings the entry, which is as old as the shard that came before it: a drive that took both
+// would hold what it may have been asked to refuse.
+TEST_F(SpreadSettle, AShardOfADeposedLeaderIsNotTakenWithTheEntryThatItsSuccessorSends) {
+  old_ = await_leader({0, 1, 2});
+  ASSERT_TRUE(put(old_, "key", "1").has_value());
+  world_.run_for(std::chrono::seconds(3));
+  hears_ = (old_ + 1) % kNodes;
+  deaf_ = (old_ + 2) % kNodes;
+  const raft::Index before = last_on(hears_);
+  net_.shards_only_[deaf_] = true;
+  begin_put(old_, "key");
+  await_appended(hears_, before);
+  world_.run_for(Milliseconds(100));
+  ASSERT_EQ(last_on(deaf_), before);
+  net_.cut(old_, true);
+  net_.shards_only_[deaf_] = false;
+  leader_ = await_leader({hears_, deaf_});
+  EXPECT_EQ(read(leader_, hears_, "key"), "1") << "two drives of six held the other version";
+  for (const std::uint32_t slot : {deaf_, deaf_ + kNodes}) EXPECT_EQ(disks_[slot]->shards.size(), 1U);
+}
+
 // It might take from the predecessor what it says that it lacks.
 TEST_F(SpreadSettle, ADriveThatHasNothingOfTheLeaderYetIsNotAsked) {
   old_ = await_leader({0, 1, 2});
