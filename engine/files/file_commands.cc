@@ -251,6 +251,8 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   plan(FileCommand::kMoveSettle, plan_move_settle);
   plan(FileCommand::kMoveEnd, plan_move_end);
   plan(FileCommand::kMoveForget, plan_move_forget);
+  plan(FileCommand::kDirectoryMoveBegin, plan_directory_move_begin);
+  plan(FileCommand::kDirectoryMoveEnd, plan_directory_move_end);
   query(FileCommand::kLookup, query_lookup);
   query(FileCommand::kReadDirectory, query_directory);
   query(FileCommand::kLinks, query_links);

@@ -31,6 +31,8 @@ enum class FileCommand : cluster::CommandKind {
   kMoveSettle = 110,
   kMoveEnd = 111,
   kMoveForget = 112,
+  kDirectoryMoveBegin = 113,
+  kDirectoryMoveEnd = 114,
   kLookup = 150,
   kReadDirectory = 151,
   kLinks = 152,
@@ -198,6 +200,8 @@ PlanTask plan_move_place(cluster::RowView& rows, const cluster::Command& command
 PlanTask plan_move_settle(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_move_end(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_move_forget(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Command& command);
+PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command& command);
 Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload);

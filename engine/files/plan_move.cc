@@ -17,6 +17,10 @@ std::string intent_key(const Uuid& bucket, const std::string& from_key) {
   return std::string(kMoveIntents) + bucket.to_bytes() + from_key;
 }
 
+std::string directory_move_key(const Uuid& bucket, const std::string& from) {
+  return std::string(kDirectoryMoves) + bucket.to_bytes() + from;
+}
+
 std::string decision_key(const Uuid& bucket, const Uuid& move) {
   return std::string(kMoveDecisions) + bucket.to_bytes() + move.to_bytes();
 }
@@ -113,6 +117,31 @@ PlanTask plan_move_forget(cluster::RowView& /*rows*/, const cluster::Command& co
   const auto in = co_await or_return(decode<MovePayload>(command.payload));
   cluster::Plan plan;
   plan.changes.push_back({Family::kIntents, decision_key(in.target.bucket, in.move), std::nullopt});
+  co_return answered(std::move(plan), {});
+}
+
+// Gives the move of the directory that is under way already, if one is: it is gone on with.
+PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<RenamePayload>(command.payload));
+  co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  const std::string intent = directory_move_key(in.target.bucket, in.target.key);
+  cluster::Plan plan;
+  FileOutcome outcome;
+  if (auto held = co_await or_return(rows.get(Family::kIntents, intent))) {
+    outcome.row = std::move(*held);
+  } else {
+    plan.changes.push_back({Family::kIntents, intent, encode(in)});
+  }
+  co_return answered(std::move(plan), outcome);
+}
+
+PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<RenamePayload>(command.payload));
+  const std::string intent = directory_move_key(in.target.bucket, in.target.key);
+  const auto held = co_await or_return(rows.get(Family::kIntents, intent));
+  cluster::Plan plan;
+  if (held && (co_await or_return(decode<RenamePayload>(*held))).to_key == in.to_key)
+    plan.changes.push_back({Family::kIntents, intent, std::nullopt});
   co_return answered(std::move(plan), {});
 }
 

@@ -103,8 +103,8 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
   co_return encode(co_await or_return(links_of(rows, in.bucket, in.inode)));
 }
 
-// What a crash left of this bucket: orphans (their keys), renames of directories and moves to another set to
-// go on with (their payloads), and decisions about moves (rename, new name).
+// What a crash left of this bucket: orphans (their keys), renames and moves of directories and moves to
+// another set to go on with (their payloads), and decisions about moves (rename, new name).
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload) {
   const auto in = co_await or_return(decode<FileTarget>(payload));
   std::vector<std::string> found;
@@ -133,6 +133,7 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
   };
   co_await or_return(gather("rename/", whole('r')));
   co_await or_return(gather(kMoveIntents, whole('v')));
+  co_await or_return(gather(kDirectoryMoves, whole('d')));
   co_await or_return(gather(kMoveDecisions, [](std::string_view move, std::string_view value) {
     return 'm' + std::string(move) + std::string(value.substr(1));
   }));

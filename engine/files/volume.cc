@@ -192,6 +192,7 @@ Task<Result<void>> Volume::finish_leftovers() {
   FileTarget target;
   target.bucket = bucket->id;
   std::vector<std::string> decisions;
+  std::vector<RenamePayload> directories;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
         static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
@@ -217,13 +218,20 @@ Task<Result<void>> Volume::finish_leftovers() {
         continue;
       }
       const auto rename = co_await or_return(decode<RenamePayload>(rest));
+      if (each.front() == 'd') {
+        directories.push_back(rename);
+        continue;
+      }
       Found from;
       from.key = rename.target.key;
       from.directory = true;
       co_await or_return(rename_directory(std::move(from), rename.to_key, rename.mode));
     }
   }
-  co_return co_await forget_decisions(std::move(decisions));
+  co_await or_return(forget_decisions(std::move(decisions)));
+  for (const RenamePayload& move : directories)  // their files' own moves are ended by now
+    co_await or_return(move_directory(move.target.key, move.to_key, false));
+  co_return {};
 }
 
 // What was decided need not be remembered once the old name is done with. A rename of another node that began

@@ -132,6 +132,17 @@ class Volume final : public VolumeApi {
   Task<Result<void>> settle_foreign_move(std::string key);
   Task<Result<void>> finish_move(MovePayload move);
 
+  // volume_move_directory.cc
+  Task<Result<void>> rename_directory_across(Found from, std::string to_key, RenameMode mode);
+  Task<Result<void>> check_movable(const std::string& from_key, const std::string& to_key, RenameMode mode);
+  Task<Result<void>> move_directory(std::string from_key, std::string to_key, bool with_row);
+  Task<Result<std::size_t>> move_round(const std::string& from_key, const std::string& to_key, bool with_row);
+  Task<Result<void>> move_entry(Found entry, std::string to_key);
+  Task<Result<FileOutcome>> directory_move_step(FileCommand kind, std::string from_key, std::string to_key);
+  /// Rows below a directory, its own first, until `visit` says no.
+  Task<Result<void>> walk(std::string prefix, std::function<bool(Found)> visit);
+  Task<Result<std::vector<DirectoryAnswer::Entry>>> entries_of(std::string prefix);
+
   // volume_directories.cc
   Task<Result<bool>> has_entries_elsewhere(std::string prefix);
   Task<Result<DirectoryFacts>> own_row(std::string key);  ///< Gives an implied directory its row.

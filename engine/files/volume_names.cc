@@ -181,11 +181,14 @@ Task<Result<void>> Volume::rename(std::string directory, std::string name, std::
     const std::string to = to_key + "/";
     if (to == from.key) co_return {};
     if (to.starts_with(from.key)) co_return fail(ErrorCode::kInvalidArgument, "into itself");
-    if (store_.cluster().set_count() > 1) co_return fail(ErrorCode::kCrossDevice, "over several sets");
     if (mode == RenameMode::kExchange && from.key.starts_with(to))
       co_return fail(ErrorCode::kInvalidArgument, "with a directory above it");
     co_await or_return(sync_all());
-    co_await or_return(rename_directory(from, to, mode));
+    if (store_.cluster().set_count() > 1) {
+      co_await or_return(rename_directory_across(std::move(from), to, mode));
+    } else {
+      co_await or_return(rename_directory(std::move(from), to, mode));
+    }
   } else {
     if (to_key == from.key) co_return {};
     co_await or_return(rename_file(std::move(from), to_key, mode));
