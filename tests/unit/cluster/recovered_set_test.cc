@@ -99,7 +99,7 @@ class RecoveredSet : public SetTest {
 
 TEST_F(RecoveredSet, WhatWasUndecidedInTheLostEndOfTheLogIsForgotten) {
   lose_the_others();
-  const auto data = runtime_.run_until(find(set_.get(), "key"));
+  const auto data = runtime_.run_until(find_data(set_.get(), "key"));
   ASSERT_TRUE(data.has_value()) << data.error().describe();
   EXPECT_EQ(data->id, key_);
   EXPECT_EQ(set_->status().undecided, 0U);
@@ -119,7 +119,7 @@ TEST_F(RecoveredSet, AnEntryInThePlaceOfALostOneIsNotTakenForIt) {
   for (std::uint32_t other = 1; other < drives_; ++other) come_back((stands_ + other) % drives_);
   put_on_leader_only("b");
   for (int i = 0; i < 100 && set_->status().undecided != 0; ++i) turn(Milliseconds(20));
-  const auto data = runtime_.run_until(find(set_.get(), "b"));
+  const auto data = runtime_.run_until(find_data(set_.get(), "b"));
   ASSERT_TRUE(data.has_value()) << data.error().describe();
   EXPECT_EQ(data->id, b_);
 }

@@ -52,6 +52,19 @@ inline void add_test_planners(CommandRegistry& registry) {
   });
 }
 
+inline Task<Result<void>> read_row(RowView& rows, const std::string& key, std::optional<std::string>& out) {
+  out = co_await or_return(rows.get(Family::kVersions, key));
+  co_return Result<void>();
+}
+/// The data that the row of `key` names. Errors: kNoSuchKey; those of reading rows.
+inline Task<Result<DataRef>> find_data(SetApi* set, std::string key) {
+  std::optional<std::string> row;
+  co_await or_return(set->with_rows([&row, &key](RowView& rows) { return read_row(rows, key, row); }));
+  if (!row) co_return fail(ErrorCode::kNoSuchKey);
+  ByteReader in(*row);
+  co_return storage::decode_data_ref(in);
+}
+
 /// A set of drives in memory on a loop of its own, which a test can stop, damage and start again.
 class SetTest : public ::testing::Test {
  protected:
@@ -145,19 +158,8 @@ class SetTest : public ::testing::Test {
     command.locks.push_back({.name = lock_name(Family::kVersions, key), .exclusive = true});
     return runtime_.run_until(set_->execute(std::move(command)));
   }
-  static Task<Result<DataRef>> find(ErasureSet* set, std::string key) {
-    std::optional<std::string> row;
-    co_await or_return(set->with_rows([&row, &key](RowView& rows) { return read_row(rows, key, row); }));
-    if (!row) co_return fail(ErrorCode::kNoSuchKey);
-    ByteReader in(*row);
-    co_return storage::decode_data_ref(in);
-  }
-  static Task<Result<void>> read_row(RowView& rows, const std::string& key, std::optional<std::string>& out) {
-    out = co_await or_return(rows.get(Family::kVersions, key));
-    co_return Result<void>();
-  }
   static Task<Result<std::string>> get_task(ErasureSet* set, std::string key) {
-    const DataRef data = co_await or_return(find(set, key));
+    const DataRef data = co_await or_return(find_data(set, key));
     std::string out;
     for (std::uint64_t at = 0; at < data.length; at += kMaxReadBytes)
       out += (co_await or_return(set->read(data, at, kMaxReadBytes))).flatten().view();
@@ -168,7 +170,7 @@ class SetTest : public ::testing::Test {
     auto value = get(key);
     return value ? *value : "error " + std::string(base::name_of(value.error().code()));
   }
-  DataRef ref_of(const std::string& key) { return runtime_.run_until(find(set_.get(), key)).value(); }
+  DataRef ref_of(const std::string& key) { return runtime_.run_until(find_data(set_.get(), key)).value(); }
   std::vector<std::string> list(const std::string& prefix) {
     std::vector<std::string> keys;
     const auto done = runtime_.run_until(list_task(set_.get(), prefix, &keys));

@@ -199,18 +199,7 @@ class SpreadSetTest : public ::testing::Test {
     return command;
   }
   Result<DataRef> find(std::uint32_t node, const std::string& key) {
-    return nodes_[node]->runtime.run_until(find_task(nodes_[node]->set.get(), key));
-  }
-  static Task<Result<DataRef>> find_task(ErasureSet* set, std::string key) {
-    std::optional<std::string> row;
-    co_await or_return(set->with_rows([&row, &key](RowView& rows) { return read_row(rows, key, row); }));
-    if (!row) co_return fail(ErrorCode::kNoSuchKey);
-    ByteReader in(*row);
-    co_return storage::decode_data_ref(in);
-  }
-  static Task<Result<void>> read_row(RowView& rows, const std::string& key, std::optional<std::string>& out) {
-    out = co_await or_return(rows.get(Family::kVersions, key));
-    co_return Result<void>();
+    return nodes_[node]->runtime.run_until(find_data(nodes_[node]->set.get(), key));
   }
   /// Reads at `node` what the leader's row names.
   std::string read(std::uint32_t leader, std::uint32_t node, const std::string& key) {

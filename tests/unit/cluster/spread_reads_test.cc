@@ -118,7 +118,7 @@ TEST_F(SpreadReads, AReadAtALeaderWhoseDriveHangsEndsWithItsLeadership) {
   }
   std::deque<std::optional<Result<DataRef>>> answers;
   const auto look = [](ErasureSet* set, std::optional<Result<DataRef>>* out) -> Task<void> {
-    *out = co_await find_task(set, "key");
+    *out = co_await find_data(set, "key");
   };
   for (int i = 0; i < 300; ++i) {
     std::optional<Result<DataRef>>* answer = &answers.emplace_back();
