@@ -43,9 +43,8 @@ bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
 }
 
 /// A drive counts as lost when its format is damaged, which is for its operator to mend. Those that are not
-/// files are not filled: they do too when their leader's log no longer has what they lack, or when their
-/// damage does not recover.
-void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group) {
+/// files are not filled: they do too when their damage does not recover.
+void NetWorld::write_off_unfilled(std::uint32_t set) {
   for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
     const cluster::Group& own =
         places_[spread_.drive(set, slot).node].node->cluster().erasure_set(set).group();
@@ -56,18 +55,12 @@ void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group
                     : member.failure_code == ErrorCode::kCorrupt)
       disks_[set][slot]->weather.lost = true;
   }
-  if (plan_.files || !group.leader()) return;
-  for (const cluster::raft::Progress& peer : group.core(*group.leader())->peers()) {
-    if (peer.flow != cluster::raft::Flow::kNeedsFill) continue;
-    NET_PROBE("left-to-be-filled");
-    disks_[set][cluster::slot_of_member(peer.id)]->weather.lost = true;
-  }
 }
 
 /// Everything that a user can ask says that nothing is missing.
 bool NetWorld::looks_healed() {
   for (std::uint32_t set = 0; set < plan_.sets; ++set) {
-    write_off_unfilled(set, places_[0].node->cluster().erasure_set(set).group());
+    write_off_unfilled(set);
     for (Place& place : places_) {
       const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
       if (!status.can_write || !status.settled || status.undecided != 0 || status.heal_queue != 0)
@@ -111,7 +104,7 @@ bool NetWorld::settled(bool strict) {
     cluster::ErasureSet& home = places_[static_cast<std::size_t>(leader)].node->cluster().erasure_set(set);
     const cluster::SetStatus status = home.status();
     if (status.leader_slot >= spread_.set_drives || !status.can_write) return false;
-    write_off_unfilled(set, home.group());
+    write_off_unfilled(set);
     if (status.undecided != 0 && (strict || whole())) return false;
     if (!in_step(set, home)) return false;
     if (whole() && (!status.settled || status.heal_queue != 0)) return false;

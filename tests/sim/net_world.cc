@@ -136,8 +136,8 @@ std::optional<ErrorCode> NetWorld::fault_of_path(const std::string& path) {
 void NetWorld::refused(const cluster::SpreadDrive& drive, const Error& why) {
   DriveWeather& weather = disks_[drive.set][drive.slot]->weather;
   note("{} does not open: {}", drive.path, why.describe());
-  if (weather.read_errors_per_mille != 0) return;  // it may the next time
   NET_PROBE("drive-refused");
+  if (weather.read_errors_per_mille != 0) return;  // it may the next time
   if ((plan_.damaged >> drive.slot & 1) == 0)
     violate(fmt::format("{} is refused though nothing damaged it: {}", drive.path, why.describe()));
 }
