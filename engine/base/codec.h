@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -9,23 +10,23 @@
 
 namespace flashstor::base {
 
-/// Appends fixed-width little-endian numbers, varints and length-prefixed bytes to a string.
+/// Appends fixed-width little-endian numbers, varints and length-prefixed bytes to a string. The first
+/// kInside bytes, which is most rows whole, lie in the writer itself: what is made of them takes memory once.
 class ByteWriter {
  public:
-  ByteWriter() = default;
-  explicit ByteWriter(std::string start) : out_(std::move(start)) {}
+  ByteWriter() {}  // NOLINT: not defaulted, which `ByteWriter()` would take for zeroing all of it
+  explicit ByteWriter(std::string start) : outside_(true), out_(std::move(start)) {}
   ByteWriter& u8(std::uint8_t value) { return raw(&value, 1); }
   ByteWriter& u16(std::uint16_t value) { return raw(&value, 2); }
   ByteWriter& u32(std::uint32_t value) { return raw(&value, 4); }
   ByteWriter& u64(std::uint64_t value) { return raw(&value, 8); }
   ByteWriter& boolean(bool value) { return u8(value ? 1 : 0); }
   ByteWriter& varint(std::uint64_t value) {
-    while (value >= 0x80) {
-      out_.push_back(static_cast<char>(value | 0x80));
-      value >>= 7;
-    }
-    out_.push_back(static_cast<char>(value));
-    return *this;
+    std::array<char, 10> digits;  // NOLINT: each is written before it is read
+    std::size_t count = 0;
+    for (; value >= 0x80; value >>= 7) digits[count++] = static_cast<char>(value | 0x80);
+    digits[count++] = static_cast<char>(value);
+    return raw(digits.data(), count);
   }
   /// Zigzag varint.
   ByteWriter& svarint(std::int64_t value) {
@@ -34,22 +35,37 @@ class ByteWriter {
   /// Varint length, then the bytes.
   ByteWriter& bytes(std::string_view value) {
     varint(value.size());
-    out_.append(value);
-    return *this;
+    return append(value);
   }
   /// The bytes alone.
-  ByteWriter& append(std::string_view value) {
-    out_.append(value);
-    return *this;
+  ByteWriter& append(std::string_view value) { return raw(value.data(), value.size()); }
+  [[nodiscard]] std::string_view view() const {
+    return outside_ ? std::string_view(out_) : std::string_view(inside_.data(), used_);
   }
-  [[nodiscard]] std::string_view view() const { return out_; }
-  [[nodiscard]] std::string take() { return std::move(out_); }
+  /// All of it; after this the writer is only to be destroyed.
+  [[nodiscard]] std::string take() { return outside_ ? std::move(out_) : std::string(inside_.data(), used_); }
 
  private:
+  static constexpr std::size_t kInside = 448;
   ByteWriter& raw(const void* value, std::size_t size) {
-    out_.append(static_cast<const char*>(value), size);
+    if (outside_) {
+      out_.append(static_cast<const char*>(value), size);
+    } else if (size <= kInside - used_) {
+      if (size > 0) std::memcpy(inside_.data() + used_, value, size);
+      used_ += size;
+    } else {
+      move_outside(value, size);
+    }
     return *this;
   }
+  void move_outside(const void* value, std::size_t size) {
+    outside_ = true;
+    out_.reserve(2 * (used_ + size));
+    out_.append(inside_.data(), used_).append(static_cast<const char*>(value), size);
+  }
+  bool outside_ = false;
+  std::size_t used_ = 0;
+  std::array<char, kInside> inside_;  // NOLINT: only what was written is read
   std::string out_;
 };
 

@@ -249,6 +249,7 @@ Task<void> Group::apply(MemberState& member) {
   std::vector<raft::Entry> batch;
   while (!member.to_apply.empty() && member.open() && !stopping_) {
     batch.clear();
+    batch.reserve(std::min(member.to_apply.size(), limits::kMaxApplyBatch));
     while (!member.to_apply.empty() && batch.size() < limits::kMaxApplyBatch) {
       batch.push_back(std::move(member.to_apply.front()));
       member.to_apply.pop_front();

@@ -17,13 +17,13 @@ struct ScanJob {
 };
 
 // Under a job's mutex, or on the caller's own thread. `at`: what the cursor was asked for.
-std::optional<RowPass> visit_row(const RowRange& range, const std::string& at,
+std::optional<RowPass> visit_row(const RowRange& range, std::string_view at,
                                  const storage::RowIterator& cursor, ScanStep& step) {
   if (range.undecided->size() > 0) {
     NameRange names{.upper = lock_name(range.family, cursor.key())};
     names.lower = range.unseen ? lock_name(range.family, at) : names.upper;
     if (range.undecided->covers(names.lower, names.upper))
-      return RowPass{.end = RowPass::End::kUndecided, .at = at, .names = std::move(names)};
+      return RowPass{.end = RowPass::End::kUndecided, .at = std::string(at), .names = std::move(names)};
   }
   step = (*range.visitor)(cursor.key(), cursor.value());
   if (step.kind == ScanStep::Kind::kStop) return RowPass{};
@@ -32,9 +32,10 @@ std::optional<RowPass> visit_row(const RowRange& range, const std::string& at,
 
 RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, ScanJob* job) {
   const auto cursor = range.rows->iterate(range.family, range.from, range.upper, tier);
-  std::string at = range.from;
+  std::string_view at = range.from;
+  std::string moved;
   for (std::size_t seen = 0; cursor->valid(); ++seen) {
-    if (seen >= most) return {.end = RowPass::End::kLong, .at = at};
+    if (seen >= most) return {.end = RowPass::End::kLong, .at = std::string(at)};
     ScanStep step;
     std::optional<RowPass> ended;
     if (job != nullptr) {
@@ -47,11 +48,12 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
     }
     if (ended) return std::move(*ended);
     if (step.kind == ScanStep::Kind::kSeek) {
-      at = step.seek_to;
+      at = moved = std::move(step.seek_to);
       if (!range.upper.empty() && at >= range.upper) return {};
       cursor->seek(at);
     } else {
-      at.assign(cursor->key()).push_back('\0');
+      moved.assign(cursor->key()).push_back('\0');
+      at = moved;
       cursor->next();
     }
   }
@@ -60,11 +62,12 @@ RowPass scan(const RowRange& range, storage::ReadTier tier, std::size_t most, Sc
     NameRange names{.lower = lock_name(range.family, at)};
     if (!range.upper.empty()) names.upper = lock_name(range.family, range.upper);
     if (range.undecided->covers(names.lower, names.upper))
-      return {.end = RowPass::End::kUndecided, .at = at, .names = std::move(names)};
+      return {.end = RowPass::End::kUndecided, .at = std::string(at), .names = std::move(names)};
   }
   if (status) return {};
-  if (status.error().code() == ErrorCode::kWouldBlock) return {.end = RowPass::End::kWouldBlock, .at = at};
-  return {.end = RowPass::End::kFailed, .at = at, .error = status.error()};
+  if (status.error().code() == ErrorCode::kWouldBlock)
+    return {.end = RowPass::End::kWouldBlock, .at = std::string(at)};
+  return {.end = RowPass::End::kFailed, .at = std::string(at), .error = status.error()};
 }
 
 Task<void> run(std::shared_ptr<ScanJob> job, WorkPool* pool) {

@@ -92,7 +92,7 @@ Task<Result<CommandResult>> ErasureSet::fly(storage::EntryBody body, Flight& fli
   const std::size_t own = body.changes.size();
   pending_.board(body, limits::kMaxConfirms, limits::kMaxRiders);
   if (body.data.place != DataPlace::kNone) body.excused = excused_now(body.data);
-  const auto proposed = group_.propose(Buffer::copy_of(storage::encode_entry(body)));
+  const auto proposed = group_.propose(storage::entry_payload(body));
   if (!proposed) {
     pending_.unboard(body, own);
     co_return std::unexpected(proposed.error());

@@ -56,7 +56,7 @@ Task<Result<std::optional<std::string>>> SetRows::get(Family family, std::string
 
 Task<Result<void>> SetRows::scan(Family family, std::string lower, std::string upper, ScanVisitor visitor,
                                  std::function<void()> restart) {
-  RowRange range{.undecided = &set_.undecided_, .family = family, .from = lower, .upper = upper};
+  RowRange range{.undecided = &set_.undecided_, .family = family, .from = lower, .upper = std::move(upper)};
   if (set_.parts_.defects.show_pending) range.undecided = &set_.none_undecided_;
   range.visitor = &visitor;
   std::uint64_t voids = set_.undecided_.voids();

@@ -145,8 +145,8 @@ Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target,
     objects::VersionOutcome gone;
     VersionRow row = live.row;
     if (keep_data) row.header.layout = objects::Layout::kEmpty;
-    co_await or_return(
-        objects::plan_remove_version(rows, target.bucket, target.key, live.found.id, row, plan, gone));
+    co_await or_return(objects::plan_remove_version(rows, target.bucket, target.key, live.found.id, row,
+                                                    target.versioning, plan, gone));
     std::ranges::copy(gone.drops, std::back_inserter(outcome.drops));
     co_return {};
   }

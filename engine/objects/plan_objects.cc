@@ -9,9 +9,12 @@
 namespace flashstor::objects {
 namespace {
 
-Task<Result<std::optional<VersionHeader>>> header_of(const std::optional<FoundVersion>& found) {
-  if (!found) co_return std::nullopt;
-  co_return decode_version_header(found->value);
+Result<void> check_conditions(const Conditions& conditions, const std::optional<FoundVersion>& found) {
+  if (conditions.empty()) return {};
+  if (!found) return check_write_conditions(conditions, std::nullopt);
+  auto header = decode_version_header(found->value);
+  if (!header) return std::unexpected(std::move(header).error());
+  return check_write_conditions(conditions, std::move(*header));
 }
 
 Result<void> check_unlocked(const VersionRow& row, bool bypass_governance, WallTime now) {
@@ -36,14 +39,13 @@ PlanTask plan_delete_exact(cluster::RowView& rows, const DeleteVersionPayload& i
   cluster::Plan plan;
   VersionOutcome outcome;
   const auto found = co_await or_return(find_version(rows, in.target.bucket, in.target.key, in.version_id));
-  const auto header = co_await or_return(header_of(found));
-  co_await or_return(check_write_conditions(in.conditions, header));
+  co_await or_return(check_conditions(in.conditions, found));
   outcome.existed = found.has_value();
   if (found) {
     const VersionRow row = co_await or_return(decode_version(found->value));
     co_await or_return(check_unlocked(row, in.bypass_governance, rows.now()));
-    co_await or_return(
-        plan_remove_version(rows, in.target.bucket, in.target.key, found->id, row, plan, outcome));
+    co_await or_return(plan_remove_version(rows, in.target.bucket, in.target.key, found->id, row,
+                                           in.target.versioning, plan, outcome));
   }
   co_return answered(std::move(plan), outcome);
 }
@@ -52,8 +54,7 @@ PlanTask plan_delete_newest(cluster::RowView& rows, const DeleteVersionPayload& 
   cluster::Plan plan;
   VersionOutcome outcome;
   const auto newest = co_await or_return(find_newest(rows, in.target.bucket, in.target.key));
-  const auto header = co_await or_return(header_of(newest));
-  co_await or_return(check_write_conditions(in.conditions, header));
+  co_await or_return(check_conditions(in.conditions, newest));
   outcome.existed = newest.has_value();
   if (in.target.versioning != Versioning::kUnversioned) {
     NewVersion marker{.bucket = in.target.bucket, .key = in.target.key, .versioning = in.target.versioning};
@@ -63,8 +64,8 @@ PlanTask plan_delete_newest(cluster::RowView& rows, const DeleteVersionPayload& 
   } else if (newest) {
     const VersionRow row = co_await or_return(decode_version(newest->value));
     co_await or_return(check_unlocked(row, in.bypass_governance, rows.now()));
-    co_await or_return(
-        plan_remove_version(rows, in.target.bucket, in.target.key, newest->id, row, plan, outcome));
+    co_await or_return(plan_remove_version(rows, in.target.bucket, in.target.key, newest->id, row,
+                                           in.target.versioning, plan, outcome));
   }
   co_return answered(std::move(plan), outcome);
 }
@@ -85,8 +86,7 @@ PlanTask plan_put_version(cluster::RowView& rows, const cluster::Command& comman
   auto in = co_await or_return(decode<PutVersionPayload>(command.payload));
   co_await or_return(check_gate(rows, in.target.bucket, in.target.epoch));
   const auto newest = co_await or_return(find_newest(rows, in.target.bucket, in.target.key));
-  const auto header = co_await or_return(header_of(newest));
-  co_await or_return(check_write_conditions(in.conditions, header));
+  co_await or_return(check_conditions(in.conditions, newest));
   NewVersion version{.bucket = in.target.bucket,
                      .key = in.target.key,
                      .versioning = in.target.versioning,

@@ -134,13 +134,14 @@ Task<Result<cluster::Plan>> plan_new_version(cluster::RowView& rows, NewVersion 
 }
 
 Task<Result<void>> plan_remove_version(cluster::RowView& rows, const Uuid& bucket, std::string_view key,
-                                       const VersionId& id, const VersionRow& row, cluster::Plan& plan,
-                                       VersionOutcome& outcome) {
+                                       const VersionId& id, const VersionRow& row, Versioning versioning,
+                                       cluster::Plan& plan, VersionOutcome& outcome) {
   remove_row(plan.changes, bucket, key, id);
   if (row.hides.is_set()) remove_row(plan.changes, bucket, key, row.hides);
-  const std::string shown = row.shown_id();
-  if (row.header.is_null || !row.foreign_id.empty())
-    plan.changes.push_back({Family::kVersions, mapping_key(bucket, key, shown), std::nullopt});
+  // In a bucket that never had versions the null version never was another than the newest.
+  const bool may_be_mapped = row.header.is_null && versioning != Versioning::kUnversioned;
+  if (may_be_mapped || !row.foreign_id.empty())
+    plan.changes.push_back({Family::kVersions, mapping_key(bucket, key, row.shown_id()), std::nullopt});
   outcome.id = id;
   outcome.is_null = row.header.is_null;
   outcome.foreign_id = row.foreign_id;

@@ -94,10 +94,11 @@ struct VersionOutcome {
 Task<Result<cluster::Plan>> plan_new_version(cluster::RowView& rows, NewVersion version,
                                              const std::optional<FoundVersion>& newest,
                                              VersionOutcome& outcome);
-/// Adds the removal of the version `found` (its data, mapping and hidden predecessor) to `plan.changes`.
+/// Adds the removal of the version `id`, which has the row `row` (its data, mapping and hidden predecessor)
+/// to `plan.changes`. `versioning`: the bucket's.
 Task<Result<void>> plan_remove_version(cluster::RowView& rows, const Uuid& bucket, std::string_view key,
-                                       const VersionId& id, const VersionRow& row, cluster::Plan& plan,
-                                       VersionOutcome& outcome);
+                                       const VersionId& id, const VersionRow& row, Versioning versioning,
+                                       cluster::Plan& plan, VersionOutcome& outcome);
 
 /// If-* of a write against the newest version. Errors: kPreconditionFailed, kNoSuchKey.
 [[nodiscard]] Result<void> check_write_conditions(const Conditions& conditions,

@@ -26,7 +26,7 @@ std::map<std::uint32_t, std::int64_t> Applier::live() const {
   return live_;
 }
 
-void Applier::decide(Step* step, const EntryBody& body) {
+void Applier::decide(Step* step, const EntryView& body) {
   const auto take = [&](std::uint64_t index) -> std::optional<Pending> {
     const auto found = pending_.find(index);
     if (found == pending_.end()) return std::nullopt;
@@ -34,32 +34,34 @@ void Applier::decide(Step* step, const EntryBody& body) {
     pending_.erase(found);
     return pending;
   };
-  const auto add = [&](std::vector<RowChange>& changes) {
-    if (step != nullptr) std::ranges::move(changes, std::back_inserter(step->changes));
+  const auto add = [&](Pending& pending, const std::vector<RowChangeView>& changes) {
+    if (step == nullptr || changes.empty()) return;
+    std::ranges::copy(changes, std::back_inserter(step->changes));
+    step->payloads.push_back(std::move(pending.payload));
   };
   for (const std::uint64_t index : body.confirms)
-    if (auto pending = take(index)) add(pending->on_confirm);
+    if (auto pending = take(index)) add(*pending, pending->on_confirm);
   for (const std::uint64_t index : body.voids)
     if (auto pending = take(index)) {
-      add(pending->on_void);
+      add(*pending, pending->on_void);
       if (step != nullptr) step->drops.push_back(pending->data.id);
       if (step == nullptr) index_.settle(pending->data.id);
     }
 }
 
-void Applier::plan_entry(Step& step, const LogEntry& entry, EntryBody body) {
+void Applier::plan_entry(Step& step, const LogEntry& entry, EntryView body) {
   decide(&step, body);
-  std::ranges::move(body.changes, std::back_inserter(step.changes));
+  std::ranges::copy(body.changes, std::back_inserter(step.changes));
   if (body.data.place == DataPlace::kNone) {
     // Nothing to wait for: what the entry replaces goes with it.
-    std::ranges::move(body.on_confirm, std::back_inserter(step.changes));
+    std::ranges::copy(body.on_confirm, std::back_inserter(step.changes));
   } else {
-    pending_[entry.index] = {std::move(body.on_confirm), std::move(body.on_void), body.data};
+    pending_[entry.index] = {entry.payload, std::move(body.on_confirm), std::move(body.on_void), body.data};
   }
   if (body.data.place == DataPlace::kFile) step.renames.push_back(body.data);
   if (body.data.place == DataPlace::kLog) {
     if (auto data = index_.unsettled(body.data.id)) {
-      step.changes.push_back(inline_row(*data));
+      step.add(inline_row(*data));
       step.growth[data->at.segment] += data->at.length;
       step.settled.push_back(body.data.id);
       step.placed.insert_or_assign(body.data.id, std::move(*data));
@@ -72,7 +74,8 @@ Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
   Step step;
   step.after = applied();
   // Everything is decoded before anything is remembered, so that a bad entry changes nothing.
-  std::vector<std::pair<const LogEntry*, EntryBody>> bodies;
+  std::vector<std::pair<const LogEntry*, EntryView>> bodies;
+  bodies.reserve(entries.size());
   for (const LogEntry& entry : entries) {
     if (entry.index <= step.after.index) continue;
     if (entry.index != step.after.index + 1)
@@ -81,7 +84,7 @@ Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
     step.after.index = entry.index;
     step.after.term = entry.term;
     if (entry.kind != 0) continue;
-    auto body = decode_entry(entry.payload.view());
+    auto body = view_entry(entry.payload.view());
     if (!body) return std::unexpected(body.error());
     bodies.emplace_back(&entry, std::move(*body));
   }
@@ -91,12 +94,13 @@ Result<Applier::Step> Applier::plan(const std::vector<LogEntry>& entries) {
 }
 
 Result<void> Applier::remember(std::uint64_t index, std::string_view payload, bool redo_files) {
-  auto body = decode_entry(payload);
+  Buffer kept = Buffer::copy_of(payload);
+  auto body = view_entry(kept.view());
   if (!body) return std::unexpected(body.error());
   decide(nullptr, *body);
   // A later entry of these took care of it, unless it is undecided still.
   if (body->data.place != DataPlace::kNone)
-    pending_[index] = {std::move(body->on_confirm), std::move(body->on_void), body->data};
+    pending_[index] = {std::move(kept), std::move(body->on_confirm), std::move(body->on_void), body->data};
   // A rebuilt shard came after the entry that names it: whether its row is safe is looked at on its own.
   if (body->data.place == DataPlace::kLog) index_.settle_unless_rebuilt(body->data.id);
   if (redo_files && body->data.place == DataPlace::kFile)
@@ -114,7 +118,7 @@ Result<void> Applier::run_files(Step& step) {
     if (auto renamed = shards_.publish(data.id); !renamed) return renamed;
   step.renames.clear();
   for (const DataId& id : step.drops) {
-    step.changes.push_back(inline_row_gone(id));
+    step.add(inline_row_gone(id));
     if (const auto placed = step.placed.find(id); placed != step.placed.end()) {
       step.growth[placed->second.at.segment] -= placed->second.at.length;
       step.placed.erase(placed);
@@ -126,12 +130,13 @@ Result<void> Applier::run_files(Step& step) {
   return {};
 }
 
-void Applier::add_growth(std::vector<RowChange>& changes,
-                         const std::map<std::uint32_t, std::int64_t>& growth) {
+std::vector<RowChange> Applier::live_rows(const std::map<std::uint32_t, std::int64_t>& growth) const {
+  std::vector<RowChange> rows;
   for (const auto& [segment, bytes] : growth) {
     const auto found = live_.find(segment);
-    changes.push_back(live_row(segment, (found == live_.end() ? 0 : found->second) + bytes));
+    rows.push_back(live_row(segment, (found == live_.end() ? 0 : found->second) + bytes));
   }
+  return rows;
 }
 
 void Applier::grow_live(const std::map<std::uint32_t, std::int64_t>& growth) {
@@ -155,10 +160,10 @@ Result<void> Applier::write(Step& step, bool may_wait, const std::optional<Check
     growth[data->at.segment] -= data->at.length;
   }
   const auto planned = static_cast<std::ptrdiff_t>(step.changes.size());
-  add_growth(step.changes, growth);
-  step.changes.push_back(applied_row(step.after));
-  if (checkpoint) step.changes.push_back(checkpoint_row(*checkpoint));
-  if (auto written = rows_.write(step.changes, may_wait); !written) {
+  for (RowChange& row : live_rows(growth)) step.add(std::move(row));
+  step.add(applied_row(step.after));
+  if (checkpoint) step.add(checkpoint_row(*checkpoint));
+  if (auto written = rows_.write(std::span<const RowChangeView>(step.changes), may_wait); !written) {
     step.changes.erase(step.changes.begin() + planned, step.changes.end());
     return written;
   }
@@ -184,7 +189,7 @@ Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPos
     growth[to.at.segment] += to.at.length;
   }
   if (changes.empty()) return {};
-  add_growth(changes, growth);
+  std::ranges::move(live_rows(growth), std::back_inserter(changes));
   if (auto written = rows_.write(changes, true); !written) return written;
   grow_live(growth);
   return {};
@@ -211,7 +216,7 @@ Result<std::set<DataId>> Applier::place(const std::vector<DataPosition>& rebuilt
     changes.push_back(inline_row(data));
   }
   if (changes.empty()) return placed;
-  add_growth(changes, growth);
+  std::ranges::move(live_rows(growth), std::back_inserter(changes));
   if (auto written = rows_.write(changes, true); !written) return std::unexpected(std::move(written).error());
   grow_live(growth);
   for (const DataId& id : placed) index_.settle(id);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -33,9 +34,12 @@ class Applier {
   /// again, which an orderly stop makes unnecessary: thousands of looks for files that are gone.
   Result<void> remember(std::uint64_t index, std::string_view payload, bool redo_files);
 
-  /// Work on its way from plan to write.
+  /// Work on its way from plan to write. Its changes are views of the entries that it was planned from, whose
+  /// caller keeps them, of `payloads` and of `own`.
   struct Step {
-    std::vector<RowChange> changes;
+    std::vector<RowChangeView> changes;
+    std::vector<Buffer> payloads;  ///< Of earlier entries that are decided in this step.
+    std::deque<RowChange> own;     ///< Rows of this drive alone; stays where it is as it grows.
     std::vector<DataRef> renames;
     std::vector<DataId> drops;
     std::vector<DataId> settled;
@@ -43,6 +47,7 @@ class Applier {
     std::map<std::uint32_t, std::int64_t> growth;  ///< Live bytes by segment.
     AppliedState after;
     [[nodiscard]] bool needs_drive() const { return !renames.empty() || !drops.empty(); }
+    void add(RowChange change) { changes.push_back(RowChangeView::of(own.emplace_back(std::move(change)))); }
   };
   /// What `entries` do; entries that are applied already are left out. No I/O. Errors: kMalformed, kInternal
   /// for a gap.
@@ -64,14 +69,16 @@ class Applier {
   [[nodiscard]] std::map<std::uint32_t, std::int64_t> live() const;
 
  private:
+  /// What an undecided entry deferred, as views of its payload, which all drives of this process share.
   struct Pending {
-    std::vector<RowChange> on_confirm;
-    std::vector<RowChange> on_void;
+    Buffer payload;
+    std::vector<RowChangeView> on_confirm;
+    std::vector<RowChangeView> on_void;
     DataRef data;
   };
-  void plan_entry(Step& step, const LogEntry& entry, EntryBody body);
-  void decide(Step* step, const EntryBody& body);
-  void add_growth(std::vector<RowChange>& changes, const std::map<std::uint32_t, std::int64_t>& growth);
+  void plan_entry(Step& step, const LogEntry& entry, EntryView body);
+  void decide(Step* step, const EntryView& body);
+  [[nodiscard]] std::vector<RowChange> live_rows(const std::map<std::uint32_t, std::int64_t>& growth) const;
   void grow_live(const std::map<std::uint32_t, std::int64_t>& growth);
 
   RowStore& rows_;

@@ -1,5 +1,8 @@
 #include "engine/storage/entry.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace flashstor::storage {
 namespace {
 
@@ -14,11 +17,15 @@ void encode_changes(base::ByteWriter& out, const std::vector<RowChange>& changes
   }
 }
 
-std::vector<RowChange> decode_changes(base::ByteReader& in) {
-  std::vector<RowChange> changes;
+template <class Change>
+std::vector<Change> decode_changes(base::ByteReader& in) {
+  constexpr std::uint64_t kLeastBytes = 3;  // of a change: family, an empty key, whether there is a value
+  using Bytes = decltype(Change::key);
+  std::vector<Change> changes;
   const std::uint64_t count = in.varint();
+  changes.reserve(std::min<std::uint64_t>(count, in.rest().size() / kLeastBytes));
   for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
-    RowChange change;
+    Change change;
     const std::uint8_t family = in.u8();
     // Local families change only on their own drive: an entry that names one is from no healthy leader.
     if (family < kFamilies && !is_local(static_cast<Family>(family))) {
@@ -29,7 +36,7 @@ std::vector<RowChange> decode_changes(base::ByteReader& in) {
     change.key = in.bytes();
     const std::uint8_t has_value = in.u8();
     if (has_value > 1) in.mark_bad();
-    if (has_value == 1) change.value = std::string(in.bytes());
+    if (has_value == 1) change.value = Bytes(in.bytes());
     if (in.ok()) changes.push_back(std::move(change));
   }
   return changes;
@@ -46,8 +53,55 @@ Uuid decode_id(base::ByteReader& in) {
 std::vector<std::uint64_t> decode_indexes(base::ByteReader& in) {
   std::vector<std::uint64_t> indexes;
   const std::uint64_t count = in.varint();
+  indexes.reserve(std::min<std::uint64_t>(count, in.rest().size()));
   for (std::uint64_t i = 0; i < count && in.ok(); ++i) indexes.push_back(in.varint());
   return indexes;
+}
+
+void encode(base::ByteWriter& out, const EntryBody& entry) {
+  out.u8(kEntryFormat);
+  encode_id(out, entry.request_id);
+  encode_changes(out, entry.changes);
+  encode_data_ref(out, entry.data);
+  encode_changes(out, entry.on_confirm);
+  encode_changes(out, entry.on_void);
+  out.varint(entry.confirms.size());
+  for (const std::uint64_t index : entry.confirms) out.varint(index);
+  out.varint(entry.voids.size());
+  for (const std::uint64_t index : entry.voids) out.varint(index);
+  out.varint(entry.frees.size());
+  for (const DataId& id : entry.frees) encode_id(out, id);
+  out.varint(entry.excused).varint(entry.excused_from).varint(entry.incarnations.size());
+  for (const std::uint64_t incarnation : entry.incarnations) out.u64(incarnation);
+}
+
+template <class Change>
+Result<EntryOf<Change>> decode(std::string_view bytes) {
+  base::ByteReader in(bytes);
+  const std::uint8_t format = in.u8();
+  if (format != kEntryFormat && format != kFormatBeforeExcuses)
+    return fail(ErrorCode::kMalformed, "log entry of an unknown format");
+  EntryOf<Change> entry;
+  entry.request_id = decode_id(in);
+  entry.changes = decode_changes<Change>(in);
+  entry.data = decode_data_ref(in);
+  entry.on_confirm = decode_changes<Change>(in);
+  entry.on_void = decode_changes<Change>(in);
+  entry.confirms = decode_indexes(in);
+  entry.voids = decode_indexes(in);
+  const std::uint64_t frees = in.varint();
+  for (std::uint64_t i = 0; i < frees && in.ok(); ++i) entry.frees.push_back(decode_id(in));
+  const std::uint64_t excused = format == kFormatBeforeExcuses ? kAllExcused : in.varint();
+  if (excused > kAllExcused) in.mark_bad();
+  entry.excused = static_cast<std::uint32_t>(excused);
+  if (format != kFormatBeforeExcuses) {
+    entry.excused_from = in.varint();
+    const std::uint64_t slots = in.varint();
+    if (slots > limits::kMaxDrivesPerSet) in.mark_bad();
+    for (std::uint64_t i = 0; i < slots && in.ok(); ++i) entry.incarnations.push_back(in.u64());
+  }
+  if (!in.ok() || !in.at_end()) return fail(ErrorCode::kMalformed, "log entry does not parse");
+  return entry;
 }
 
 }  // namespace
@@ -79,20 +133,7 @@ DataRef decode_data_ref(base::ByteReader& in) {
 
 std::string encode_entry(const EntryBody& entry) {
   base::ByteWriter out;
-  out.u8(kEntryFormat);
-  encode_id(out, entry.request_id);
-  encode_changes(out, entry.changes);
-  encode_data_ref(out, entry.data);
-  encode_changes(out, entry.on_confirm);
-  encode_changes(out, entry.on_void);
-  out.varint(entry.confirms.size());
-  for (const std::uint64_t index : entry.confirms) out.varint(index);
-  out.varint(entry.voids.size());
-  for (const std::uint64_t index : entry.voids) out.varint(index);
-  out.varint(entry.frees.size());
-  for (const DataId& id : entry.frees) encode_id(out, id);
-  out.varint(entry.excused).varint(entry.excused_from).varint(entry.incarnations.size());
-  for (const std::uint64_t incarnation : entry.incarnations) out.u64(incarnation);
+  encode(out, entry);
   return out.take();
 }
 
@@ -110,32 +151,14 @@ DataRef data_of_entry(std::string_view bytes) {
   return in.ok() ? data : DataRef{};
 }
 
-Result<EntryBody> decode_entry(std::string_view bytes) {
-  base::ByteReader in(bytes);
-  const std::uint8_t format = in.u8();
-  if (format != kEntryFormat && format != kFormatBeforeExcuses)
-    return fail(ErrorCode::kMalformed, "log entry of an unknown format");
-  EntryBody entry;
-  entry.request_id = decode_id(in);
-  entry.changes = decode_changes(in);
-  entry.data = decode_data_ref(in);
-  entry.on_confirm = decode_changes(in);
-  entry.on_void = decode_changes(in);
-  entry.confirms = decode_indexes(in);
-  entry.voids = decode_indexes(in);
-  const std::uint64_t frees = in.varint();
-  for (std::uint64_t i = 0; i < frees && in.ok(); ++i) entry.frees.push_back(decode_id(in));
-  const std::uint64_t excused = format == kFormatBeforeExcuses ? kAllExcused : in.varint();
-  if (excused > kAllExcused) in.mark_bad();
-  entry.excused = static_cast<std::uint32_t>(excused);
-  if (format != kFormatBeforeExcuses) {
-    entry.excused_from = in.varint();
-    const std::uint64_t slots = in.varint();
-    if (slots > limits::kMaxDrivesPerSet) in.mark_bad();
-    for (std::uint64_t i = 0; i < slots && in.ok(); ++i) entry.incarnations.push_back(in.u64());
-  }
-  if (!in.ok() || !in.at_end()) return fail(ErrorCode::kMalformed, "log entry does not parse");
-  return entry;
+Buffer entry_payload(const EntryBody& entry) {
+  base::ByteWriter out;
+  encode(out, entry);
+  return Buffer::copy_of(out.view());
 }
+
+Result<EntryBody> decode_entry(std::string_view bytes) { return decode<RowChange>(bytes); }
+
+Result<EntryView> view_entry(std::string_view bytes) { return decode<RowChangeView>(bytes); }
 
 }  // namespace flashstor::storage

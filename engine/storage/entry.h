@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/buffer.h"
 #include "engine/base/codec.h"
 #include "engine/base/uuid.h"
 #include "engine/codec/geometry.h"
@@ -34,14 +35,15 @@ struct DataRef {
 
 /// What one committed position of a set's log does to each drive's index. It carries whole rows, never
 /// deltas, so that applying it reads nothing and may be repeated; the same on every member. Object data is
-/// not in it.
-struct EntryBody {
+/// not in it. `Change`: a RowChange, or a view of one.
+template <class Change>
+struct EntryOf {
   Uuid request_id;
-  std::vector<RowChange> changes;  ///< Applied when the entry is applied.
-  DataRef data;  ///< The data that this entry's version needs; place kNone when there is none.
-  std::vector<RowChange>
+  std::vector<Change> changes;  ///< Applied when the entry is applied.
+  DataRef data;                 ///< The data that this entry's version needs; place kNone when there is none.
+  std::vector<Change>
       on_confirm;  ///< Applied when a later entry confirms this one (what it replaces goes then).
-  std::vector<RowChange> on_void;  ///< Applied when a later entry voids this one (uncovers what was there).
+  std::vector<Change> on_void;  ///< Applied when a later entry voids this one (uncovers what was there).
   std::vector<std::uint64_t> confirms;  ///< Earlier entries whose data W drives hold.
   std::vector<std::uint64_t> voids;     ///< Earlier entries whose data fewer than k drives can ever hold.
   std::vector<DataId> frees;            ///< Data that nobody refers to any more: each drive drops its shard.
@@ -53,14 +55,22 @@ struct EntryBody {
   std::vector<std::uint64_t> incarnations;
 };
 
+using EntryBody = EntryOf<RowChange>;
+/// An entry whose keys and values are those of the bytes that it was decoded from.
+using EntryView = EntryOf<RowChangeView>;
+
 /// `EntryBody::excused` of one who does not know.
 inline constexpr std::uint32_t kAllExcused = UINT32_MAX;
 
 [[nodiscard]] std::string encode_entry(const EntryBody& entry);
 /// The data that an entry brings, without the rest of it; none of one that does not parse.
 [[nodiscard]] DataRef data_of_entry(std::string_view bytes);
+/// The same as a log entry's payload.
+[[nodiscard]] Buffer entry_payload(const EntryBody& entry);
 /// Errors: kMalformed.
 [[nodiscard]] Result<EntryBody> decode_entry(std::string_view bytes);
+/// The same, good for as long as `bytes` stay. Errors: kMalformed.
+[[nodiscard]] Result<EntryView> view_entry(std::string_view bytes);
 
 /// Appends a DataRef to, and reads it from, a row.
 void encode_data_ref(base::ByteWriter& out, const DataRef& data);

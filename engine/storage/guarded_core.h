@@ -59,7 +59,8 @@ class GuardedStorage::Rows final : public RowStore {
   explicit Rows(GuardedStorage& owner) : owner_(owner) {}
   [[nodiscard]] Result<std::optional<std::string>> get(Family family, std::string_view key,
                                                        ReadTier tier) override;
-  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override;
+  using RowStore::write;
+  Result<void> write(std::span<const RowChangeView> changes, bool may_wait) override;
   [[nodiscard]] std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower,
                                                      std::string_view upper, ReadTier tier) override;
   Result<void> flush() override;

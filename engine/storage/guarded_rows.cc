@@ -62,7 +62,7 @@ Result<std::optional<std::string>> GuardedStorage::Rows::get(Family family, std:
   return row;
 }
 
-Result<void> GuardedStorage::Rows::write(const std::vector<RowChange>& changes, bool may_wait) {
+Result<void> GuardedStorage::Rows::write(std::span<const RowChangeView> changes, bool may_wait) {
   const auto core = find();
   return core == nullptr ? no_drive() : core->inner->rows()->write(changes, may_wait);
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,14 @@ struct RowChange {
   std::optional<std::string> value;
 };
 
+/// The same where key and value are somebody else's bytes, who keeps them for as long as this is used.
+struct RowChangeView {
+  Family family{};
+  std::string_view key;
+  std::optional<std::string_view> value;
+  static RowChangeView of(const RowChange& change) { return {change.family, change.key, change.value}; }
+};
+
 /// Whether a read may wait for the drive.
 enum class ReadTier : std::uint8_t {
   kCacheOnly,  ///< kWouldBlock when the answer is not in memory; safe on a loop.
@@ -70,7 +79,13 @@ class RowStore {
                                                                ReadTier tier) = 0;
   /// Applies all changes as one, in order. Errors: kIo, kCorrupt; kWouldBlock when `may_wait` is false and
   /// the store wants to slow the writer down (nothing is applied then).
-  virtual Result<void> write(const std::vector<RowChange>& changes, bool may_wait) = 0;
+  virtual Result<void> write(std::span<const RowChangeView> changes, bool may_wait) = 0;
+  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) {
+    std::vector<RowChangeView> views;
+    views.reserve(changes.size());
+    for (const RowChange& change : changes) views.push_back(RowChangeView::of(change));
+    return write(std::span<const RowChangeView>(views), may_wait);
+  }
   /// Rows with lower <= key < upper (an empty `upper` is the end of the family), positioned at the first.
   [[nodiscard]] virtual std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower,
                                                              std::string_view upper, ReadTier tier) = 0;

@@ -43,16 +43,16 @@ Result<std::optional<std::string>> RowStoreMemory::get(Family family, std::strin
   return found->second;
 }
 
-Result<void> RowStoreMemory::write(const std::vector<RowChange>& changes, bool /*may_wait*/) {
+Result<void> RowStoreMemory::write(std::span<const RowChangeView> changes, bool /*may_wait*/) {
   const WriteMarks::Writing writing(marks_, changes);
   const std::lock_guard lock(mutex_);
-  for (const RowChange& change : changes) {
+  for (const RowChangeView& change : changes) {
     auto& rows = rows_[static_cast<std::size_t>(change.family)];
     if (rows.use_count() > 1) rows = std::make_shared<Map>(*rows);
     if (change.value) {
-      rows->insert_or_assign(change.key, *change.value);
-    } else {
-      rows->erase(change.key);
+      rows->insert_or_assign(std::string(change.key), std::string(*change.value));
+    } else if (const auto found = rows->find(change.key); found != rows->end()) {
+      rows->erase(found);
     }
   }
   return {};

@@ -20,7 +20,8 @@ class RowStoreMemory final : public RowStore {
 
   RowStoreMemory();
   Result<std::optional<std::string>> get(Family family, std::string_view key, ReadTier tier) override;
-  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override;
+  using RowStore::write;
+  Result<void> write(std::span<const RowChangeView> changes, bool may_wait) override;
   std::unique_ptr<RowIterator> iterate(Family family, std::string_view lower, std::string_view upper,
                                        ReadTier tier) override;
   Result<void> flush() override;

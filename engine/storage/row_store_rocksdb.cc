@@ -190,13 +190,14 @@ class RowStoreRocksdb final : public RowStore {
     return std::string(value.data(), value.size());
   }
 
-  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override {
+  using RowStore::write;
+  Result<void> write(std::span<const RowChangeView> changes, bool may_wait) override {
     count_nothing();
     std::size_t bytes = 0;
-    for (const RowChange& change : changes)
+    for (const RowChangeView& change : changes)
       bytes += kChangeBytes + change.key.size() + (change.value ? change.value->size() : 0);
     rocksdb::WriteBatch batch(bytes);
-    for (const RowChange& change : changes) {
+    for (const RowChangeView& change : changes) {
       const rocksdb::Status added =
           change.value ? batch.Put(handle(change.family), slice(change.key), slice(*change.value))
                        : batch.Delete(handle(change.family), slice(change.key));

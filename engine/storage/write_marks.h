@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "engine/storage/row_store.h"
 
@@ -23,7 +23,7 @@ class WriteMarks {
   /// While rows are being written: readers on other threads may see old or new ones.
   class Writing {
    public:
-    Writing(WriteMarks& marks, const std::vector<RowChange>& changes) : marks_(marks), changes_(changes) {
+    Writing(WriteMarks& marks, std::span<const RowChangeView> changes) : marks_(marks), changes_(changes) {
       marks_.for_each(changes_, [](Counter& counter) { counter.begun.fetch_add(1); });
     }
     Writing(const Writing&) = delete;
@@ -34,7 +34,7 @@ class WriteMarks {
 
    private:
     WriteMarks& marks_;
-    const std::vector<RowChange>& changes_;
+    std::span<const RowChangeView> changes_;
   };
 
   /// `prefix` is the key of a version without its id. Nothing while one is being written.
@@ -63,11 +63,10 @@ class WriteMarks {
     return std::hash<std::string_view>()(prefix) % kCounters;
   }
   template <class Visit>
-  void for_each(const std::vector<RowChange>& changes, Visit visit) {
-    for (const RowChange& change : changes)
+  void for_each(std::span<const RowChangeView> changes, Visit visit) {
+    for (const RowChangeView& change : changes)
       if (change.family == Family::kVersions && change.key.size() > kVersionIdBytes)
-        visit(
-            counters_[slot_of(std::string_view(change.key).substr(0, change.key.size() - kVersionIdBytes))]);
+        visit(counters_[slot_of(change.key.substr(0, change.key.size() - kVersionIdBytes))]);
   }
   std::array<Counter, kCounters> counters_;
 };

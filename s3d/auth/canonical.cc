@@ -112,14 +112,18 @@ std::optional<WallTime> to_time(int year, unsigned month, int day, int hour, int
 
 void append_uri_encoded(std::pmr::string& out, std::string_view text, bool keep_slash) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (kUnreserved[byte] || (c == '/' && keep_slash)) {
-      out.push_back(c);
-    } else {
-      const char encoded[3] = {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-      out.append(encoded, 3);
-    }
+  const auto stays = [keep_slash](char c) {
+    return kUnreserved[static_cast<unsigned char>(c)] || (c == '/' && keep_slash);
+  };
+  while (!text.empty()) {
+    const auto end = std::ranges::find_if_not(text, stays);
+    const auto plain = static_cast<std::size_t>(end - text.begin());
+    out.append(text.substr(0, plain));
+    if (plain == text.size()) return;
+    const auto byte = static_cast<unsigned char>(*end);
+    const char encoded[3] = {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    out.append(encoded, 3);
+    text.remove_prefix(plain + 1);
   }
 }
 

@@ -1,12 +1,18 @@
 #include "s3d/http/percent.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace flashstor::s3d {
 
 std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space, Arena& arena) {
-  if (text.find_first_of(plus_is_space ? "%+" : "%") == std::string_view::npos) return text;
+  const auto is_special = [plus_is_space](char c) { return c == '%' || (c == '+' && plus_is_space); };
+  const auto plain = std::ranges::find_if(text, is_special);
+  if (plain == text.end()) return text;
   auto* out = static_cast<char*>(arena.keep(text.size()));
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  auto size = static_cast<std::size_t>(plain - text.begin());
+  std::memcpy(out, text.data(), size);
+  for (std::size_t i = size; i < text.size(); ++i) {
     char c = text[i];
     if (c == '%') {
       if (i + 2 >= text.size()) return std::nullopt;

@@ -37,9 +37,10 @@ def whole(data, head_only):
     return (end + 4 + length, status) if len(data) >= end + 4 + length else None
 
 
-def drive(host, port, requests, connections, seconds, good, head_only=False):
+def drive(host, port, requests, connections, seconds, good, head_only=False, patience=30):
     """Sends `requests` (an iterator of bytes) over `connections` connections until it ends or `seconds` are over.
-    Gives the number answered, those whose status is not in `good`, the time it took and the sorted latencies in seconds."""
+    A server that answers nobody for `patience` seconds is given up. Gives the number answered, those whose status is not in `good`, the
+    time it took and the sorted latencies in seconds."""
     poll = select.epoll()
     open_ones, latencies, bad, done = {}, [], 0, 0
     source, end = iter(requests), time.monotonic() + seconds
@@ -69,9 +70,9 @@ def drive(host, port, requests, connections, seconds, good, head_only=False):
     for one in list(open_ones.values()):
         send(one)
     while open_ones:
-        events = poll.poll(30)
+        events = poll.poll(patience)
         if not events:
-            raise RuntimeError("no answer in 30 s")
+            raise RuntimeError(f"no answer in {patience} s")
         for fd, what in events:
             one = open_ones.get(fd)
             if one is None:

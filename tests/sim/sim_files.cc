@@ -29,7 +29,8 @@ class LifeRows final : public storage::RowStore {
                                          storage::ReadTier tier) override {
     return inner_.get(family, key, tier);
   }
-  Result<void> write(const std::vector<storage::RowChange>& changes, bool may_wait) override {
+  using RowStore::write;
+  Result<void> write(std::span<const storage::RowChangeView> changes, bool may_wait) override {
     if (auto good = sound(); !good) return good;
     if (!may_wait && life_->world.random().below(8) == 0) return fail(ErrorCode::kWouldBlock);
     auto done = inner_.write(changes, may_wait);

@@ -38,7 +38,9 @@ WallTime FakeRows::now() {
 }
 
 void FakeRows::apply(const std::vector<RowChange>& changes) {
-  const storage::WriteMarks::Writing writing(marks_, changes);
+  std::vector<storage::RowChangeView> views;
+  for (const RowChange& change : changes) views.push_back(storage::RowChangeView::of(change));
+  const storage::WriteMarks::Writing writing(marks_, views);
   for (const RowChange& change : changes) {
     auto& rows = rows_[change.family];
     if (change.value)

@@ -52,6 +52,7 @@ Index LogView::last_with_term_at_most(Index index, Term term) const {
 std::vector<Entry> LogView::slice(Index from, Index to, std::size_t max_entries,
                                   std::size_t max_bytes) const {
   std::vector<Entry> out;
+  if (from <= to) out.reserve(std::min<std::size_t>(max_entries, to - from + 1));
   std::size_t bytes = 0;
   for (Index i = from; i <= to && out.size() < max_entries; ++i) {
     const Entry& entry = at(i);

@@ -114,7 +114,15 @@ void CommitLog::publish(std::vector<Placed>& placed, const BatchPosition& batch)
 
 Result<void> CommitLog::write_group(Job* first) {
   builder_.clear();
+  constexpr std::size_t kOthers = 4;  // hard state, truncation, configuration, clean close
+  std::size_t records = 0;
+  for (const Job* job = first; job != nullptr; job = job->next_job) {
+    const AppendBatch& batch = job->request->batch;
+    records += batch.data.size() + batch.entries.size() + batch.refusals.size() +
+               job->request->relocations.size() + kOthers;
+  }
   std::vector<Placed> placed;
+  placed.reserve(records);
   std::unordered_set<DataId> refused;
   std::vector<Job*> written;
   std::uint64_t term = index_.hard_state().term;

@@ -43,6 +43,26 @@ TEST(Codec, ReadsWhatItWrote) {
   EXPECT_FALSE(reader.ok());
 }
 
+// The first bytes lie in the writer, the rest outside: at every place where that can change in between.
+TEST(Codec, AWriterGoesOnOutsideOfItself) {
+  std::string expected;
+  for (std::size_t size = 0; size < 600; ++size) {
+    expected.push_back(static_cast<char>('a' + size % 26));
+    ByteWriter writer;
+    writer.append(std::string_view(expected).substr(0, size)).u64(0x0102030405060708);
+    writer.append(expected).varint(UINT64_MAX);
+    const std::string bytes(writer.view());
+    EXPECT_EQ(writer.take(), bytes);
+    ByteReader reader(bytes);
+    EXPECT_EQ(reader.raw(size), std::string_view(expected).substr(0, size));
+    EXPECT_EQ(reader.u64(), 0x0102030405060708U);
+    EXPECT_EQ(reader.raw(expected.size()), expected);
+    EXPECT_EQ(reader.varint(), UINT64_MAX);
+    EXPECT_TRUE(reader.ok() && reader.at_end());
+  }
+  EXPECT_EQ(ByteWriter(expected).u8('!').take(), expected + "!");
+}
+
 TEST(Codec, AVarintThatNeverEndsIsRefused) {
   const std::string endless(20, '\xff');
   ByteReader reader(endless);

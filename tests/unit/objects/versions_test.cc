@@ -157,6 +157,26 @@ class VersionsOverSetsTest : public VersionsTest {
   VersionsOverSetsTest() : VersionsTest(4) {}
 };
 
+// Where a null version may have been behind others, the row that found it there goes with it; a bucket that
+// never had versions has no such rows, and a delete there writes nothing about one.
+TEST_F(VersionsTest, ADeleteChangesOneVersionRowWhereThereWereNeverVersions) {
+  for (const Versioning state : {Versioning::kUnversioned, Versioning::kSuspended}) {
+    const std::string bucket = state == Versioning::kSuspended ? "suspended" : "plain";
+    make_bucket(bucket, state);
+    ASSERT_TRUE(put(bucket, "key", "bytes"));
+    testing::FakeSet& set = cluster_->fake(0);
+    cluster::Command command;
+    set.set_before_execute([&command](const cluster::Command& asked) { command = asked; });
+    set.fail_next(static_cast<cluster::CommandKind>(ObjectCommand::kDeleteVersion), ErrorCode::kIo);
+    EXPECT_EQ(code_of(remove(bucket, "key", "null")), ErrorCode::kIo);
+    set.set_before_execute({});
+    const auto plan = run((*registry_.planner(command.kind))(set.rows(), command));
+    ASSERT_TRUE(plan) << plan.error().describe();
+    EXPECT_EQ(std::ranges::count(plan->changes, Family::kVersions, &RowChange::family),
+              state == Versioning::kSuspended ? 2 : 1);
+  }
+}
+
 TEST_F(VersionsTest, FollowsTheModel1) { follow_model(1); }
 TEST_F(VersionsTest, FollowsTheModel2) { follow_model(2); }
 TEST_F(VersionsTest, FollowsTheModelWithLazyConfirms3) {

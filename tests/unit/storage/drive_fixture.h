@@ -19,14 +19,15 @@ namespace flashstor::storage {
 /// would.
 class SharedRows final : public RowStore {
  public:
-  using Look = std::function<void(const std::vector<RowChange>&)>;
+  using Look = std::function<void(std::span<const RowChangeView>)>;
   /// `before_write` looks at what is written, and may hold it back.
   explicit SharedRows(std::shared_ptr<RowStoreMemory> inner, const Look* before_write = nullptr)
       : inner_(std::move(inner)), before_write_(before_write) {}
   Result<std::optional<std::string>> get(Family family, std::string_view key, ReadTier tier) override {
     return inner_->get(family, key, tier);
   }
-  Result<void> write(const std::vector<RowChange>& changes, bool may_wait) override {
+  using RowStore::write;
+  Result<void> write(std::span<const RowChangeView> changes, bool may_wait) override {
     if (before_write_ != nullptr && *before_write_) (*before_write_)(changes);
     return inner_->write(changes, may_wait);
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace flashstor::storage {
 namespace {
 
@@ -35,6 +37,24 @@ TEST(Entry, ComesBackAsItWas) {
   EXPECT_EQ(decoded->excused, 0x8001U);
   EXPECT_EQ(decoded->excused_from, 299U);
   EXPECT_EQ(decoded->incarnations, (std::vector<std::uint64_t>{7, 0, UINT64_MAX}));
+}
+
+TEST(Entry, AViewShowsTheSame) {
+  const EntryBody entry = full_entry();
+  const Buffer payload = entry_payload(entry);
+  EXPECT_EQ(payload.view(), encode_entry(entry));
+  const auto view = view_entry(payload.view());
+  ASSERT_TRUE(view) << view.error().describe();
+  const auto same = [](const std::vector<RowChange>& rows, const std::vector<RowChangeView>& views) {
+    return std::ranges::equal(rows, views, [](const RowChange& row, const RowChangeView& shown) {
+      return row.family == shown.family && row.key == shown.key && row.value == shown.value;
+    });
+  };
+  EXPECT_TRUE(same(entry.changes, view->changes));
+  EXPECT_TRUE(same(entry.on_confirm, view->on_confirm));
+  EXPECT_TRUE(same(entry.on_void, view->on_void));
+  EXPECT_EQ(view->data, entry.data);
+  EXPECT_EQ(view->frees, entry.frees);
 }
 
 // Nobody knows which drives lacked its data when it was acknowledged.

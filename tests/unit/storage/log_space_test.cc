@@ -174,9 +174,10 @@ TEST_F(LogSpaceTest, AShardThatIsFreedWhileItIsRebuiltStaysFreed) {
   settle();
   std::promise<void> frees;
   std::promise<void> rebuilt;
-  before_write_ = [&, first = true](const std::vector<RowChange>& changes) mutable {
-    const bool gone = std::ranges::any_of(
-        changes, [](const RowChange& change) { return change.family == Family::kInline && !change.value; });
+  before_write_ = [&, first = true](std::span<const RowChangeView> changes) mutable {
+    const bool gone = std::ranges::any_of(changes, [](const RowChangeView& change) {
+      return change.family == Family::kInline && !change.value;
+    });
     if (!gone || !std::exchange(first, false)) return;
     frees.set_value();
     rebuilt.get_future().wait();

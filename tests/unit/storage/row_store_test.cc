@@ -284,7 +284,8 @@ TEST(RowStoreRocksdb, ALookInMemoryThatMeetsATableThatIsNotOpenIsNoEmptyRow) {
 TEST(WriteMarks, SayNothingInTheMiddleOfAWrite) {
   WriteMarks marks;
   const std::string name = "bucket/key";
-  const std::vector<RowChange> changes{{Family::kVersions, name + std::string(16, 'i'), "v"}};
+  const std::string key = name + std::string(16, 'i');
+  const std::array<RowChangeView, 1> changes{{{Family::kVersions, key, "v"}}};
   const auto before = marks.look(name);
   ASSERT_TRUE(before);
   {
