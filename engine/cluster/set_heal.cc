@@ -248,7 +248,6 @@ Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> i
 // stands there until its end. Gives what they lack still. A group's shards are read while another's are
 // written.
 Task<std::vector<HealItem>> ErasureSet::heal_found(std::vector<HealItem> items) {
-  begin_healing();
   std::vector<std::unique_ptr<DataPin>> pins;
   for (const HealItem& item : items) pins.push_back(pin(item.data));
   co_await wait_all_applied();  // what was freed before it was pinned can no longer be read
@@ -258,7 +257,6 @@ Task<std::vector<HealItem>> ErasureSet::heal_found(std::vector<HealItem> items) 
   for (std::size_t i = 0; i < limits::kHealLanes; ++i) lanes.push_back(heal_lane(left, rest));
   static_cast<void>(co_await async::gather(std::move(lanes)));
   rest.insert(rest.end(), left.begin(), left.end());
-  healers_.fetch_sub(1);
   co_return rest;
 }
 

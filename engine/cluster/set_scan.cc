@@ -60,7 +60,10 @@ Task<void> ErasureSet::scan_round(bool deep) {
   scan_fresh_ = owed;
   scan_blocked_ = false;
   scan_from_ = scanned_.load();
-  if (owed != 0) gate_.spawn(count_slices());
+  if (owed != 0) {
+    begin_healing();
+    gate_.spawn(count_slices());
+  }
   std::vector<raft::MemberId> members;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) members.push_back(group_.member(slot).id);
   const bool whole = co_await scan_all(deep);
@@ -75,6 +78,7 @@ Task<void> ErasureSet::scan_round(bool deep) {
   // With fewer asked a slice may have escaped whose holders are all away.
   const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
   if (whole && enough && !scan_blocked_ && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
+  if (owed != 0) healers_.fetch_sub(1);
   scan_total_ = 0;
   scanning_now_ = false;
   scanning_ = false;
