@@ -129,13 +129,11 @@ void DriveKeeper::take_part(std::uint32_t number) {
   } else {
     return;
   }
-  if (auto proposed = group.propose_membership(std::move(wanted));
-      !proposed && proposed.error().code() != ErrorCode::kBusy) {
+  const auto proposed = group.propose_membership(std::move(wanted));
+  look_soon_ = look_soon_ || proposed.has_value();
+  if (!proposed && proposed.error().code() != ErrorCode::kBusy)
     base::log_warning("set {} could not change who takes part: {}", set_.info().index + 1,
                       proposed.error().describe());
-  } else {
-    look_soon_ = true;
-  }
   wake_.notify_all();
 }
 

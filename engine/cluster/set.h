@@ -233,6 +233,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> wait_decided_home(NameRange names);
   /// Gives whether every drive stands and has applied what was committed.
   Task<bool> wait_all_applied();
+  /// The same of those that stand.
+  Task<bool> wait_open_applied();
   [[nodiscard]] WallTime next_time();
 
   // set_read.cc: any loop.
@@ -244,6 +246,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void start_background(MonotonicTime now);
   Task<void> due_round();
   Task<Result<std::size_t>> free_due_home(WallTime now);
+  Task<Result<void>> commit_frees(storage::EntryBody body);
   void drop_old_staged();
   Task<void> drop_staged(DataId id);
   Task<void> sweep_staged(std::uint32_t slot);
@@ -322,6 +325,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::uint32_t pass_lacking_ = 0;   // the same, as far as the pass under way has come
   std::set<std::string> renewed_;    // rows of the queue that were owed anew since healing began
   std::set<DataId> under_repair_;    // slices whose shards are being rebuilt
+  std::multiset<DataId> leaving_;    // slices that an entry under way frees
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
   raft::Index to_excuse_from_ = 0;

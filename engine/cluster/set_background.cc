@@ -98,11 +98,20 @@ Task<Result<std::size_t>> ErasureSet::free_due_home(WallTime now) {
     from = rows.back().first;
     from.push_back('\0');
     const std::size_t count = body.frees.size();
-    if (!body.changes.empty()) co_await or_return(commit_own(std::move(body)));
+    if (!body.changes.empty()) co_await or_return(commit_frees(std::move(body)));
     freed += count;
     if (rows.size() < limits::kMaxFrees) break;
   }
   co_return freed;
+}
+
+// Healing keeps away from what is about to go: it was not pinned when that was decided.
+Task<Result<void>> ErasureSet::commit_frees(storage::EntryBody body) {
+  const std::vector<DataId> ids = body.frees;
+  for (const DataId& id : ids) leaving_.insert(id);
+  auto done = co_await commit_own(std::move(body));
+  for (const DataId& id : ids) leaving_.erase(leaving_.find(id));
+  co_return done;
 }
 
 // Data that was staged and whose entry never came.
@@ -132,17 +141,18 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
   if (group_.is_spread()) suspects = long_strange(slot, suspects);
   // What was named meanwhile is no longer staged once the drive has applied all that is committed now.
   const raft::Index committed = group_.committed();
+  const raft::Term term = group_.leader_term();
   co_await wait_all_applied();
   if (suspects.empty() || !group_.leader() || group_.applied(slot) < committed) co_return;
   found = co_await drives_[slot]->staged();
-  if (!found || !group_.leader()) co_return;
+  if (!found || !group_.leads(term)) co_return;
   storage::AppendBatch batch;
-  batch.refusals_term = group_.leader_term();
+  batch.refusals_term = term;
   {
     const std::lock_guard lock(staged_mutex_);
     for (const DataId& id : suspects)
       if (std::ranges::find(*found, id) != found->end() && !staged_.contains(id) &&
-          !under_repair_.contains(id))
+          !under_repair_.contains(id) && !pending_.names(id) && !flights_.carry(id))
         batch.refusals.push_back(id);
   }
   if (!batch.refusals.empty()) static_cast<void>(co_await drives_[slot]->append(std::move(batch)));

@@ -236,21 +236,30 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   co_return left;
 }
 
-// Gives by item the slots that lack their shard still.
+// Gives by item the slots that lack their shard still. What was freed before it was pinned has left every
+// drive when it is read: a shard rebuilt of it would never go.
 Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> items) {
+  std::vector<std::unique_ptr<DataPin>> pins;
+  std::vector<std::uint32_t> rests;
+  for (HealItem& item : items) {
+    pins.push_back(pin(item.data));
+    rests.push_back(item.slots);
+    if (leaving_.contains(item.data.id)) item.slots = 0;
+  }
+  if (!co_await wait_open_applied() || !group_.leader()) co_return rests;
   const std::vector<std::uint32_t> held = co_await held_of(items);
   std::vector<Task<std::uint32_t>> healing;
   for (std::size_t i = 0; i < items.size(); ++i) healing.push_back(heal_item(items[i], held[i]));
-  co_return co_await async::gather(std::move(healing));
+  const auto healed = co_await async::gather(std::move(healing));
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (items[i].slots != 0) rests[i] = healed[i];
+  co_return rests;
 }
 
 // What a scan found that filled drives lack is healed as it goes, past the queue: that the scan is owed
 // stands there until its end. Gives what they lack still. A group's shards are read while another's are
 // written.
 Task<std::vector<HealItem>> ErasureSet::heal_found(std::vector<HealItem> items) {
-  std::vector<std::unique_ptr<DataPin>> pins;
-  for (const HealItem& item : items) pins.push_back(pin(item.data));
-  co_await wait_all_applied();  // what was freed before it was pinned can no longer be read
   std::vector<HealItem> rest;
   std::span<const HealItem> left(items);
   std::vector<Task<bool>> lanes;
@@ -262,7 +271,8 @@ Task<std::vector<HealItem>> ErasureSet::heal_found(std::vector<HealItem> items) 
 
 // Takes from `left` group by group and adds to `rest` what could not be healed.
 Task<bool> ErasureSet::heal_lane(std::span<const HealItem>& left, std::vector<HealItem>& rest) {
-  while (!left.empty() && !closing_.load()) {
+  const raft::Term term = group_.leader_term();
+  while (!left.empty() && !closing_.load() && group_.leads(term)) {
     const MonotonicTime begun = parts_.home->now();
     const auto group = left.first(group_size(left));
     left = left.subspan(group.size());
@@ -315,7 +325,7 @@ Task<std::uint32_t> ErasureSet::repair(HealItem item, std::uint32_t held) {
   std::uint32_t rest = item.slots;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint32_t bit = std::uint32_t{1} << slot;
-    if ((item.slots & bit) == 0 || !group_.is_open(slot)) continue;
+    if ((item.slots & bit) == 0 || !group_.is_open(slot) || !group_.leader()) continue;
     if ((full_mask_.load() & bit) != 0) continue;
     if ((held & bit) != 0 && co_await drives_[slot]->verify_shard(item.data)) {
       rest &= ~bit;

@@ -45,7 +45,9 @@ void ErasureSet::appended(std::uint32_t slot, std::span<const AppendedEntry> ent
     Flight* flight = flights_.find(entry.index, entry.term);
     if (flight == nullptr) continue;
     flight->entry_slots |= bit;
-    if (entry.with_data) flight->data_slots |= bit;
+    // What came to staging too late for its writer may not be synced: it is owed.
+    if (entry.with_data && (!flight->shards.empty() || (flight->staged & bit) != 0))
+      flight->data_slots |= bit;
     look_at(*flight);
   }
 }

@@ -258,7 +258,7 @@ Task<Result<void>> ErasureSet::queue_missing(std::vector<HealItem> suspects) {
   }
   if (body.changes.empty() && body.frees.empty()) co_return Result<void>();
   scan_found_.fetch_add(body.changes.size());
-  co_await or_return(commit_own(std::move(body)));
+  co_await or_return(commit_frees(std::move(body)));
   next_heal_ = parts_.home->now();
   arm_house();
   co_return Result<void>();

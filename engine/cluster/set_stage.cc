@@ -136,7 +136,7 @@ Task<void> StagedSlice::run_lane(std::shared_ptr<State> state, Lane* lane, DataI
     if (!done) lane->ok = false;
   }
   if (lane->ok && lane->length > 0)
-    lane->finished = (co_await lane->drive->stage_finish(id, lane->length)).has_value();
+    lane->ok = lane->finished = (co_await lane->drive->stage_finish(id, lane->length)).has_value();
   if (!lane->ok) static_cast<void>(co_await lane->drive->stage_abort(id));
   lane->ended.set();
 }

@@ -43,8 +43,9 @@ bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
 }
 
 /// A drive counts as lost when its format is damaged, which is for its operator to mend. Those that are not
-/// files are not filled: they do too when their damage does not recover.
-void NetWorld::write_off_unfilled(std::uint32_t set) {
+/// files are not filled: they do too when their damage does not recover, or (so rarely that it is no mark) when
+/// their leader no longer has, or could not read, what they lack.
+void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group) {
   for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
     const cluster::Group& own =
         places_[spread_.drive(set, slot).node].node->cluster().erasure_set(set).group();
@@ -55,12 +56,16 @@ void NetWorld::write_off_unfilled(std::uint32_t set) {
                     : member.failure_code == ErrorCode::kCorrupt)
       disks_[set][slot]->weather.lost = true;
   }
+  if (plan_.files || !group.leader()) return;
+  for (const cluster::raft::Progress& peer : group.core(*group.leader())->peers())
+    if (peer.flow == cluster::raft::Flow::kNeedsFill)
+      disks_[set][cluster::slot_of_member(peer.id)]->weather.lost = true;
 }
 
 /// Everything that a user can ask says that nothing is missing.
 bool NetWorld::looks_healed() {
   for (std::uint32_t set = 0; set < plan_.sets; ++set) {
-    write_off_unfilled(set);
+    write_off_unfilled(set, places_[0].node->cluster().erasure_set(set).group());
     for (Place& place : places_) {
       const cluster::SetStatus status = place.node->cluster().erasure_set(set).status();
       if (!status.can_write || !status.settled || status.undecided != 0 || status.heal_queue != 0)
@@ -104,7 +109,7 @@ bool NetWorld::settled(bool strict) {
     cluster::ErasureSet& home = places_[static_cast<std::size_t>(leader)].node->cluster().erasure_set(set);
     const cluster::SetStatus status = home.status();
     if (status.leader_slot >= spread_.set_drives || !status.can_write) return false;
-    write_off_unfilled(set);
+    write_off_unfilled(set, home.group());
     if (status.undecided != 0 && (strict || whole())) return false;
     if (!in_step(set, home)) return false;
     if (whole() && (!status.settled || status.heal_queue != 0)) return false;

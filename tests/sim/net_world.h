@@ -111,7 +111,7 @@ class NetWorld final : private ClientWorld {
   bool all_ready();
   bool settle(Nanoseconds limit, bool strict);
   [[nodiscard]] bool settled(bool strict);
-  void write_off_unfilled(std::uint32_t set);
+  void write_off_unfilled(std::uint32_t set, const cluster::Group& group);
   bool in_step(std::uint32_t set, cluster::ErasureSet& home);
   [[nodiscard]] bool looks_healed();
   void check_redundant();
