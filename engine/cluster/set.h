@@ -233,8 +233,6 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> wait_decided_home(NameRange names);
   /// Gives whether every drive stands and has applied what was committed.
   Task<bool> wait_all_applied();
-  /// The same of those that stand.
-  Task<bool> wait_open_applied();
   [[nodiscard]] WallTime next_time();
 
   // set_read.cc: any loop.
@@ -337,6 +335,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::array<std::uint64_t, flashstor::limits::kMaxDrivesPerSet> incarnations_{};
   int told_by_ = -1;                   // the node that led when what it owes was looked at
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
+  MonotonicTime heal_waits_from_{};    // healing waits again for drives that are behind
   MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:
   std::uint64_t heal_window_shards_ = 0;
   std::uint64_t heal_window_bytes_ = 0;

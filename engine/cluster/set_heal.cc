@@ -39,8 +39,8 @@ Buffer rebuild_block(const ShardReader& reader, const Geometry& geometry, std::u
   return out;
 }
 
-const HealItem& item_of(const HealItem& item) { return item; }
-const HealItem& item_of(const std::pair<std::string, HealItem>& row) { return row.second; }
+std::uint64_t length_of(const HealItem& item) { return item.data.length; }
+std::uint64_t length_of(const std::pair<std::string, HealItem>& row) { return row.second.data.length; }
 
 // How many of `items` are healed beside each other.
 template <class Item>
@@ -49,7 +49,7 @@ std::size_t group_size(std::span<const Item> items) {
   std::uint64_t bytes = 0;
   std::size_t count = 0;
   for (; count < std::min(items.size(), limits::kHealAtOnce); ++count) {
-    bytes += std::min(item_of(items[count]).data.length, kMost);
+    bytes += std::min(length_of(items[count]), kMost);
     if (count > 0 && bytes > limits::kHealBytesAtOnce) break;
   }
   return count;
@@ -246,7 +246,14 @@ Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> i
     rests.push_back(item.slots);
     if (leaving_.contains(item.data.id)) item.slots = 0;
   }
-  if (!co_await wait_open_applied() || !group_.leader()) co_return rests;
+  // A drive that stays behind does not hold up the healing that it may wait for itself.
+  const MonotonicTime begun = parts_.home->now();
+  if (begun >= heal_waits_from_) {
+    co_await wait_all_applied();
+    if (const MonotonicTime now = parts_.home->now(); now - begun >= limits::kCommitDeadline)
+      heal_waits_from_ = now + limits::kHealPeriod;
+  }
+  if (!group_.leader()) co_return rests;
   const std::vector<std::uint32_t> held = co_await held_of(items);
   std::vector<Task<std::uint32_t>> healing;
   for (std::size_t i = 0; i < items.size(); ++i) healing.push_back(heal_item(items[i], held[i]));

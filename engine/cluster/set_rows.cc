@@ -184,11 +184,6 @@ Task<Result<void>> ErasureSet::wait_decided_home(NameRange names) {
 
 // Until every standing drive has applied what is committed now.
 Task<bool> ErasureSet::wait_all_applied() {
-  if (!co_await wait_open_applied()) co_return false;
-  co_return group_.open_members() == drives_.size();
-}
-
-Task<bool> ErasureSet::wait_open_applied() {
   const auto on_home = [](ErasureSet* self) -> Task<bool> {
     const raft::Index index = self->group_.committed();
     const MonotonicTime deadline = self->parts_.home->now() + limits::kCommitDeadline;
@@ -199,7 +194,7 @@ Task<bool> ErasureSet::wait_open_applied() {
     };
     while (!self->closing_.load() && behind(*self, index))
       if (!co_await self->applied_signal_.wait_until(deadline)) co_return false;
-    co_return true;
+    co_return self->group_.open_members() == self->drives_.size();
   };
   co_return co_await async::run_on(*parts_.home, on_home(this));
 }

@@ -258,6 +258,7 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   query(FileCommand::kLinks, query_links);
   query(FileCommand::kLeftovers, query_leftovers);
   query(FileCommand::kMove, query_move);
+  query(FileCommand::kDirectoryMove, query_directory_move);
   query(FileCommand::kLock,
         [table = std::make_shared<LockTable>()](cluster::RowView& rows, std::string_view payload) {
           return query_lock(*table, rows, payload);

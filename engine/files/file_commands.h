@@ -39,6 +39,7 @@ enum class FileCommand : cluster::CommandKind {
   kLeftovers = 153,
   kMove = 154,
   kLock = 155,
+  kDirectoryMove = 156,
 };
 
 /// Adds the planners and queries of files. Once, by main, before the first set starts.
@@ -208,6 +209,8 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload);
 /// The MovePayload of the rename that moves a key away, or nothing.
 Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload);
+/// The RenamePayload of the move of a directory that is under way, or nothing.
+Task<Result<std::string>> query_directory_move(cluster::RowView& rows, std::string_view payload);
 /// Errors: kReadOnly while nobody leads.
 Task<Result<std::string>> query_lock(class LockTable& table, cluster::RowView& rows,
                                      std::string_view payload);

@@ -36,9 +36,8 @@ inline constexpr std::string_view kMoving =
 inline constexpr std::string_view kMoveIntents = "move/";     ///< In Family::kIntents, at the old name's set.
 inline constexpr std::string_view kMoveDecisions = "moved/";  ///< The same, at the new name's set.
 inline constexpr std::string_view kDirectoryMoves = "moves/";  ///< The same, at the old directory's set.
-inline constexpr std::size_t kMovedInRound =
-    4096;                                        ///< Names that a directory's move knows at a time, and how
-inline constexpr std::size_t kMovedAtOnce = 16;  ///< many of them are moved beside each other.
+inline constexpr std::size_t kMovedAtOnce = 16;  ///< Names of a directory that are moved beside each other.
+inline constexpr std::chrono::milliseconds kMoveRetry{20};
 inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
 inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;

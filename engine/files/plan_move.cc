@@ -120,19 +120,16 @@ PlanTask plan_move_forget(cluster::RowView& /*rows*/, const cluster::Command& co
   co_return answered(std::move(plan), {});
 }
 
-// Gives the move of the directory that is under way already, if one is: it is gone on with.
+// One at a time for each directory.
 PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<RenamePayload>(command.payload));
   co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
   const std::string intent = directory_move_key(in.target.bucket, in.target.key);
+  if (co_await or_return(rows.get(Family::kIntents, intent)))
+    co_return fail(ErrorCode::kBusy, "the directory is being renamed");
   cluster::Plan plan;
-  FileOutcome outcome;
-  if (auto held = co_await or_return(rows.get(Family::kIntents, intent))) {
-    outcome.row = std::move(*held);
-  } else {
-    plan.changes.push_back({Family::kIntents, intent, encode(in)});
-  }
-  co_return answered(std::move(plan), outcome);
+  plan.changes.push_back({Family::kIntents, intent, encode(in)});
+  co_return answered(std::move(plan), {});
 }
 
 PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command& command) {
@@ -140,9 +137,15 @@ PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command&
   const std::string intent = directory_move_key(in.target.bucket, in.target.key);
   const auto held = co_await or_return(rows.get(Family::kIntents, intent));
   cluster::Plan plan;
-  if (held && (co_await or_return(decode<RenamePayload>(*held))).to_key == in.to_key)
+  if (held && (co_await or_return(decode<RenamePayload>(*held))).target.inode == in.target.inode)
     plan.changes.push_back({Family::kIntents, intent, std::nullopt});
   co_return answered(std::move(plan), {});
+}
+
+Task<Result<std::string>> query_directory_move(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<FileTarget>(payload));
+  const auto held = co_await or_return(rows.get(Family::kIntents, directory_move_key(in.bucket, in.key)));
+  co_return held.value_or("");
 }
 
 Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload) {

@@ -229,8 +229,8 @@ Task<Result<void>> Volume::finish_leftovers() {
     }
   }
   co_await or_return(forget_decisions(std::move(decisions)));
-  for (const RenamePayload& move : directories)  // their files' own moves are ended by now
-    co_await or_return(move_directory(move.target.key, move.to_key, false));
+  // Their files' own moves are ended by now. There may be many: the mount does not wait.
+  if (!directories.empty()) gate_.spawn(finish_directory_moves(std::move(directories)));
   co_return {};
 }
 

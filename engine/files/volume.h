@@ -134,14 +134,27 @@ class Volume final : public VolumeApi {
 
   // volume_move_directory.cc
   Task<Result<void>> rename_directory_across(Found from, std::string to_key, RenameMode mode);
+  Task<Result<void>> rename_directory_held(std::string from_key, std::string to_key, RenameMode mode);
   Task<Result<void>> check_movable(const std::string& from_key, const std::string& to_key, RenameMode mode);
-  Task<Result<void>> move_directory(std::string from_key, std::string to_key, bool with_row);
-  Task<Result<std::size_t>> move_round(const std::string& from_key, const std::string& to_key, bool with_row);
+  Task<Result<void>> claim_new_name(const Found& from, const std::string& to_key, RenameMode mode);
+  Task<Result<void>> move_directory(RenamePayload move);
+  Task<void> finish_directory_moves(std::vector<RenamePayload> moves);
+  Task<Result<RenamePayload>> standing_move(std::string from_key);
+  Task<Result<bool>> still_moves(const RenamePayload& move);
+  struct Tally {
+    std::vector<std::string> kept;  ///< Directories whose row stays: the new name has one.
+    Result<void> failure;           ///< Of one name, which stays too.
+    bool ended = false;             ///< By another node.
+  };
+  Task<Result<void>> move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally);
   Task<Result<void>> move_entry(Found entry, std::string to_key);
-  Task<Result<FileOutcome>> directory_move_step(FileCommand kind, std::string from_key, std::string to_key);
-  /// Rows below a directory, its own first, until `visit` says no.
-  Task<Result<void>> walk(std::string prefix, std::function<bool(Found)> visit);
-  Task<Result<std::vector<DirectoryAnswer::Entry>>> entries_of(std::string prefix);
+  Task<Result<FileOutcome>> directory_move_step(FileCommand kind, const RenamePayload& move);
+  Task<Result<void>> drop_directory_row(std::string key);
+  /// Gives rows below a directory page by page, files before directories, to `visit`.
+  using Visit = std::function<Task<Result<void>>(std::vector<Found>)>;
+  Task<Result<void>> walk(std::string prefix, Visit visit);
+  Task<Result<std::vector<Found>>> page_of(const std::string& prefix, std::string& after,
+                                           std::vector<std::string>& below);
 
   // volume_directories.cc
   Task<Result<bool>> has_entries_elsewhere(std::string prefix);
@@ -187,6 +200,7 @@ class Volume final : public VolumeApi {
   std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
   bool publishing_times_ = false;
   std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
+  std::set<std::string> moving_directories_;
   async::Signal moved_;
   async::Gate gate_;
   InodeId root_;

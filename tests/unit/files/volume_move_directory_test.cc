@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/async/gather.h"
 #include "tests/unit/files/many_sets_fixture.h"
 
 namespace flashstor::files {
@@ -51,6 +52,23 @@ class MoveDirectoryTest : public ManySetsTest {
   }
   void live() {
     for (std::uint32_t set = 0; set < sets(); ++set) cluster_->fake(set).set_before_execute({});
+  }
+  void wait_for_moves() {
+    for (int i = 0; i < 2000 && intents() != 0; ++i)
+      runtime_.run_until(
+          [](Runtime* loop) -> Task<void> { co_await async::sleep_for(*loop, Milliseconds(1)); }(&runtime_));
+    EXPECT_EQ(intents(), 0U);
+  }
+  /// Two renames at once, and what came of each.
+  std::vector<Result<void>> both(const std::string& from, const std::string& to,
+                                 const std::string& other_from, const std::string& other_to) {
+    const auto go = [](Volume* volume, std::string old_name, std::string new_name) -> Task<Result<void>> {
+      co_return co_await volume->rename("", old_name, "", new_name, RenameMode::kReplace);
+    };
+    std::vector<Task<Result<void>>> renames;
+    renames.push_back(go(volume_.get(), from, to));
+    renames.push_back(go(volume_.get(), other_from, other_to));
+    return runtime_.run_until(async::gather(std::move(renames)));
   }
   int left_ = 0;
   bool begun_ = false;
@@ -121,10 +139,42 @@ TEST_F(MoveDirectoryTest, ADeathAtAnyMomentIsGoneOnWithByTheNextMount) {
     EXPECT_FALSE(rename(from, to)) << commands;
     live();
     reopen();
-    expect_at(commands == 0 ? from : to);  // 0: the intent was never made
-    if (commands > 0) expect_gone(from);
-    EXPECT_EQ(intents(), 0U) << commands;
+    wait_for_moves();
+    // Before its row is at the new name it is as if nothing had been.
+    const bool moved = runtime_.run_until(volume_->lookup("", to)).has_value();
+    if (commands == 0) EXPECT_FALSE(moved);
+    if (commands >= 20) EXPECT_TRUE(moved);
+    expect_at(moved ? to : from);
+    expect_gone(moved ? from : to);
   }
+}
+
+// They were replaced by what the rename brought: acknowledged, and gone.
+TEST_F(MoveDirectoryTest, WhatSomebodyPutAtANewNameMeanwhileStaysAndSoDoesTheOldOne) {
+  fill("from");
+  die_after(12);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  for (int n = 0; n < kFiles; ++n) put_object("to/" + file(n), "newer");
+  reopen();
+  wait_for_moves();
+  for (int n = 0; n < kFiles; ++n) {
+    EXPECT_EQ(object("to/" + file(n)), "newer");
+    EXPECT_EQ(object("to/sub/" + file(n)), "below " + std::to_string(n));
+  }
+  const auto left = names("from");
+  EXPECT_FALSE(left.empty());
+  for (const std::string& name : left) EXPECT_EQ(object("from/" + name), "file " + name.substr(1));
+}
+
+TEST_F(MoveDirectoryTest, ARetryAfterAnErrorGoesOn) {
+  fill("from");
+  die_after(40);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  mv("from", "to");
+  expect_at("to");
+  expect_gone("from");
 }
 
 // A directory made at the old name while a rename of it waits for the next mount is another one.
@@ -135,27 +185,26 @@ TEST_F(MoveDirectoryTest, ADirectoryMadeAtTheOldNameSinceStays) {
   EXPECT_FALSE(rename("from", "to"));
   mkdir("", "from");
   reopen();
-  EXPECT_EQ(intents(), 0U);
+  wait_for_moves();
   EXPECT_EQ(stat("", "to").inode, inode);
   EXPECT_NE(stat("", "from").inode, inode);
   expect_at("to");
 }
 
+TEST_F(MoveDirectoryTest, OfTwoDirectoriesThatAreRenamedToOneNameOneWins) {
+  fill("one");
+  fill("two");
+  mkdir("", "to");
+  const auto results = both("one", "to", "two", "to");
+  EXPECT_NE(results[0].has_value(), results[1].has_value());
+  expect_at("to");
+  expect_at(results[0] ? "two" : "one");
+  expect_gone(results[0] ? "one" : "two");
+}
+
 TEST_F(MoveDirectoryTest, TwoRenamesOfOneDirectoryEndInOneName) {
   fill("from");
-  std::vector<Result<void>> results;
-  const auto both = [](Volume* volume, std::vector<Result<void>>* out) -> Task<Result<void>> {
-    async::Gate gate;
-    const auto go = [](Volume* one, std::string to, std::vector<Result<void>>* seen) -> Task<void> {
-      seen->push_back(co_await one->rename("", "from", "", to, RenameMode::kReplace));
-    };
-    gate.spawn(go(volume, "one", out));
-    gate.spawn(go(volume, "two", out));
-    co_await gate.close();
-    co_return {};
-  };
-  run(both(volume_.get(), &results));
-  ASSERT_EQ(results.size(), 2U);
+  const auto results = both("from", "one", "from", "two");
   EXPECT_NE(results[0].has_value(), results[1].has_value());
   expect_gone("from");
   const auto left = names("");
