@@ -148,9 +148,14 @@ class Group {
   /// Whether the drives that are in use here are all voters and the only ones; true where no log is.
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::size_t majority() const { return voters() / 2 + 1; }
-  /// Whether the drive of `slot` takes nothing from leaders before the one here any more.
+  /// Whether the drive of `slot` takes nothing from leaders before the one here any more. One that waits for
+  /// a fill has answered this one, and will never hold anything of it: it is filled only once what it may
+  /// hold is settled.
   [[nodiscard]] bool follows(std::uint32_t slot) const {
-    return leader_ && (slot == *leader_ || members_[*leader_]->core->holds_of_term(members_[slot]->id));
+    if (!leader_ || slot == *leader_) return leader_.has_value();
+    const raft::Raft& core = *members_[*leader_]->core;
+    const raft::MemberId id = members_[slot]->id;
+    return core.holds_of_term(id) || core.needs_fill(id);
   }
   /// So many voters know together all that may have been committed.
   [[nodiscard]] std::size_t read_quorum() const { return voters() - majority() + 1; }

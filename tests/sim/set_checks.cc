@@ -123,10 +123,26 @@ bool SetWorld::whole() const {
   return true;
 }
 
+/// For a person: what the node knows.
+void SetWorld::describe() {
+  for (std::uint32_t set = 0; set < plan_.sets; ++set) {
+    cluster::ErasureSet& mine = node_->erasure_set(set);
+    const cluster::SetStatus status = mine.status();
+    const cluster::HealStatus heal = mine.heal_status();
+    note("set {}: can write {}, undecided {}, to heal {}, healed {}, failed {}, scans {}, rows {}", set,
+         status.can_write, status.undecided, status.heal_queue, heal.healed, heal.failed, heal.scans,
+         disks_[set][status.leader_slot]->rows().snapshot(storage::Family::kHeal).size());
+    for (std::uint32_t slot = 0; slot < plan_.drives; ++slot)
+      note("  slot {}: open {}, applied {} of {}, leads {}", slot, mine.group().is_open(slot),
+           mine.group().applied(slot), mine.group().committed(), slot == status.leader_slot);
+  }
+}
+
 void SetWorld::check_end() {
   if (!restart_whole()) return;
   const bool all = whole() && !may_be_unreadable();
   if (all && !settle(kSettleLimit)) {
+    describe();
     if (failure_.empty()) violate("the sets do not settle after the faults");
     return;
   }

@@ -91,6 +91,7 @@ class SetWorld final : private ClientWorld {
   }
 
   // set_checks.cc: what must hold at the end.
+  void describe();
   void check_end();
   bool settle(Nanoseconds limit);
   bool restart_whole();

@@ -92,6 +92,12 @@ Progress* Raft::find_peer(MemberId id) {
   return nullptr;
 }
 
+bool Raft::needs_fill(MemberId member) const {
+  return role_ == Role::kLeader && std::ranges::any_of(peers_, [member](const Progress& peer) {
+           return peer.id == member && peer.flow == Flow::kNeedsFill;
+         });
+}
+
 Index Raft::acked_by(MemberId member) const {
   if (role_ != Role::kLeader) return 0;
   if (member == options_.self) return self_match_;
