@@ -43,8 +43,8 @@ bool NetWorld::in_step(std::uint32_t set, cluster::ErasureSet& home) {
 }
 
 /// A drive counts as lost when its format is damaged, which is for its operator to mend. Those that are not
-/// files are not filled: they do too when their damage does not recover, or (so rarely that it is no mark) when
-/// their leader no longer has, or could not read, what they lack.
+/// files are not filled: they do too when their damage does not recover, or (so rarely that it is no mark)
+/// when their leader no longer has, or could not read, what they lack.
 void NetWorld::write_off_unfilled(std::uint32_t set, const cluster::Group& group) {
   for (std::uint32_t slot = 0; slot < spread_.set_drives; ++slot) {
     const cluster::Group& own =
