@@ -284,12 +284,14 @@ TEST(Raft, MemberBehindTheLogNeedsAFill) {
   group.cut(behind, false);
   group.advance(kTimeout);
   EXPECT_EQ(group.member(leader).needs_fill, std::vector<MemberId>{behind});
+  EXPECT_TRUE(group.at(leader).needs_fill(behind));
   ASSERT_TRUE(
       group.at(behind).filled(group.now, {.index = upto, .term = term}, group.at(leader).membership()));
   group.advance(kTimeout);
   ASSERT_TRUE(group.put(leader, "after"));
   group.advance(kTimeout);
   EXPECT_EQ(group.member(behind).rows, Rows{"after"});
+  EXPECT_FALSE(group.at(leader).needs_fill(behind));
   EXPECT_EQ(group.at(leader).acked_by(behind), group.at(leader).log().last_index());
 }
 
