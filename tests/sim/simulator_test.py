@@ -15,7 +15,7 @@ BINARY = os.path.join(os.environ.get("FLASHSTOR_BUILD", os.path.join(ROOT, "buil
 FULL = "--full" in sys.argv
 # Rung, what it is, seeds at most, seconds at most (0: all of the seeds). As many at once as there are cores, so the longest come first.
 RUNGS = [
-    ("files", "whole sets on simulated files", 10_000_000 if FULL else 12_000, 3600 if FULL else 360),
+    ("files", "whole sets on simulated files", 10_000_000 if FULL else 7_000, 3600 if FULL else 360),
     ("set", "whole sets on simulated drives", 10_000_000 if FULL else 10_000, 1500 if FULL else 0),
     ("net", "several nodes on a simulated network", 10_000 if FULL else 900, 0),
     ("core", "the consensus core", 1_000_000 if FULL else 10_000, 0),
