@@ -230,6 +230,8 @@ Task<Result<void>> Volume::finish_leftovers() {
   }
   co_await or_return(forget_decisions(std::move(decisions)));
   // Their files' own moves are ended by now. There may be many: the mount does not wait.
+  for (const RenamePayload& move : directories)
+    moving_directories_.emplace_back(move.target.key, move.to_key);
   if (!directories.empty()) gate_.spawn(finish_directory_moves(std::move(directories)));
   co_return {};
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -135,8 +137,8 @@ class Volume final : public VolumeApi {
   // volume_move_directory.cc
   Task<Result<void>> rename_directory_across(Found from, std::string to_key, RenameMode mode);
   Task<Result<void>> rename_directory_held(std::string from_key, std::string to_key, RenameMode mode);
-  Task<Result<void>> check_movable(const std::string& from_key, const std::string& to_key, RenameMode mode);
-  Task<Result<void>> claim_new_name(const Found& from, const std::string& to_key, RenameMode mode);
+  Task<Result<bool>> check_movable(const std::string& from_key, const std::string& to_key, RenameMode mode);
+  Task<void> wait_for_moves_at(std::vector<std::string> keys);
   Task<Result<void>> move_directory(RenamePayload move);
   Task<void> finish_directory_moves(std::vector<RenamePayload> moves);
   Task<Result<RenamePayload>> standing_move(std::string from_key);
@@ -144,10 +146,9 @@ class Volume final : public VolumeApi {
   struct Tally {
     std::vector<std::string> kept;  ///< Directories whose row stays: the new name has one.
     Result<void> failure;           ///< Of one name, which stays too.
-    bool ended = false;             ///< By another node.
   };
   Task<Result<void>> move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally);
-  Task<Result<void>> move_entry(Found entry, std::string to_key);
+  Task<Result<void>> move_entry(Found entry, std::string to_key, RenameMode mode);
   Task<Result<FileOutcome>> directory_move_step(FileCommand kind, const RenamePayload& move);
   Task<Result<void>> drop_directory_row(std::string key);
   /// Gives rows below a directory page by page, files before directories, to `visit`.
@@ -200,7 +201,8 @@ class Volume final : public VolumeApi {
   std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
   bool publishing_times_ = false;
   std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
-  std::set<std::string> moving_directories_;
+  using DirectoryPair = std::pair<std::string, std::string>;
+  std::list<DirectoryPair> moving_directories_;  ///< From where to where.
   async::Signal moved_;
   async::Gate gate_;
   InodeId root_;

@@ -229,8 +229,13 @@ Task<Result<bool>> Volume::has_entries_elsewhere(std::string prefix) {
 Task<Result<void>> Volume::remove_directory(std::string directory, std::string name) {
   const PathKey parent = co_await or_return(key_of(directory));
   std::string path = directory.empty() ? name : directory + "/" + name;
-  Found found = co_await or_return(find(std::move(path)));
+  Found found = co_await or_return(find(path));
   if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
+  if (!moving_directories_.empty()) {
+    co_await wait_for_moves_at({found.key});
+    found = co_await or_return(find(std::move(path)));
+    if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
+  }
   if (found.implied || co_await or_return(has_entries_elsewhere(found.key)))
     co_return fail(ErrorCode::kDirectoryNotEmpty);
   co_await or_return(own_row(directory_prefix(parent.key)));

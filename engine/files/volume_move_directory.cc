@@ -31,19 +31,39 @@ std::string plain(const std::string& directory_key) {
 
 }  // namespace
 
+// What it knows of moves under way is this process's: with mounts on several nodes it is not enough.
 Task<Result<void>> Volume::rename_directory_across(Found from, std::string to_key, RenameMode mode) {
   if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kCrossDevice, "exchange: in one set only");
+  if (store_.cluster().spans_nodes())
+    co_return fail(ErrorCode::kCrossDevice, "a directory over several sets of several nodes");
   const std::string key = from.key;
-  while (moving_directories_.contains(key)) co_await moved_.wait();
-  moving_directories_.insert(key);
+  const DirectoryPair pair{key, to_key};
+  co_await wait_for_moves_at({key, to_key});
+  const auto place = moving_directories_.insert(moving_directories_.end(), pair);
   auto done = co_await rename_directory_held(key, std::move(to_key), mode);
-  moving_directories_.erase(key);
+  moving_directories_.erase(place);
   moved_.notify_all();
   co_return done;
 }
 
+// Until no directory is on its way to or from one of `keys`, what lies below it, or what it lies in.
+Task<void> Volume::wait_for_moves_at(std::vector<std::string> keys) {
+  const auto touches = [&keys](const std::string& moving) {
+    return std::ranges::any_of(keys, [&moving](const std::string& key) {
+      return key.starts_with(moving) || moving.starts_with(key);
+    });
+  };
+  const auto any = [&] {
+    return std::ranges::any_of(moving_directories_, [&touches](const DirectoryPair& pair) {
+      return touches(pair.first) || touches(pair.second);
+    });
+  };
+  while (any()) co_await moved_.wait();
+}
+
 Task<Result<void>> Volume::rename_directory_held(std::string from_key, std::string to_key, RenameMode mode) {
   // One that was cut off by an error is ended first, and is this one if it has the same target.
+  co_await or_return(settle_foreign_move(from_key));
   const RenamePayload standing = co_await or_return(standing_move(from_key));
   if (!standing.to_key.empty()) {
     auto ended = co_await move_directory(standing);
@@ -55,25 +75,27 @@ Task<Result<void>> Volume::rename_directory_held(std::string from_key, std::stri
   co_await or_return(own_row(from_key));
   const Found from = co_await or_return(find_key(plain(from_key), false));
   if (!from.directory || from.implied) co_return fail(ErrorCode::kNoSuchKey, "renamed meanwhile");
-  co_await or_return(check_movable(from_key, to_key, mode));
+  const bool onto = co_await or_return(check_movable(from_key, to_key, mode));
   RenamePayload move;
   move.target.key = from_key;
   move.target.inode = from.attributes.inode;
   move.to_key = to_key;
   co_await or_return(directory_move_step(FileCommand::kDirectoryMoveBegin, move));
-  if (auto claimed = co_await claim_new_name(from, to_key, mode); !claimed) {
-    const bool unknown = claimed.error().code() == ErrorCode::kUnknownOutcome;
-    if (!unknown) static_cast<void>(co_await directory_move_step(FileCommand::kDirectoryMoveEnd, move));
+  if (auto claimed = co_await move_entry(from, to_key, onto ? mode : RenameMode::kNoReplace); !claimed) {
+    const ErrorCode code = claimed.error().code();
+    // Otherwise it may have come there all the same: the intent stands, and whoever meets it looks.
+    if (is_overtaken(code) || is_of_one_name(code) || code == ErrorCode::kConflict)
+      static_cast<void>(co_await directory_move_step(FileCommand::kDirectoryMoveEnd, move));
+    if (code == ErrorCode::kExists && mode != RenameMode::kNoReplace)
+      co_return fail(ErrorCode::kDirectoryNotEmpty);
     co_return claimed;
   }
-  // Another node may have ended it before it was at its new name: from here on nobody does.
-  const RenamePayload known = co_await or_return(standing_move(from_key));
-  if (known.to_key.empty()) co_await or_return(directory_move_step(FileCommand::kDirectoryMoveBegin, move));
   co_return co_await move_directory(std::move(move));
 }
 
-// What would be found out in the middle is found out before: names that cannot have the new one.
-Task<Result<void>> Volume::check_movable(const std::string& from_key, const std::string& to_key,
+// What would be found out in the middle is found out before: names that cannot have the new one. Gives
+// whether an empty directory lies at the new name.
+Task<Result<bool>> Volume::check_movable(const std::string& from_key, const std::string& to_key,
                                          RenameMode mode) {
   const auto there = co_await find_key(plain(to_key), false);
   if (!there && there.error().code() != ErrorCode::kNoSuchKey) co_return std::unexpected(there.error());
@@ -96,28 +118,18 @@ Task<Result<void>> Volume::check_movable(const std::string& from_key, const std:
       return fail(ErrorCode::kCrossDevice, "the names of a file with several are in one set");
     return {};
   };
-  co_return co_await walk(from_key, [&check](std::vector<Found> entries) -> Task<Result<void>> {
+  co_await or_return(walk(from_key, [&check](std::vector<Found> entries) -> Task<Result<void>> {
     for (const Found& entry : entries)
       if (auto fine = check(entry); !fine) co_return fine;
     co_return {};
-  });
-}
-
-// Of two directories that are renamed to one name the row of one comes to lie there.
-Task<Result<void>> Volume::claim_new_name(const Found& from, const std::string& to_key, RenameMode mode) {
-  const auto there = co_await find_key(plain(to_key), false);
-  if (there && mode == RenameMode::kNoReplace) co_return fail(ErrorCode::kExists);
-  if (there) co_await or_return(drop_directory_row(to_key));
-  auto moved = co_await move_entry(from, to_key);
-  if (!moved && moved.error().code() == ErrorCode::kExists)
-    co_return fail(mode == RenameMode::kNoReplace ? ErrorCode::kExists : ErrorCode::kDirectoryNotEmpty);
-  co_return moved;
+  }));
+  co_return there.has_value();
 }
 
 // Once the directory's row is at its new name. A failure that is not one name's own leaves the intent.
 Task<Result<void>> Volume::move_directory(RenamePayload move) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::string& from_key = move.target.key;
+  const std::string from_key = move.target.key;
   if (!co_await or_return(still_moves(move))) {  // it never came to the new name, or is another's by now
     co_await or_return(directory_move_step(FileCommand::kDirectoryMoveEnd, move));
     co_return fail(ErrorCode::kNoSuchKey, "the rename was cut off before it began");
@@ -126,7 +138,6 @@ Task<Result<void>> Volume::move_directory(RenamePayload move) {
   auto walked = co_await walk(from_key, [this, &move, &tally](std::vector<Found> entries) {
     return move_entries(move, std::move(entries), tally);
   });
-  if (tally.ended) co_return {};
   if (!walked) co_return walked;
   for (auto key = tally.kept.rbegin(); key != tally.kept.rend(); ++key)
     static_cast<void>(co_await drop_directory_row(*key));
@@ -145,12 +156,9 @@ Task<Result<void>> Volume::move_directory(RenamePayload move) {
 // What a crash, or an error, left.
 Task<void> Volume::finish_directory_moves(std::vector<RenamePayload> moves) {
   for (RenamePayload& move : moves) {
-    const std::string from_key = move.target.key;
-    const std::string words = from_key + " to " + move.to_key;
-    while (moving_directories_.contains(from_key)) co_await moved_.wait();
-    moving_directories_.insert(from_key);
+    const std::string words = move.target.key + " to " + move.to_key;
     const auto done = co_await move_directory(std::move(move));
-    moving_directories_.erase(from_key);
+    moving_directories_.pop_front();  // it was put there before anybody else could
     moved_.notify_all();
     if (!done && done.error().code() != ErrorCode::kNoSuchKey && !gate_.closed())
       base::log_warning("the rename of {} could not be ended whole: {}", words, done.error().describe());
@@ -182,16 +190,14 @@ Task<Result<bool>> Volume::still_moves(const RenamePayload& move) {
 
 Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally) {
   if (gate_.closed()) co_return fail(ErrorCode::kCancelled, "the volume is closed");
-  const RenamePayload standing = co_await or_return(standing_move(move.target.key));
-  if (standing.target.inode != move.target.inode)
-    co_return fail(ErrorCode::kNoSuchKey, "ended by another node");
   for (std::size_t at = 0, end = 0; at < entries.size(); at = end) {
     // Not a file beside a directory: S3 knows `x` and `x/` both, and a file does not come to where one is.
     while (end < entries.size() && end - at < kMovedAtOnce && entries[end].directory == entries[at].directory)
       ++end;
     std::vector<Task<Result<void>>> moving;
     for (std::size_t i = at; i < end; ++i)
-      moving.push_back(move_entry(entries[i], move.to_key + entries[i].key.substr(move.target.key.size())));
+      moving.push_back(move_entry(entries[i], move.to_key + entries[i].key.substr(move.target.key.size()),
+                                  RenameMode::kNoReplace));
     const auto results = co_await async::gather(std::move(moving));
     for (std::size_t i = at; i < end; ++i) {
       const Result<void>& done = results[i - at];
@@ -206,8 +212,8 @@ Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<F
   co_return {};
 }
 
-// Does not replace what is there. Where another node settled the move of the name it is tried again.
-Task<Result<void>> Volume::move_entry(Found entry, std::string to_key) {
+// Where somebody else settled the move of the name it is tried again.
+Task<Result<void>> Volume::move_entry(Found entry, std::string to_key, RenameMode mode) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   cluster::ClusterApi& sets = store_.cluster();
   const bool across =
@@ -215,17 +221,16 @@ Task<Result<void>> Volume::move_entry(Found entry, std::string to_key) {
   for (int tries = 0;; ++tries) {
     Result<void> done;
     if (!entry.directory) {
-      done = co_await rename_file(entry, to_key, RenameMode::kNoReplace);
+      done = co_await rename_file(entry, to_key, mode);
     } else if (across) {
       MovePayload move;
       move.target.inode = entry.attributes.inode;
       move.from_key = entry.key;
       move.to_key = to_key;
-      move.mode = RenameMode::kNoReplace;
+      move.mode = mode;
       if (auto moved = co_await move_across(std::move(move), {}); !moved)
         done = std::unexpected(std::move(moved).error());
-    } else if (auto moved = co_await rename_in_set(entry, to_key, RenameMode::kNoReplace, false, {});
-               !moved) {
+    } else if (auto moved = co_await rename_in_set(entry, to_key, mode, false, {}); !moved) {
       done = std::unexpected(std::move(moved).error());
     }
     if (done || done.error().code() != ErrorCode::kConflict || tries == kMaxStaleRetries) co_return done;

@@ -212,6 +212,15 @@ TEST_F(MoveDirectoryTest, TwoRenamesOfOneDirectoryEndInOneName) {
   expect_at(left.front());
 }
 
+TEST_F(MoveDirectoryTest, WhereSeveralNodesMayMountItIsLeftToThePrograms) {
+  fill("from");
+  run(volume_->close());
+  cluster_->set_spans_nodes(true);
+  open();
+  EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kCrossDevice);
+  expect_at("from");
+}
+
 TEST_F(MoveDirectoryTest, KeepsTheHistoryAtTheOldNames) {
   run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
   fill("from");
