@@ -195,25 +195,24 @@ Result<void> Applier::relocate(const std::vector<std::pair<DataPosition, DataPos
   return {};
 }
 
-Result<std::set<DataId>> Applier::place(const std::vector<DataPosition>& rebuilt) {
+Result<std::set<DataId>> Applier::place(const std::vector<DataId>& rebuilt) {
   const std::lock_guard lock(mutex_);
   std::map<std::uint32_t, std::int64_t> growth;
   std::vector<RowChange> changes;
   std::set<DataId> placed;
-  for (const DataPosition& data : rebuilt) {
-    const DataId& id = data.ref.id;
-    // A row of what was freed since it was found would bring it back, in a segment that a checkpoint may
-    // free.
-    const auto found = index_.unsettled(id);
-    if (!found || found->at != data.at || !placed.insert(id).second) continue;
+  for (const DataId& id : rebuilt) {
+    // Looked up under the lock: the row of what was freed since would bring it back, in a segment that a
+    // checkpoint may free.
+    const auto data = index_.unsettled(id);
+    if (!data || !placed.insert(id).second) continue;
     auto row = rows_.get(Family::kInline, id.to_bytes(), ReadTier::kAny);
     if (!row) return std::unexpected(row.error());
     if (*row) {
       // A damaged row is what is being repaired: its bytes stay accounted as live, which only delays reuse.
       if (auto old = decode_data_position(**row, id)) growth[old->at.segment] -= old->at.length;
     }
-    growth[data.at.segment] += data.at.length;
-    changes.push_back(inline_row(data));
+    growth[data->at.segment] += data->at.length;
+    changes.push_back(inline_row(*data));
   }
   if (changes.empty()) return placed;
   std::ranges::move(live_rows(growth), std::back_inserter(changes));

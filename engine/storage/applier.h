@@ -60,9 +60,9 @@ class Applier {
 
   /// Moves inline shards to where they were copied, those whose row still names the old place.
   Result<void> relocate(const std::vector<std::pair<DataPosition, DataPosition>>& moves);
-  /// Writes the rows of shards that were rebuilt, in one write. Gives those that were placed: the others were
-  /// dropped meanwhile.
-  Result<std::set<DataId>> place(const std::vector<DataPosition>& rebuilt);
+  /// Writes the rows of shards that were rebuilt, in one write, to where the log has them now. Gives those
+  /// that were placed: the others were dropped meanwhile.
+  Result<std::set<DataId>> place(const std::vector<DataId>& rebuilt);
 
   [[nodiscard]] AppliedState applied() const;
   /// Live bytes by segment.

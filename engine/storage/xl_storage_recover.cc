@@ -84,7 +84,7 @@ Result<void> XlStorage::remember_applied(const CheckpointState& checkpoint) {
     if (*row && !lies_before((*row)->at, data.at)) {
       index_.settle(data.ref.id);
     } else if (data.rebuilt) {
-      if (auto placed = applier_->place({data}); !placed) return std::unexpected(std::move(placed).error());
+      if (auto placed = applier_->place({data.ref.id}); !placed) return std::unexpected(std::move(placed).error());
     }
   }
   return {};

@@ -223,10 +223,10 @@ Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, st
 
 // Shards that were rebuilt beside each other get their rows in one write.
 void XlStorage::place_rebuilt(std::span<Rebuilt* const> rebuilt) {
-  std::vector<DataPosition> positions;
-  for (const Rebuilt* one : rebuilt)
-    if (auto position = index_.unsettled(one->id)) positions.push_back(std::move(*position));
-  const auto placed = applier_->place(positions);
+  std::vector<DataId> ids;
+  ids.reserve(rebuilt.size());
+  for (const Rebuilt* one : rebuilt) ids.push_back(one->id);
+  const auto placed = applier_->place(ids);
   for (Rebuilt* one : rebuilt) {
     if (!placed) {
       one->done = std::unexpected(placed.error());

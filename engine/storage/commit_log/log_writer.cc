@@ -151,8 +151,8 @@ Result<void> CommitLog::write_group(Job* first) {
     ++end_.sequence;
   }
   appended_.fetch_add(bytes.size(), std::memory_order_relaxed);
-  batches_.fetch_add(1, std::memory_order_relaxed);
   publish(placed, at);
+  batches_.fetch_add(1, std::memory_order_relaxed);  // who sees it counted finds what it holds
   {
     const std::lock_guard lock(mutex_);
     published_end_ = end_;

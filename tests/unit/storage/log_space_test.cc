@@ -188,20 +188,22 @@ TEST_F(LogSpaceTest, AShardThatIsFreedWhileItIsRebuiltStaysFreed) {
   batch.entries.push_back(entry_of(++index_, 1, body));
   ASSERT_TRUE(append(batch));
   const std::uint64_t batches = drive_->log_batches();
+  const DataRecord record = record_of({9, 2}, kBytes);
+  const auto restore = [&]() -> Task<Result<void>> {
+    frees.get_future().wait();  // by a thread of the pool; before it the shard would be placed, then freed
+    co_return co_await drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes));
+  };
   std::vector<Task<Result<void>>> both;
   both.push_back(drive_->apply(batch.entries));
-  const DataRecord record = record_of({9, 2}, kBytes);
-  both.push_back(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes)));
+  both.push_back(restore());
   std::thread releases([&] {
-    frees.get_future().wait();
     while (drive_->log_batches() == batches) std::this_thread::yield();
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(50));  // it stands before the index: no sign of that
     rebuilt.set_value();
   });
   const auto results = run(async::gather(std::move(both)));
   releases.join();
   EXPECT_TRUE(results[0]);
+  ASSERT_FALSE(results[1]);
   EXPECT_EQ(results[1].error().code(), ErrorCode::kStale);
   EXPECT_FALSE((*run(drive_->holds({record.id})))[0]);
 }
