@@ -52,4 +52,9 @@ struct OpenInode {
 };
 using OpenInodeRef = std::shared_ptr<OpenInode>;
 
+/// Whether an error says that the file is not at the name where it was looked for.
+[[nodiscard]] inline bool is_lost(ErrorCode code) {
+  return code == ErrorCode::kNoSuchKey || code == ErrorCode::kStaleHandle;
+}
+
 }  // namespace flashstor::files

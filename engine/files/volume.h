@@ -14,6 +14,7 @@
 #include "engine/files/lock_space.h"
 #include "engine/files/names.h"
 #include "engine/files/open_inode.h"
+#include "engine/files/rename_watch.h"
 #include "engine/files/shared_locks.h"
 #include "engine/files/stripe_cache.h"
 #include "engine/objects/object_store.h"
@@ -176,9 +177,16 @@ class Volume final : public VolumeApi {
   Task<Result<BufferChain>> read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size);
   Task<Result<void>> stream(OpenInode& inode, BufferChain bytes);
   Task<Result<void>> set_size(OpenInodeRef inode, std::uint64_t size);
-  Task<Result<void>> let_go(OpenInodeRef inode);
   [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
-  Task<Result<OpenInodeRef>> take_open(Found found);
+
+  // volume_open.cc
+  /// Opens what was found once, or again. `look` began before it was found.
+  Task<Result<OpenInodeRef>> take_open(Found found, RenameWatch::Look& look);
+  Task<Result<Found>> find_moved(std::vector<std::string> names, InodeId inode);
+  Task<Result<void>> let_go(OpenInodeRef inode);
+  /// After a commit found that the file is not at `tried`: whether a rename brought it elsewhere, which the
+  /// inode knows then.
+  Task<Result<bool>> follow(OpenInodeRef inode, std::string tried);
 
   // volume_attributes.cc
   /// Before a file that is open loses its last name: what other nodes open of the bucket lets its row be.
@@ -200,6 +208,7 @@ class Volume final : public VolumeApi {
   std::unordered_map<std::string, DirectoryFacts> directories_;  ///< That have a row; bounded.
   std::map<std::string, WallTime> touched_;  ///< Directories whose times are to be committed.
   bool publishing_times_ = false;
+  RenameWatch renames_;
   std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
   using DirectoryPair = std::pair<std::string, std::string>;
   std::list<DirectoryPair> moving_directories_;  ///< From where to where.

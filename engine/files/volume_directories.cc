@@ -251,6 +251,8 @@ Task<Result<void>> Volume::remove_directory(std::string directory, std::string n
 }
 
 Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, RenameMode mode) {
+  RenameWatch::Change watched(renames_,
+                              {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
   bool more = true;
   while (more) {
     Change change{.kind = FileCommand::kRenameDirectory};
@@ -268,6 +270,7 @@ Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, Rena
   }
   forget_directories(from.key);
   forget_directories(to_key);
+  watched.made();
   std::vector<std::pair<std::string, InodeId>> moved;
   for (const auto& [key, inode] : open_keys_) {
     if (key.starts_with(from.key)) moved.emplace_back(to_key + key.substr(from.key.size()), inode);

@@ -79,15 +79,20 @@ Task<Result<Attributes>> Volume::make(std::string directory, std::string name, N
 Task<Result<VolumeApi::Created>> Volume::create(std::string directory, std::string name, NewFile file,
                                                 OpenMode mode, bool exclusive) {
   file.kind = Kind::kFile;
-  auto made = co_await make(directory, name, std::move(file));
-  if (!made && (exclusive || made.error().code() != ErrorCode::kExists))
-    co_return std::unexpected(made.error());
-  Created created;
-  FileRef ref{join(directory, name), {}};
-  if (made) mode.truncate = false;
-  created.file = co_await or_return(open(std::move(ref), mode));
-  created.attributes = created.file->attributes();
-  co_return created;
+  for (int tries = 0;; ++tries) {
+    auto made = co_await make(directory, name, file);
+    if (!made && (exclusive || made.error().code() != ErrorCode::kExists))
+      co_return std::unexpected(made.error());
+    OpenMode now = mode;
+    if (made) now.truncate = false;
+    auto opened = co_await open({join(directory, name), {}}, now);
+    // What was there has been removed or renamed since: then it is made.
+    if (!opened && !made && is_lost(opened.error().code()) && tries < kMaxStaleRetries) continue;
+    Created created;
+    created.file = co_await or_return(std::move(opened));
+    created.attributes = created.file->attributes();
+    co_return created;
+  }
 }
 
 Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode mode) {
@@ -95,9 +100,10 @@ Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode m
   if (inode) {
     ++inode->opens;
   } else {
+    RenameWatch::Look look(renames_);
     Found found = co_await or_return(resolve(std::move(file)));
     if (found.directory) co_return fail(ErrorCode::kIsDirectory);
-    inode = co_await or_return(take_open(std::move(found)));
+    inode = co_await or_return(take_open(std::move(found), look));
   }
   auto opened = std::make_unique<OpenFile>(*this, inode, mode);
   if (mode.truncate && inode->size > 0) {
@@ -122,9 +128,10 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
   Found found = co_await or_return(find(join(directory, name)));
   if (found.directory) co_return fail(ErrorCode::kIsDirectory);
   co_await or_return(own_row(parent_key));
-  const OpenInodeRef open = open_inode(found.attributes.inode);
   const std::uint32_t set =
       store_.cluster().set_for((co_await or_return(bucket()))->id, found.key).info().index;
+  RenameWatch::Change change_of_name(renames_, {.from = found.key, .to = {}});
+  const OpenInodeRef open = open_inode(found.attributes.inode);
   if (open) co_await claim(open);
   if (open) co_await open->publish_turn.acquire();
   for (int tries = 0;; ++tries) {
@@ -147,6 +154,7 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (done) change_of_name.made();
     if (open && done) {
       open_keys_.erase(found.key);
       if (!done->orphan.empty()) {
@@ -221,6 +229,8 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
   const bool across = from_set != to_set;
   if (across && (mode == RenameMode::kExchange || from.attributes.links > 1))
     co_return fail(ErrorCode::kCrossDevice, "exchange and names of one file: in one set only");
+  RenameWatch::Change change(renames_,
+                             {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
   const OpenInodeRef moving = open_inode(from.attributes.inode);
   OpenInodeRef replaced;
   std::vector<std::string> links;
@@ -258,6 +268,7 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links));
   }
   if (done) {
+    change.made();
     follow_rename(from.key, to_key, mode, *done, moving, replaced);
     if (moving) moving->set = to_set;
     if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {

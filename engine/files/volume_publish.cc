@@ -2,7 +2,6 @@
 
 #include "engine/files/plan_support.h"
 #include "engine/files/volume.h"
-#include "engine/objects/store_parts.h"
 #include "engine/storage/data_id.h"
 
 namespace flashstor::files {
@@ -23,55 +22,12 @@ DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t 
   return data;
 }
 
-Task<Result<OpenInodeRef>> Volume::take_open(Found found) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::uint32_t set = store_.cluster().set_for(bucket->id, found.key).info().index;
-  if (found.row.header.layout == objects::Layout::kSlicesRow)
-    co_await or_return(objects::StoreParts{store_}.inflate(*bucket, found.key, found.row));
-  if (OpenInodeRef known = open_inode(found.attributes.inode)) {  // opened meanwhile
-    ++known->opens;
-    co_return known;
-  }
-  auto inode = std::make_shared<OpenInode>();
-  inode->inode = found.attributes.inode;
-  inode->key = found.key;
-  inode->set = set;
-  inode->size = found.row.header.size;
-  inode->committed(std::move(found.row));
-  inode->opens = 1;
-  open_.insert_or_assign(inode->inode, inode);
-  open_keys_.insert_or_assign(inode->key, inode->inode);
-  co_return inode;
-}
-
-Task<Result<void>> Volume::let_go(OpenInodeRef inode) {
-  Result<void> published;
-  if (inode->opens == 1 && !inode->gone) published = co_await publish(inode);
-  if (--inode->opens > 0) co_return published;
-  open_.erase(inode->inode);
-  if (const auto named = open_keys_.find(inode->key);
-      named != open_keys_.end() && named->second == inode->inode)
-    open_keys_.erase(named);
-  if (inode->orphan) {
-    Change change{.kind = FileCommand::kRemove};
-    change.target.key = inode->key;
-    change.set = inode->set;
-    change.orphan = true;
-    change.encode = [](const FileTarget& to) { return encode(RemovePayload{.target = to}); };
-    auto removed = co_await run(std::move(change));
-    if (!removed && published) published = std::unexpected(removed.error());
-  }
-  if (inode->claimed) co_await give_up_claim(inode->inode);
-  co_return published;
-}
-
 Task<Result<void>> Volume::publish(OpenInodeRef inode) {
   co_await inode->publish_turn.acquire();
   Result<void> done;
   while (done && inode->is_dirty() && !inode->gone) done = co_await publish_step(inode);
   if (done && inode->slices.size() > kMaxSlicesInFile && !inode->gone) done = co_await fold(inode);
-  if (!done &&
-      (done.error().code() == ErrorCode::kStaleHandle || done.error().code() == ErrorCode::kNoSuchKey)) {
+  if (!done && is_lost(done.error().code())) {
     // Another door replaced or removed the file: as after unlink, there is nothing to write to any more.
     inode->gone = true;
     inode->dirty.clear();
@@ -150,8 +106,9 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   for (int tries = 0;; ++tries) {
     if (inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1 && !inode->orphan)
       payload.links = co_await or_return(names_of(inode->set, inode->inode));
+    const std::string key = inode->key;
     Change change{.kind = FileCommand::kPublish};
-    change.target.key = inode->key;
+    change.target.key = key;
     change.target.inode = inode->inode;
     change.set = inode->set;
     change.orphan = inode->orphan;
@@ -164,6 +121,11 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (!done && is_lost(done.error().code()) && tries < kMaxStaleRetries && !inode->orphan) {
+      auto moved = co_await follow(inode, key);
+      if (moved && *moved) continue;
+      if (!moved) done = std::unexpected(moved.error());
+    }
     if (!done) {
       if (shrunk) inode->shrink_to = std::min(inode->shrink_to.value_or(*shrunk), *shrunk);
       co_return std::unexpected(done.error());

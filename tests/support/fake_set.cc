@@ -70,6 +70,21 @@ void FakeSet::forget_data() {
 void FakeSet::confirm() { rows_.apply(std::exchange(deferred_, {})); }
 
 Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) {
+  const cluster::CommandKind kind = command.kind;
+  auto done = co_await execute_now(std::move(command));
+  co_await wait_for_answer(kind);
+  co_return done;
+}
+
+Task<void> FakeSet::wait_for_answer(cluster::CommandKind kind) {
+  const auto held = std::ranges::find(held_, kind, &std::pair<cluster::CommandKind, async::Event*>::first);
+  if (held == held_.end()) co_return;
+  async::Event& until = *held->second;
+  held_.erase(held);
+  co_await until.wait();
+}
+
+Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command command) {
   if (before_) before_(command);
   const auto failure =
       std::ranges::find(failures_, command.kind, &std::pair<cluster::CommandKind, ErrorCode>::first);
@@ -103,7 +118,9 @@ Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) 
 Task<Result<std::string>> FakeSet::query(cluster::CommandKind kind, std::string payload) {
   const cluster::QueryHandler* handler = registry_.query(kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no query of this kind");
-  co_return co_await (*handler)(rows_, payload);
+  auto answer = co_await (*handler)(rows_, payload);
+  co_await wait_for_answer(kind);
+  co_return answer;
 }
 
 Task<Result<void>> FakeSet::with_rows(std::function<Task<Result<void>>(cluster::RowView&)> read) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/async/sync.h"
 #include "engine/cluster/set_api.h"
 #include "engine/storage/write_marks.h"
 
@@ -74,6 +75,9 @@ class FakeSet final : public cluster::SetApi {
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
   /// Runs before each command is planned; for what happens in between.
   void set_before_execute(std::function<void(const cluster::Command&)> hook) { before_ = std::move(hook); }
+  /// The next answer to a command or query of `kind` is held back until `until`: what it answers has
+  /// happened.
+  void hold_answer(cluster::CommandKind kind, async::Event& until) { held_.emplace_back(kind, &until); }
   /// Drops all stored data and due rows, so that a test can count anew.
   void forget_data();
   /// Bytes of keys and values in the largest plan since the reset.
@@ -91,12 +95,15 @@ class FakeSet final : public cluster::SetApi {
 
  private:
   friend class FakeStage;
+  Task<Result<cluster::CommandResult>> execute_now(cluster::Command command);
+  Task<void> wait_for_answer(cluster::CommandKind kind);
   const cluster::CommandRegistry& registry_;
   cluster::SetInfo info_;
   FakeRows rows_;
   std::map<DataId, std::string> data_;
   std::vector<RowChange> deferred_;
   std::deque<std::pair<cluster::CommandKind, ErrorCode>> failures_;
+  std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
   std::optional<ErrorCode> read_failure_;
   std::function<void(const cluster::Command&)> before_;
   bool remote_ = false;

@@ -1,0 +1,86 @@
+#include <algorithm>
+
+#include "engine/files/plan_support.h"
+#include "engine/files/volume.h"
+#include "engine/objects/store_parts.h"
+
+// Which inodes are open, and where they are while renames go on.
+namespace flashstor::files {
+
+// A rename that is under way looks for open inodes at its beginning: one that comes to be open later waits
+// for its end, and is found at its new name.
+Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& look) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  const InodeId id = found.attributes.inode;
+  if (found.row.header.layout == objects::Layout::kSlicesRow)
+    co_await or_return(objects::StoreParts{store_}.inflate(*bucket, found.key, found.row));
+  while (true) {
+    if (OpenInodeRef known = open_inode(id)) {  // opened meanwhile
+      ++known->opens;
+      co_return known;
+    }
+    if (renames_.changing(found.key)) {
+      co_await renames_.wait();
+      continue;
+    }
+    const auto names = look.moved(found.key);
+    if (names.empty()) break;
+    found = co_await or_return(find_moved(names, id));
+  }
+  auto inode = std::make_shared<OpenInode>();
+  inode->inode = id;
+  inode->key = found.key;
+  inode->set = store_.cluster().set_for(bucket->id, found.key).info().index;
+  inode->size = found.row.header.size;
+  inode->committed(std::move(found.row));
+  inode->opens = 1;
+  open_.insert_or_assign(inode->inode, inode);
+  open_keys_.insert_or_assign(inode->key, inode->inode);
+  co_return inode;
+}
+
+// Errors: kStaleHandle when it has none of the names any more.
+Task<Result<Volume::Found>> Volume::find_moved(std::vector<std::string> names, InodeId inode) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  for (const std::string& name : names) {
+    for (const bool shadowed : {false, true}) {
+      auto found = co_await find_key(name, shadowed);
+      if (!found && !is_lost(found.error().code())) co_return std::unexpected(found.error());
+      if (!found || found->directory || found->attributes.inode != inode) continue;
+      if (found->row.header.layout == objects::Layout::kSlicesRow)
+        co_await or_return(objects::StoreParts{store_}.inflate(*bucket, found->key, found->row));
+      co_return std::move(*found);
+    }
+  }
+  co_return fail(ErrorCode::kStaleHandle, "renamed and removed meanwhile");
+}
+
+Task<Result<void>> Volume::let_go(OpenInodeRef inode) {
+  Result<void> published;
+  if (inode->opens == 1 && !inode->gone) published = co_await publish(inode);
+  if (--inode->opens > 0) co_return published;
+  open_.erase(inode->inode);
+  if (const auto named = open_keys_.find(inode->key);
+      named != open_keys_.end() && named->second == inode->inode)
+    open_keys_.erase(named);
+  if (inode->orphan) {
+    Change change{.kind = FileCommand::kRemove};
+    change.target.key = inode->key;
+    change.set = inode->set;
+    change.orphan = true;
+    change.encode = [](const FileTarget& to) { return encode(RemovePayload{.target = to}); };
+    auto removed = co_await run(std::move(change));
+    if (!removed && published) published = std::unexpected(removed.error());
+  }
+  if (inode->claimed) co_await give_up_claim(inode->inode);
+  co_return published;
+}
+
+// A rename of this volume tells the inode, one of a directory when all is moved. The caller has the turn to
+// publish, and so has a rename of the file itself while it is under way: there is none now.
+Task<Result<bool>> Volume::follow(OpenInodeRef inode, std::string tried) {
+  while (renames_.changing_above(inode->key)) co_await renames_.wait();
+  co_return inode->key != tried;
+}
+
+}  // namespace flashstor::files
