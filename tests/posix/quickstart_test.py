@@ -79,6 +79,22 @@ class Quickstart:
         assert ("mount in, S3 out:    same bytes" in done.stdout) == CAN_MOUNT, done.stdout
         assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("flashstor-check.")]
 
+    def port_goes_meanwhile(self):
+        """A port that nobody listens at yet looks free, and is not."""
+        with socket.socket() as taken:
+            port = 9000
+            while True:
+                try:
+                    taken.bind(("127.0.0.1", port))
+                    break
+                except OSError:
+                    port += 1
+            data = os.path.join(os.path.dirname(self.data), "race")
+            done = self.check("--data", data)
+            assert done.returncode == 0 and "S3 in, S3 out:       same bytes" in done.stdout, done.stdout
+            with open(os.path.join(data, "node.log")) as log:
+                assert f"address 127.0.0.1:{port} is in use" in log.read()
+
     def wrong_use(self):
         assert self.check("--dta", "x").returncode == 2
         missing = subprocess.run([SCRIPT, "--check", "--bin", "/nonexistent"], env=self.environment, stderr=subprocess.PIPE, text=True)
@@ -170,6 +186,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="flashstor-test-") as directory:
         quickstart = Quickstart(directory)
         report.run("--check works, says what it shows, and leaves nothing", quickstart.check_works_and_leaves_nothing)
+        report.run("a port that another program takes meanwhile is left to it", quickstart.port_goes_meanwhile)
         report.run("wrong use has its own exit status", quickstart.wrong_use)
         report.run("stays until Ctrl-C; a second run finds everything; two at once do not disturb each other", quickstart.stays_until_ctrl_c)
     as_ordinary_user(report)
