@@ -61,8 +61,7 @@ std::string info_text(const Json& info) {
   }
   if (info.get("nodes").size() > 1)
     out += spare ? "  The node asked may go down now\n" : "  The node asked must not go down now\n";
-  out += fmt::format("  {} buckets", info.uint_or("buckets"));
-  if (info.get("objects").is_number()) out += fmt::format(", {} objects", info.uint_or("objects"));
+  if (info.get("buckets").is_number()) out += "  " + counted(info.uint_or("buckets"), "bucket");
   return out;
 }
 

@@ -105,7 +105,7 @@ Result<Totals> list_prefix(Session& session, S3Client& client, const Target& tar
 
 void print_totals(Session& session, const Totals& totals) {
   session.output.result(
-      fmt::format("Total: {} objects, {}", totals.objects, human_bytes(totals.bytes)),
+      fmt::format("Total: {}, {}", counted(totals.objects, "object"), human_bytes(totals.bytes)),
       Json::object({{"type", "summary"}, {"totalObjects", totals.objects}, {"totalSize", totals.bytes}}));
 }
 

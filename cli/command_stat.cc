@@ -151,7 +151,8 @@ Result<void> usage_one(Session& session, const std::string& text, const UsageOpt
   if (!walked) return walked;
   const auto print = [&](const std::string& name, const Usage& usage) {
     session.output.result(
-        fmt::format("{:>10}  {:>9} objects  {}", human_bytes(usage.bytes), usage.objects, printable(name)),
+        fmt::format("{:>10}  {:>17}  {}", human_bytes(usage.bytes), counted(usage.objects, "object"),
+                    printable(name)),
         Json::object({{"prefix", name}, {"objects", usage.objects}, {"size", usage.bytes}}));
   };
   for (const auto& [folder, usage] : folders) print(target->child(folder), usage);

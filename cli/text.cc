@@ -105,6 +105,10 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
   return static_cast<std::uint64_t>(bytes);
 }
 
+std::string counted(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
 std::string human_duration(std::chrono::seconds duration) {
   const auto total = std::max<std::int64_t>(duration.count(), 0);
   if (total < 60) return fmt::format("{}s", total);

@@ -21,6 +21,8 @@ namespace flashstor::cli {
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);
 /// "10MiB", "5G", "1024"; powers of 1024 for K, KiB, …, powers of 1000 for KB, … Errors: kInvalidArgument.
 [[nodiscard]] Result<std::uint64_t> parse_bytes(std::string_view text);
+/// "1 object", "17 objects": with an s but for one.
+[[nodiscard]] std::string counted(std::uint64_t number, std::string_view noun);
 /// "45s", "3m12s", "2h05m", "4d03h".
 [[nodiscard]] std::string human_duration(std::chrono::seconds duration);
 /// "7d12h30m10s", "90m"; units d, h, m, s. Errors: kInvalidArgument.

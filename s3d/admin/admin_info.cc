@@ -113,8 +113,7 @@ Task<Result<void>> admin_info(AdminCall& call) {
                     {"mount_socket", facts.mount_socket ? facts.mount_socket() : std::string()},
                     {"nodes", std::move(nodes)},
                     {"sets", std::move(sets)},
-                    {"buckets", buckets ? Json(*buckets) : Json()},
-                    {"objects", Json()}}));
+                    {"buckets", buckets ? Json(*buckets) : Json()}}));
 }
 
 Task<Result<void>> admin_mount(AdminCall& call) {

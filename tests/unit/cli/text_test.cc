@@ -21,6 +21,8 @@ TEST(Text, PercentCoding) {
 }
 
 TEST(Text, Bytes) {
+  EXPECT_EQ(counted(0, "object"), "0 objects");
+  EXPECT_EQ(counted(1, "bucket"), "1 bucket");
   EXPECT_EQ(human_bytes(0), "0 B");
   EXPECT_EQ(human_bytes(1023), "1023 B");
   EXPECT_EQ(human_bytes(1536), "1.5 KiB");
