@@ -43,6 +43,10 @@ class Writer {
   void operator()(const T&... each) {
     (value(each), ...);
   }
+  template <class... T>
+  void later(const T&... each) {
+    (value(each), ...);
+  }
   std::string take() { return out_.take(); }
 
  private:
@@ -84,6 +88,11 @@ class Reader {
   void operator()(T&... each) {
     (value(each), ...);
   }
+  /// The last fields of what is kept as a row, which rows written by earlier versions end before.
+  template <class... T>
+  void later(T&... each) {
+    if (!in_.at_end()) (value(each), ...);
+  }
   [[nodiscard]] bool good() const { return in_.ok() && in_.at_end(); }
 
  private:
@@ -123,10 +132,12 @@ void fields(C& c, RemovePayload& p) {
 template <class C>
 void fields(C& c, RenamePayload& p) {
   c(p.target, p.to_key, p.mode, p.keep_orphan, p.now_ns);
+  c.later(p.move, p.mover);
 }
 template <class C>
 void fields(C& c, MovePayload& p) {
   c(p.target, p.move, p.from_key, p.to_key, p.mode, p.keep_orphan, p.version, p.placed, p.row, p.slices_row);
+  c.later(p.mover);
 }
 template <class C>
 void fields(C& c, LinkPayload& p) {
@@ -227,6 +238,8 @@ FLASHSTOR_CODEC(std::vector<std::string>)
 
 Uuid orphans_of(const Uuid& bucket) { return {bucket.high ^ 0x6f727068616e73ULL, ~bucket.low}; }
 
+InodeId moving_lock_of(const Uuid& bucket) { return {bucket.high ^ 0x6d6f766573ULL, ~bucket.low}; }
+
 std::string links_key(const Uuid& bucket, const InodeId& inode) {
   return bucket.to_bytes() + inode.to_bytes();
 }
@@ -253,6 +266,7 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   plan(FileCommand::kMoveForget, plan_move_forget);
   plan(FileCommand::kDirectoryMoveBegin, plan_directory_move_begin);
   plan(FileCommand::kDirectoryMoveEnd, plan_directory_move_end);
+  plan(FileCommand::kMoverChange, plan_mover_change);
   query(FileCommand::kLookup, query_lookup);
   query(FileCommand::kReadDirectory, query_directory);
   query(FileCommand::kLinks, query_links);

@@ -33,6 +33,7 @@ enum class FileCommand : cluster::CommandKind {
   kMoveForget = 112,
   kDirectoryMoveBegin = 113,
   kDirectoryMoveEnd = 114,
+  kMoverChange = 115,
   kLookup = 150,
   kReadDirectory = 151,
   kLinks = 152,
@@ -102,6 +103,8 @@ struct RenamePayload {
   RenameMode mode = RenameMode::kReplace;
   bool keep_orphan = false;  ///< What is replaced is open.
   std::int64_t now_ns = 0;
+  Uuid move;   ///< Names the rename of a directory over sets.
+  Uuid mover;  ///< Who moves directories (kMoverChange), where this is a step of that; nil: it is not.
 };
 /// Rename of a file to a name in another set, a step of it.
 struct MovePayload {
@@ -115,6 +118,7 @@ struct MovePayload {
   bool placed = false;         ///< kMoveEnd: what was decided.
   std::string row;             ///< kMovePlace: the new name's row, and its list of slices or nothing.
   std::string slices_row;
+  Uuid mover;  ///< As in RenamePayload.
 };
 struct LinkPayload {
   FileTarget target;
@@ -184,6 +188,8 @@ template <class Payload>
 
 /// Rows of files whose last name is gone while they are open lie under this bucket id, keyed by inode.
 [[nodiscard]] Uuid orphans_of(const Uuid& bucket);
+/// Whoever moves directories over sets holds the lock of this inode, which nobody can name.
+[[nodiscard]] InodeId moving_lock_of(const Uuid& bucket);
 /// Family::kInodes: the names of an inode that has several.
 [[nodiscard]] std::string links_key(const Uuid& bucket, const InodeId& inode);
 
@@ -203,6 +209,8 @@ PlanTask plan_move_end(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_move_forget(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Command& command);
 PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command& command);
+/// From here on steps of any other mover are refused in this set.
+PlanTask plan_mover_change(cluster::RowView& rows, const cluster::Command& command);
 Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload);

@@ -36,10 +36,17 @@ inline constexpr std::string_view kMoving =
 inline constexpr std::string_view kMoveIntents = "move/";     ///< In Family::kIntents, at the old name's set.
 inline constexpr std::string_view kMoveDecisions = "moved/";  ///< The same, at the new name's set.
 inline constexpr std::string_view kDirectoryMoves = "moves/";  ///< The same, at the old directory's set.
+inline constexpr std::string_view kMover = "mover/";  ///< The same, in every set: who moves directories.
+inline constexpr std::string_view kOvertaken =
+    "another node moves directories now";             ///< Why one was refused: kConflict.
+inline constexpr std::chrono::seconds kMoveWatch{2};  ///< How often a node looks for what others left.
+inline constexpr int kMoveTries = 20;  ///< Of a rename that is made, when names cannot be moved just now.
+inline constexpr std::chrono::milliseconds kMovePause{250};
 inline constexpr std::size_t kMovedAtOnce = 16;  ///< Names of a directory that are moved beside each other.
 inline constexpr std::chrono::milliseconds kMoveRetry{20};
 inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
 inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;
+inline constexpr std::chrono::seconds kDirectoryKnown{1};  ///< Where other nodes change the bucket too.
 
 }  // namespace flashstor::files

@@ -37,7 +37,7 @@ PlanTask plan_remove_directory(cluster::RowView& rows, const cluster::Command& c
   co_await or_return(objects::check_gate(rows, in.bucket, in.epoch));
   if (co_await or_return(has_children(rows, in.bucket, in.key)))
     co_return fail(ErrorCode::kDirectoryNotEmpty);
-  const LiveFile live = co_await or_return(require_live(rows, in.bucket, in.key, {}));
+  const LiveFile live = co_await or_return(require_live(rows, in.bucket, in.key, in.inode));
   cluster::Plan plan;
   FileOutcome outcome;
   co_await or_return(plan_vanish(rows, in, live, false, plan, outcome));

@@ -33,10 +33,18 @@ Task<Result<void>> check_not_moving(cluster::RowView& rows, const Uuid& bucket, 
   co_return {};
 }
 
+Task<Result<void>> check_mover(cluster::RowView& rows, const Uuid& bucket, const Uuid& mover) {
+  if (mover.is_nil()) co_return {};
+  const auto now = co_await or_return(rows.get(Family::kIntents, std::string(kMover) + bucket.to_bytes()));
+  if (now != mover.to_bytes()) co_return fail(ErrorCode::kConflict, std::string(kOvertaken));
+  co_return {};
+}
+
 PlanTask plan_move_begin(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<MovePayload>(command.payload));
   const Uuid& bucket = in.target.bucket;
   co_await or_return(objects::check_gate(rows, bucket, in.target.epoch));
+  co_await or_return(check_mover(rows, bucket, in.mover));
   co_await or_return(check_not_moving(rows, bucket, in.from_key));
   const LiveFile from = co_await or_return(require_live(rows, bucket, in.from_key, in.target.inode));
   if (from.row.attributes.posix && from.row.attributes.posix->nlink > 1)
@@ -124,6 +132,7 @@ PlanTask plan_move_forget(cluster::RowView& /*rows*/, const cluster::Command& co
 PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<RenamePayload>(command.payload));
   co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  co_await or_return(check_mover(rows, in.target.bucket, in.mover));
   const std::string intent = directory_move_key(in.target.bucket, in.target.key);
   if (co_await or_return(rows.get(Family::kIntents, intent)))
     co_return fail(ErrorCode::kBusy, "the directory is being renamed");
@@ -134,11 +143,21 @@ PlanTask plan_directory_move_begin(cluster::RowView& rows, const cluster::Comman
 
 PlanTask plan_directory_move_end(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<RenamePayload>(command.payload));
+  co_await or_return(check_mover(rows, in.target.bucket, in.mover));
   const std::string intent = directory_move_key(in.target.bucket, in.target.key);
   const auto held = co_await or_return(rows.get(Family::kIntents, intent));
   cluster::Plan plan;
-  if (held && (co_await or_return(decode<RenamePayload>(*held))).target.inode == in.target.inode)
+  if (held && (co_await or_return(decode<RenamePayload>(*held))).move == in.move)
     plan.changes.push_back({Family::kIntents, intent, std::nullopt});
+  co_return answered(std::move(plan), {});
+}
+
+PlanTask plan_mover_change(cluster::RowView& rows, const cluster::Command& command) {
+  const auto in = co_await or_return(decode<RenamePayload>(command.payload));
+  co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  cluster::Plan plan;
+  plan.changes.push_back(
+      {Family::kIntents, std::string(kMover) + in.target.bucket.to_bytes(), in.mover.to_bytes()});
   co_return answered(std::move(plan), {});
 }
 

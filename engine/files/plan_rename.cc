@@ -97,6 +97,7 @@ PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<RenamePayload>(command.payload));
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
+  co_await or_return(check_mover(rows, target.bucket, in.mover));
   LiveFile from = co_await or_return(require_live(rows, target.bucket, target.key, target.inode));
   co_await or_return(check_not_moving(rows, target.bucket, target.key));
   const auto to = co_await or_return(find_live(rows, target.bucket, in.to_key));

@@ -85,6 +85,8 @@ Task<Result<void>> place(cluster::RowView& rows, const FileTarget& target, const
                          FileOutcome& outcome);
 /// Errors: kConflict with kMoving while a rename to another set moves `key` away.
 Task<Result<void>> check_not_moving(cluster::RowView& rows, const Uuid& bucket, const std::string& key);
+/// Errors: kConflict with kOvertaken when `mover` is neither nil nor who moves directories in this set.
+Task<Result<void>> check_mover(cluster::RowView& rows, const Uuid& bucket, const Uuid& mover);
 
 [[nodiscard]] cluster::Plan answered(cluster::Plan plan, const FileOutcome& outcome);
 /// Puts a row at its place as it is.

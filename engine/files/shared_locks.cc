@@ -41,10 +41,11 @@ Task<void> SharedLocks::refresh(std::uint32_t set) {
   co_await turn_.acquire();
   LockPayload payload{
       .what = LockPayload::What::kRefresh, .set = set, .session = {}, .wanted = {}, .held = {}};
-  for (const auto& [inode, space] : held_)
+  for (const auto& [inode, held] : held_)
     if (set_of(inode) == set)
-      for (const LockRange& range : space.all()) payload.held.push_back({inode, range});
+      for (const LockRange& range : held.space.all()) payload.held.push_back({inode, range});
   const bool empty = payload.held.empty();
+  const MonotonicTime asked = runtime_.now();
   const auto answer = co_await ask_in_turn(std::move(payload));
   if (answer && empty) told_.erase(set);
   if (answer) {
@@ -55,14 +56,22 @@ Task<void> SharedLocks::refresh(std::uint32_t set) {
       none.type = LockRange::Type::kUnlock;
       keep(lost.inode, none);
     }
+    if (answer->granted)
+      for (auto& [inode, held] : held_)
+        if (set_of(inode) == set) held.told = asked;
   }
   turn_.release();
 }
 
 void SharedLocks::keep(const InodeId& inode, const LockRange& range) {
-  LockSpace& space = held_[inode];
+  LockSpace& space = held_[inode].space;
   space.set(range);
   if (space.empty()) held_.erase(inode);
+}
+
+bool SharedLocks::holds(const InodeId& inode) const {
+  const auto held = held_.find(inode);
+  return held != held_.end() && runtime_.now() < held->second.told + kLockLease;
 }
 
 Task<Result<LockAnswer>> SharedLocks::ask(LockPayload::What what, InodeId inode, LockRange range) {
@@ -71,8 +80,12 @@ Task<Result<LockAnswer>> SharedLocks::ask(LockPayload::What what, InodeId inode,
       .what = what, .set = set_of(inode), .session = {}, .wanted = {inode, range}, .held = {}};
   // Whatever comes of it, the leader hears of it again.
   if (what == LockPayload::What::kSet) told_.insert(payload.set);
+  const MonotonicTime asked = runtime_.now();
   auto answer = co_await ask_in_turn(std::move(payload));
-  if (answer && answer->granted && what == LockPayload::What::kSet) keep(inode, range);
+  if (answer && answer->granted && what == LockPayload::What::kSet) {
+    keep(inode, range);
+    if (const auto held = held_.find(inode); held != held_.end()) held->second.told = asked;
+  }
   turn_.release();
   co_return answer;
 }

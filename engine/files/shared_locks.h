@@ -25,10 +25,17 @@ class SharedLocks {
   Task<Result<void>> lock(InodeId inode, LockRange range, bool wait, const bool* cancelled);
   /// As VolumeApi::test_lock.
   Task<Result<LockRange>> test(InodeId inode, LockRange range);
+  /// Whether a lock of this inode that was granted is certainly this session's still, by this node's clock:
+  /// the leader has heard of it within the lease.
+  [[nodiscard]] bool holds(const InodeId& inode) const;
   /// Who waits looks at whether it is cancelled.
   void wake() { changed_.notify_all(); }
 
  private:
+  struct Held {
+    LockSpace space;
+    MonotonicTime told;  ///< When what the leader last answered about it was asked.
+  };
   Task<Result<LockAnswer>> ask(LockPayload::What what, InodeId inode, LockRange range);
   Task<Result<LockAnswer>> ask_in_turn(LockPayload payload);
   Task<void> drop(InodeId inode, LockRange range);
@@ -41,7 +48,7 @@ class SharedLocks {
   Uuid session_;
   std::uint64_t calls_ = 0;
   async::Semaphore turn_{1};  ///< A refresh tells of all that was granted before it.
-  std::unordered_map<InodeId, LockSpace> held_;
+  std::unordered_map<InodeId, Held> held_;
   std::set<std::uint32_t> told_;  ///< Sets whose leaders may know of locks of this session.
   bool stopping_ = false;
   async::Signal stop_;

@@ -31,6 +31,7 @@ Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, 
   volume->root_ = implied_inode(found->id, "");
   if (store.cluster().spans_nodes()) volume->gate_.spawn(volume->shared_locks_.keep_refreshing());
   if (const auto finished = co_await volume->finish_leftovers(); !finished) {
+    volume->closing_.set();
     volume->shared_locks_.stop();
     co_await volume->gate_.close();
     co_return std::unexpected(finished.error());
@@ -42,6 +43,7 @@ InodeId Volume::root_inode() const { return root_; }
 
 Task<Result<void>> Volume::close() {
   const Result<void> published = co_await sync_all();
+  closing_.set();
   shared_locks_.stop();
   co_await gate_.close();
   co_await stripes_.close();
@@ -230,6 +232,10 @@ Task<Result<void>> Volume::finish_leftovers() {
   }
   co_await or_return(forget_decisions(std::move(decisions)));
   // Their files' own moves are ended by now. There may be many: the mount does not wait.
+  if (store_.cluster().spans_nodes()) {
+    if (store_.cluster().set_count() > 1) gate_.spawn(watch_directory_moves());
+    co_return {};
+  }
   for (const RenamePayload& move : directories)
     moving_directories_.emplace_back(move.target.key, move.to_key);
   if (!directories.empty()) gate_.spawn(finish_directory_moves(std::move(directories)));

@@ -84,6 +84,7 @@ class Volume final : public VolumeApi {
   struct DirectoryFacts {
     std::uint32_t mode = 0755;
     std::uint32_t gid = 0;
+    MonotonicTime until;  ///< Where other nodes change the bucket too: when to look again.
   };
 
   // volume.cc
@@ -118,9 +119,10 @@ class Volume final : public VolumeApi {
 
   // volume_names.cc
   Task<Result<void>> take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole);
-  Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode);
+  /// `mover`: as in RenamePayload.
+  Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode, Uuid mover = {});
   Task<Result<FileOutcome>> rename_in_set(const Found& from, std::string to_key, RenameMode mode,
-                                          bool keep_orphan, std::vector<std::string> links);
+                                          bool keep_orphan, std::vector<std::string> links, Uuid mover);
   void follow_rename(const std::string& from_key, const std::string& to_key, RenameMode mode,
                      const FileOutcome& done, const OpenInodeRef& moving, const OpenInodeRef& replaced);
 
@@ -135,23 +137,45 @@ class Volume final : public VolumeApi {
   Task<Result<void>> settle_foreign_move(std::string key);
   Task<Result<void>> finish_move(MovePayload move);
 
+  // volume_move_turn.cc
+  Task<Result<void>> take_moving_turn(bool wait);
+  Task<Result<void>> lock_moving(bool wait);
+  Task<void> give_up_moving_turn();
+  [[nodiscard]] bool may_move() const;
+  Task<Result<void>> become_mover(std::string from_key);
+  Task<void> wait_for_moves_at(std::vector<std::string> keys);
+  Task<Result<void>> wait_for_moves_elsewhere(std::string key);
+  Task<Result<std::vector<RenamePayload>>> standing_moves();
+  Task<Result<void>> end_moves_at(std::vector<std::string> keys);
+  Task<void> watch_directory_moves();
+  Task<void> finish_directory_move(RenamePayload move);
+  Task<void> finish_directory_moves(std::vector<RenamePayload> moves);
+
   // volume_move_directory.cc
   Task<Result<void>> rename_directory_across(Found from, std::string to_key, RenameMode mode);
-  Task<Result<void>> rename_directory_held(std::string from_key, std::string to_key, RenameMode mode);
+  struct DirectoryRename {
+    std::string from_key;
+    std::string to_key;
+    RenameMode mode = RenameMode::kReplace;
+    Uuid move;          ///< Once it is begun.
+    bool made = false;  ///< The directory's row is at the new name: the names follow, whoever moves them.
+  };
+  Task<Result<void>> rename_directory_held(DirectoryRename& rename);
+  Task<Result<void>> resume_directory_rename(DirectoryRename& rename);
   Task<Result<bool>> check_movable(const std::string& from_key, const std::string& to_key, RenameMode mode);
-  Task<void> wait_for_moves_at(std::vector<std::string> keys);
   Task<Result<void>> move_directory(RenamePayload move);
-  Task<void> finish_directory_moves(std::vector<RenamePayload> moves);
   Task<Result<RenamePayload>> standing_move(std::string from_key);
   Task<Result<bool>> still_moves(const RenamePayload& move);
+  Task<Result<bool>> is_directory_at(std::string key, InodeId inode);
   struct Tally {
-    std::vector<std::string> kept;  ///< Directories whose row stays: the new name has one.
-    Result<void> failure;           ///< Of one name, which stays too.
+    std::vector<std::pair<std::string, InodeId>>
+        kept;              ///< Directories whose row stays: the new name has one.
+    Result<void> failure;  ///< Of one name, which stays too.
   };
   Task<Result<void>> move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally);
   Task<Result<void>> move_entry(Found entry, std::string to_key, RenameMode mode);
   Task<Result<FileOutcome>> directory_move_step(FileCommand kind, const RenamePayload& move);
-  Task<Result<void>> drop_directory_row(std::string key);
+  Task<Result<void>> drop_directory_row(std::string key, InodeId inode);
   /// Gives rows below a directory page by page, files before directories, to `visit`.
   using Visit = std::function<Task<Result<void>>(std::vector<Found>)>;
   Task<Result<void>> walk(std::string prefix, Visit visit);
@@ -212,7 +236,11 @@ class Volume final : public VolumeApi {
   std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
   using DirectoryPair = std::pair<std::string, std::string>;
   std::list<DirectoryPair> moving_directories_;  ///< From where to where.
+  async::Semaphore moving_turn_{1};              ///< Where several nodes may mount the bucket.
+  InodeId moving_lock_;                          ///< The same.
+  Uuid mover_;  ///< What the sets know this volume by when it moves directories.
   async::Signal moved_;
+  async::Event closing_;
   async::Gate gate_;
   InodeId root_;
 };

@@ -129,7 +129,10 @@ Task<Result<std::string>> Volume::find_long(std::string prefix, std::string name
 }
 
 Task<Result<Volume::DirectoryFacts>> Volume::own_row(std::string key) {
-  if (const auto known = directories_.find(key); known != directories_.end()) co_return known->second;
+  if (const auto known = directories_.find(key);
+      known != directories_.end() &&
+      (!store_.cluster().spans_nodes() || runtime_.now() < known->second.until))
+    co_return known->second;
   std::string name = key;
   if (!name.empty()) name.pop_back();
   Found found = co_await or_return(find_key(name, false));
@@ -152,7 +155,7 @@ Task<Result<Volume::DirectoryFacts>> Volume::own_row(std::string key) {
     };
     co_await or_return(run(std::move(change)));
   }
-  const DirectoryFacts facts{found.attributes.mode, found.attributes.gid};
+  const DirectoryFacts facts{found.attributes.mode, found.attributes.gid, runtime_.now() + kDirectoryKnown};
   if (directories_.size() >= kMaxKnownDirectories) directories_.clear();
   directories_.insert_or_assign(std::move(key), facts);
   co_return facts;
@@ -231,8 +234,10 @@ Task<Result<void>> Volume::remove_directory(std::string directory, std::string n
   std::string path = directory.empty() ? name : directory + "/" + name;
   Found found = co_await or_return(find(path));
   if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
-  if (!moving_directories_.empty()) {
+  const bool spans = store_.cluster().spans_nodes();
+  if (spans || !moving_directories_.empty()) {
     co_await wait_for_moves_at({found.key});
+    if (spans) co_await or_return(wait_for_moves_elsewhere(found.key));
     found = co_await or_return(find(std::move(path)));
     if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
   }

@@ -2,14 +2,13 @@
 #include <map>
 
 #include "engine/async/gather.h"
-#include "engine/base/log.h"
 #include "engine/files/plan_support.h"
 #include "engine/files/volume.h"
 
 // Rename of a directory whose names lie in several sets: its row goes first, which decides whose the new name
-// is, then each name by itself as rename of a file does; an intent at the old directory's set has the next
-// mount go on after a crash. Nothing that somebody put at a new name meanwhile is replaced. Source:
-// docs/decisions/0007-rename-over-sets.md.
+// is, then each name by itself as rename of a file does; an intent at the old directory's set has others go
+// on after a crash. Nothing that somebody put at a new name meanwhile is replaced. Whose turn it is: see
+// volume_move_turn.cc. Source: docs/decisions/0007-rename-over-sets.md.
 namespace flashstor::files {
 namespace {
 
@@ -25,71 +24,88 @@ bool is_of_one_name(ErrorCode code) {
          code == ErrorCode::kNameTooLong;
 }
 
+// A node that cannot be asked now.
+bool may_pass(ErrorCode code) {
+  return code == ErrorCode::kTimeout || code == ErrorCode::kUnknownOutcome || code == ErrorCode::kReadOnly ||
+         code == ErrorCode::kNotLeader || code == ErrorCode::kWriteQuorum || code == ErrorCode::kReadQuorum;
+}
+
+bool is_turn_over(const Error& error) {
+  return error.code() == ErrorCode::kConflict && error.message() == kOvertaken;
+}
+
 std::string plain(const std::string& directory_key) {
   return directory_key.substr(0, directory_key.size() - 1);
 }
 
 }  // namespace
 
-// What it knows of moves under way is this process's: with mounts on several nodes it is not enough.
 Task<Result<void>> Volume::rename_directory_across(Found from, std::string to_key, RenameMode mode) {
   if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kCrossDevice, "exchange: in one set only");
-  if (store_.cluster().spans_nodes())
-    co_return fail(ErrorCode::kCrossDevice, "a directory over several sets of several nodes");
-  const std::string key = from.key;
-  const DirectoryPair pair{key, to_key};
-  co_await wait_for_moves_at({key, to_key});
-  const auto place = moving_directories_.insert(moving_directories_.end(), pair);
-  auto done = co_await rename_directory_held(key, std::move(to_key), mode);
+  DirectoryRename rename{.from_key = from.key, .to_key = std::move(to_key), .mode = mode, .move = {}};
+  co_await or_return(take_moving_turn(true));
+  co_await wait_for_moves_at({rename.from_key, rename.to_key});
+  const auto place = moving_directories_.emplace(moving_directories_.end(), rename.from_key, rename.to_key);
+  auto done = co_await rename_directory_held(rename);
+  const bool shared = store_.cluster().spans_nodes();
+  for (int tries = 0; shared && !done && tries < kMoveTries; ++tries) {
+    const bool passes = rename.made && may_pass(done.error().code());
+    if (!is_turn_over(done.error()) && !passes) break;
+    if (passes) co_await async::sleep_for(runtime_, kMovePause);
+    done = co_await lock_moving(true);
+    if (done) done = co_await resume_directory_rename(rename);
+  }
   moving_directories_.erase(place);
   moved_.notify_all();
+  co_await give_up_moving_turn();
   co_return done;
 }
 
-// Until no directory is on its way to or from one of `keys`, what lies below it, or what it lies in.
-Task<void> Volume::wait_for_moves_at(std::vector<std::string> keys) {
-  const auto touches = [&keys](const std::string& moving) {
-    return std::ranges::any_of(keys, [&moving](const std::string& key) {
-      return key.starts_with(moving) || moving.starts_with(key);
-    });
-  };
-  const auto any = [&] {
-    return std::ranges::any_of(moving_directories_, [&touches](const DirectoryPair& pair) {
-      return touches(pair.first) || touches(pair.second);
-    });
-  };
-  while (any()) co_await moved_.wait();
+// After the turn was lost: whoever had it since may have ended the rename, or seen that it had not begun.
+Task<Result<void>> Volume::resume_directory_rename(DirectoryRename& rename) {
+  co_await or_return(become_mover(rename.from_key));
+  RenamePayload standing = co_await or_return(standing_move(rename.from_key));
+  const bool stands = !rename.move.is_nil() && standing.move == rename.move;
+  if (stands) co_await or_return(settle_foreign_move(rename.from_key));
+  const bool made =
+      rename.made || (stands && co_await or_return(is_directory_at(rename.to_key, standing.target.inode)));
+  if (!made) co_return co_await rename_directory_held(rename);
+  if (!stands) co_return {};
+  co_return co_await move_directory(std::move(standing));
 }
 
-Task<Result<void>> Volume::rename_directory_held(std::string from_key, std::string to_key, RenameMode mode) {
-  // One that was cut off by an error is ended first, and is this one if it has the same target.
-  co_await or_return(settle_foreign_move(from_key));
-  const RenamePayload standing = co_await or_return(standing_move(from_key));
-  if (!standing.to_key.empty()) {
-    auto ended = co_await move_directory(standing);
-    if (ended && standing.to_key == to_key) co_return {};
-    if (!ended && ended.error().code() != ErrorCode::kNoSuchKey) co_return ended;
-  }
+Task<Result<void>> Volume::rename_directory_held(DirectoryRename& rename) {
+  const std::string& from_key = rename.from_key;
+  const std::string& to_key = rename.to_key;
+  co_await or_return(become_mover(from_key));
+  // Of what was cut off, one may be this one.
+  const RenamePayload same = co_await or_return(standing_move(from_key));
+  co_await or_return(end_moves_at({from_key, to_key}));
+  if (same.to_key == to_key && co_await or_return(is_directory_at(to_key, same.target.inode))) co_return {};
   forget_directories(from_key);
   forget_directories(to_key);
   co_await or_return(own_row(from_key));
   const Found from = co_await or_return(find_key(plain(from_key), false));
   if (!from.directory || from.implied) co_return fail(ErrorCode::kNoSuchKey, "renamed meanwhile");
-  const bool onto = co_await or_return(check_movable(from_key, to_key, mode));
+  const bool onto = co_await or_return(check_movable(from_key, to_key, rename.mode));
   RenamePayload move;
   move.target.key = from_key;
   move.target.inode = from.attributes.inode;
   move.to_key = to_key;
+  move.move = rename.move = Uuid::make(runtime_.random());
   co_await or_return(directory_move_step(FileCommand::kDirectoryMoveBegin, move));
-  if (auto claimed = co_await move_entry(from, to_key, onto ? mode : RenameMode::kNoReplace); !claimed) {
+  const RenameMode mode = onto ? rename.mode : RenameMode::kNoReplace;
+  if (auto claimed = co_await move_entry(from, to_key, mode); !claimed) {
     const ErrorCode code = claimed.error().code();
+    if (is_turn_over(claimed.error())) co_return claimed;
     // Otherwise it may have come there all the same: the intent stands, and whoever meets it looks.
     if (is_overtaken(code) || is_of_one_name(code) || code == ErrorCode::kConflict)
       static_cast<void>(co_await directory_move_step(FileCommand::kDirectoryMoveEnd, move));
-    if (code == ErrorCode::kExists && mode != RenameMode::kNoReplace)
+    if (code == ErrorCode::kExists && rename.mode != RenameMode::kNoReplace)
       co_return fail(ErrorCode::kDirectoryNotEmpty);
     co_return claimed;
   }
+  rename.made = true;
   co_return co_await move_directory(std::move(move));
 }
 
@@ -130,6 +146,7 @@ Task<Result<bool>> Volume::check_movable(const std::string& from_key, const std:
 Task<Result<void>> Volume::move_directory(RenamePayload move) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   const std::string from_key = move.target.key;
+  co_await or_return(settle_foreign_move(from_key));
   if (!co_await or_return(still_moves(move))) {  // it never came to the new name, or is another's by now
     co_await or_return(directory_move_step(FileCommand::kDirectoryMoveEnd, move));
     co_return fail(ErrorCode::kNoSuchKey, "the rename was cut off before it began");
@@ -139,30 +156,15 @@ Task<Result<void>> Volume::move_directory(RenamePayload move) {
     return move_entries(move, std::move(entries), tally);
   });
   if (!walked) co_return walked;
-  for (auto key = tally.kept.rbegin(); key != tally.kept.rend(); ++key)
-    static_cast<void>(co_await drop_directory_row(*key));
+  for (auto kept = tally.kept.rbegin(); kept != tally.kept.rend(); ++kept)
+    static_cast<void>(co_await drop_directory_row(kept->first, kept->second));
   // What was made below the old name meanwhile may have given it a row again.
-  const auto left = co_await find_key(plain(from_key), false);
-  if (left && left->directory && !left->implied &&
-      left->attributes.inode == implied_inode(bucket->id, from_key))
-    static_cast<void>(co_await drop_directory_row(from_key));
+  static_cast<void>(co_await drop_directory_row(from_key, implied_inode(bucket->id, from_key)));
   co_await or_return(directory_move_step(FileCommand::kDirectoryMoveEnd, move));
   forget_directories(from_key);
   forget_directories(move.to_key);
   std::erase_if(touched_, [&](const auto& each) { return each.first.starts_with(from_key); });
   co_return tally.failure;
-}
-
-// What a crash, or an error, left.
-Task<void> Volume::finish_directory_moves(std::vector<RenamePayload> moves) {
-  for (RenamePayload& move : moves) {
-    const std::string words = move.target.key + " to " + move.to_key;
-    const auto done = co_await move_directory(std::move(move));
-    moving_directories_.pop_front();  // it was put there before anybody else could
-    moved_.notify_all();
-    if (!done && done.error().code() != ErrorCode::kNoSuchKey && !gate_.closed())
-      base::log_warning("the rename of {} could not be ended whole: {}", words, done.error().describe());
-  }
 }
 
 // Nothing when none is under way.
@@ -182,10 +184,14 @@ Task<Result<RenamePayload>> Volume::standing_move(std::string from_key) {
 // Whether nobody has ended it, and the directory is at its new name.
 Task<Result<bool>> Volume::still_moves(const RenamePayload& move) {
   const RenamePayload standing = co_await or_return(standing_move(move.target.key));
-  if (standing.target.inode != move.target.inode || standing.to_key != move.to_key) co_return false;
-  const auto there = co_await find_key(plain(move.to_key), false);
+  if (standing.move != move.move || standing.to_key != move.to_key) co_return false;
+  co_return co_await is_directory_at(move.to_key, move.target.inode);
+}
+
+Task<Result<bool>> Volume::is_directory_at(std::string key, InodeId inode) {
+  const auto there = co_await find_key(plain(key), false);
   if (!there && there.error().code() != ErrorCode::kNoSuchKey) co_return std::unexpected(there.error());
-  co_return there && there->directory && !there->implied && there->attributes.inode == move.target.inode;
+  co_return there && there->directory && !there->implied && there->attributes.inode == inode;
 }
 
 Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally) {
@@ -194,6 +200,8 @@ Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<F
     // Not a file beside a directory: S3 knows `x` and `x/` both, and a file does not come to where one is.
     while (end < entries.size() && end - at < kMovedAtOnce && entries[end].directory == entries[at].directory)
       ++end;
+    if (closing_.is_set()) co_return fail(ErrorCode::kCancelled, "others go on with the rename");
+    if (!may_move()) co_return fail(ErrorCode::kConflict, std::string(kOvertaken));
     std::vector<Task<Result<void>>> moving;
     for (std::size_t i = at; i < end; ++i)
       moving.push_back(move_entry(entries[i], move.to_key + entries[i].key.substr(move.target.key.size()),
@@ -203,7 +211,8 @@ Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<F
       const Result<void>& done = results[i - at];
       if (done) continue;
       const ErrorCode code = done.error().code();
-      if (code == ErrorCode::kExists && entries[i].directory) tally.kept.push_back(entries[i].key);
+      if (code == ErrorCode::kExists && entries[i].directory)
+        tally.kept.emplace_back(entries[i].key, entries[i].attributes.inode);
       if (is_overtaken(code)) continue;
       if (!is_of_one_name(code)) co_return done;
       if (tally.failure) tally.failure = done;
@@ -221,19 +230,22 @@ Task<Result<void>> Volume::move_entry(Found entry, std::string to_key, RenameMod
   for (int tries = 0;; ++tries) {
     Result<void> done;
     if (!entry.directory) {
-      done = co_await rename_file(entry, to_key, mode);
+      done = co_await rename_file(entry, to_key, mode, mover_);
     } else if (across) {
       MovePayload move;
       move.target.inode = entry.attributes.inode;
       move.from_key = entry.key;
       move.to_key = to_key;
       move.mode = mode;
+      move.mover = mover_;
       if (auto moved = co_await move_across(std::move(move), {}); !moved)
         done = std::unexpected(std::move(moved).error());
-    } else if (auto moved = co_await rename_in_set(entry, to_key, mode, false, {}); !moved) {
+    } else if (auto moved = co_await rename_in_set(entry, to_key, mode, false, {}, mover_); !moved) {
       done = std::unexpected(std::move(moved).error());
     }
-    if (done || done.error().code() != ErrorCode::kConflict || tries == kMaxStaleRetries) co_return done;
+    if (done || done.error().code() != ErrorCode::kConflict || is_turn_over(done.error()) ||
+        tries == kMaxStaleRetries)
+      co_return done;
     co_await async::sleep_for(runtime_, kMoveRetry);
   }
 }
@@ -242,20 +254,23 @@ Task<Result<FileOutcome>> Volume::directory_move_step(FileCommand kind, const Re
   Change change{.kind = kind};
   change.target.key = move.target.key;
   change.target.inode = move.target.inode;
-  change.encode = [to_key = move.to_key](const FileTarget& to) {
+  change.encode = [&move, mover = mover_](const FileTarget& to) {
     RenamePayload payload;
     payload.target = to;
-    payload.to_key = to_key;
+    payload.to_key = move.to_key;
+    payload.move = move.move;
+    payload.mover = mover;
     return encode(payload);
   };
   co_return co_await run(std::move(change));
 }
 
 // Errors: kDirectoryNotEmpty.
-Task<Result<void>> Volume::drop_directory_row(std::string key) {
+Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode) {
   if (co_await or_return(has_entries_elsewhere(key))) co_return fail(ErrorCode::kDirectoryNotEmpty);
   Change change{.kind = FileCommand::kRemoveDirectory};
   change.target.key = key;
+  change.target.inode = inode;
   change.locked_prefixes.push_back(key);
   change.encode = [](const FileTarget& to) { return encode(to); };
   co_await or_return(run(std::move(change)));

@@ -72,7 +72,9 @@ Task<Result<Attributes>> Volume::make(std::string directory, std::string name, N
   const FileOutcome outcome = co_await or_return(run(std::move(change)));
   touch(parent_key);
   const objects::VersionRow row = co_await or_return(objects::decode_version(outcome.row));
-  if (is_directory) directories_.insert_or_assign(key, DirectoryFacts{posix.mode, posix.gid});
+  if (is_directory)
+    directories_.insert_or_assign(key,
+                                  DirectoryFacts{posix.mode, posix.gid, runtime_.now() + kDirectoryKnown});
   co_return attributes_of(row, is_directory, defaults_);
 }
 
@@ -222,7 +224,7 @@ Task<Result<void>> Volume::take_turns(std::vector<OpenInodeRef> inodes, OpenInod
   co_return {};
 }
 
-Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMode mode) {
+Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMode mode, Uuid mover) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   const std::uint32_t from_set = store_.cluster().set_for(bucket->id, from.key).info().index;
   const std::uint32_t to_set = store_.cluster().set_for(bucket->id, to_key).info().index;
@@ -263,9 +265,10 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     move.to_key = to_key;
     move.mode = mode;
     move.keep_orphan = replaced != nullptr;
+    move.mover = mover;
     done = co_await move_across(std::move(move), std::move(links));
   } else {
-    done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links));
+    done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links), mover);
   }
   if (done) {
     change.made();
@@ -282,19 +285,21 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
 }
 
 Task<Result<FileOutcome>> Volume::rename_in_set(const Found& from, std::string to_key, RenameMode mode,
-                                                bool keep_orphan, std::vector<std::string> links) {
+                                                bool keep_orphan, std::vector<std::string> links,
+                                                Uuid mover) {
   Change change{.kind = FileCommand::kRename};
   change.target.key = from.key;
   change.target.inode = from.attributes.inode;
   change.locked_keys = std::move(links);
   change.locked_keys.push_back(to_key);
   change.locked_prefixes.push_back(to_key + "/");
-  change.encode = [to_key, mode, keep_orphan](const FileTarget& to) {
+  change.encode = [to_key, mode, keep_orphan, mover](const FileTarget& to) {
     RenamePayload payload;
     payload.target = to;
     payload.to_key = to_key;
     payload.mode = mode;
     payload.keep_orphan = keep_orphan;
+    payload.mover = mover;
     return encode(payload);
   };
   co_return co_await run(std::move(change));

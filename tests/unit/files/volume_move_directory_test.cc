@@ -1,78 +1,9 @@
-#include <algorithm>
-#include <set>
-
-#include "engine/async/gather.h"
-#include "tests/unit/files/many_sets_fixture.h"
+#include "tests/unit/files/move_directory_fixture.h"
 
 namespace flashstor::files {
 namespace {
 
-/// A directory whose names lie in three sets.
-class MoveDirectoryTest : public ManySetsTest {
- protected:
-  static constexpr int kFiles = 24;
-
-  void fill(const std::string& directory) {
-    mkdir("", directory);
-    mkdir(directory, "sub");
-    for (int n = 0; n < kFiles; ++n) {
-      put_file(directory, file(n), "file " + std::to_string(n));
-      put_file(directory + "/sub", file(n), "below " + std::to_string(n));
-    }
-    put_object(directory + "/implied/deep/object", std::string(200'000, 'x'));
-  }
-  static std::string file(int n) { return "f" + std::to_string(n); }
-  void expect_at(const std::string& directory) {
-    std::set<std::string> wanted{"sub", "implied"};
-    for (int n = 0; n < kFiles; ++n) wanted.insert(file(n));
-    const auto found = names(directory);
-    EXPECT_EQ(std::set<std::string>(found.begin(), found.end()), wanted);
-    EXPECT_EQ(names(directory + "/sub").size(), static_cast<std::size_t>(kFiles));
-    for (int n = 0; n < kFiles; ++n) {
-      EXPECT_EQ(object(directory + "/" + file(n)), "file " + std::to_string(n));
-      EXPECT_EQ(object(directory + "/sub/" + file(n)), "below " + std::to_string(n));
-    }
-    EXPECT_EQ(object(directory + "/implied/deep/object"), std::string(200'000, 'x'));
-  }
-  void expect_gone(const std::string& directory) {
-    EXPECT_EQ(error(volume_->lookup("", directory)), ErrorCode::kNoSuchKey);
-    EXPECT_EQ(intents(), 0U);
-  }
-  /// After `commands` of a rename, the one that writes its intent among them, every further one fails, as
-  /// when the process dies.
-  void die_after(int commands) {
-    left_ = commands;
-    begun_ = false;
-    for (std::uint32_t set = 0; set < sets(); ++set)
-      cluster_->fake(set).set_before_execute([this, set](const cluster::Command& command) {
-        begun_ =
-            begun_ || command.kind == static_cast<cluster::CommandKind>(FileCommand::kDirectoryMoveBegin);
-        if (begun_ && left_-- <= 0) cluster_->fake(set).fail_next(command.kind, ErrorCode::kUnknownOutcome);
-      });
-  }
-  void live() {
-    for (std::uint32_t set = 0; set < sets(); ++set) cluster_->fake(set).set_before_execute({});
-  }
-  void wait_for_moves() {
-    for (int i = 0; i < 2000 && intents() != 0; ++i)
-      runtime_.run_until(
-          [](Runtime* loop) -> Task<void> { co_await async::sleep_for(*loop, Milliseconds(1)); }(&runtime_));
-    EXPECT_EQ(intents(), 0U);
-  }
-  /// Two renames at once, and what came of each.
-  std::vector<Result<void>> both(const std::string& from, const std::string& to,
-                                 const std::string& other_from, const std::string& other_to) {
-    const auto go = [](Volume* volume, std::string old_name, std::string new_name) -> Task<Result<void>> {
-      co_return co_await volume->rename("", old_name, "", new_name, RenameMode::kReplace);
-    };
-    std::vector<Task<Result<void>>> renames;
-    renames.push_back(go(volume_.get(), from, to));
-    renames.push_back(go(volume_.get(), other_from, other_to));
-    return runtime_.run_until(async::gather(std::move(renames)));
-  }
-  int left_ = 0;
-  bool begun_ = false;
-};
+constexpr std::size_t kUuidBytes = 16;
 
 TEST_F(MoveDirectoryTest, KeepsWhatIsBelowIt) {
   fill("from");
@@ -192,33 +123,112 @@ TEST_F(MoveDirectoryTest, ADirectoryMadeAtTheOldNameSinceStays) {
 }
 
 TEST_F(MoveDirectoryTest, OfTwoDirectoriesThatAreRenamedToOneNameOneWins) {
-  fill("one");
-  fill("two");
-  mkdir("", "to");
-  const auto results = both("one", "to", "two", "to");
-  EXPECT_NE(results[0].has_value(), results[1].has_value());
-  expect_at("to");
-  expect_at(results[0] ? "two" : "one");
-  expect_gone(results[0] ? "one" : "two");
+  for (const int names : {0, 1, 20}) {
+    fill("one");
+    fill("two");
+    mkdir("", "to");
+    const auto results = both("one", "to", "two", "to", names);
+    EXPECT_TRUE(results[0]) << names;
+    EXPECT_FALSE(results[1]) << names;
+    expect_at("to");
+    expect_at("two");
+    expect_gone("one");
+    mv("to", "was" + std::to_string(2 * names));
+    mv("two", "was" + std::to_string(2 * names + 1));
+  }
 }
 
 TEST_F(MoveDirectoryTest, TwoRenamesOfOneDirectoryEndInOneName) {
-  fill("from");
-  const auto results = both("from", "one", "from", "two");
-  EXPECT_NE(results[0].has_value(), results[1].has_value());
-  expect_gone("from");
-  const auto left = names("");
-  ASSERT_EQ(left.size(), 1U);
-  expect_at(left.front());
+  for (const int names : {0, 1, 20}) {
+    fill("from");
+    const auto results = both("from", "one", "from", "two", names);
+    EXPECT_TRUE(results[0]) << names;
+    EXPECT_FALSE(results[1]) << names;
+    expect_gone("from");
+    expect_gone("two");
+    expect_at("one");
+    mv("one", "was" + std::to_string(names));
+  }
 }
 
-TEST_F(MoveDirectoryTest, WhereSeveralNodesMayMountItIsLeftToThePrograms) {
+// Between the look at the new name and the rename: it would have been replaced.
+TEST_F(MoveDirectoryTest, WhatSomebodyPutsAtItsNewNameHoldsItBack) {
   fill("from");
-  run(volume_->close());
-  cluster_->set_spans_nodes(true);
-  open();
-  EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kCrossDevice);
+  const auto put = [](objects::ObjectStore* store) -> Task<Result<void>> {
+    objects::BufferSource source(Buffer::copy_of("acknowledged"));
+    objects::PutRequest request;
+    request.bucket = "bucket";
+    request.key = "to/";
+    request.body = &source;
+    co_await or_return(store->put_object(std::move(request)));
+    co_return {};
+  };
+  before_each([&](FileCommand, const std::string& key) {
+    if (key == "from/" && ended_.empty()) start(put(store_.get()));
+  });
+  EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kDirectoryNotEmpty);
+  live();
+  EXPECT_EQ(object("to/"), "acknowledged");
   expect_at("from");
+  EXPECT_EQ(intents(), 0U);
+}
+
+// An error left half of it under the old name, and the next rename took only the other half along.
+TEST_F(MoveDirectoryTest, WhatAnErrorLeftBehindGoesAlongWithTheNextRename) {
+  fill("from");
+  die_after(40);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  mv("to", "third");
+  expect_at("third");
+  expect_gone("from");
+  expect_gone("to");
+}
+
+// Whoever sent it was given up long ago, and another rename has the same names.
+TEST_F(MoveDirectoryTest, ALateEndOfAnotherRenameEndsNothing) {
+  fill("from");
+  const InodeId inode = stat("", "from").inode;
+  die_after(20);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  RenamePayload late;
+  late.target.bucket = get(store_->head_bucket("bucket"))->id;
+  late.target.epoch = get(store_->head_bucket("bucket"))->epoch;
+  late.target.key = "from/";
+  late.target.inode = inode;
+  late.to_key = "to/";
+  late.move = {5, 5};
+  cluster::Command command;
+  command.kind = static_cast<cluster::CommandKind>(FileCommand::kDirectoryMoveEnd);
+  command.payload = encode(late);
+  get(cluster_->fake(set_of("from/")).execute(std::move(command)));
+  reopen();
+  wait_for_moves();
+  expect_at("to");
+  expect_gone("from");
+}
+
+// Rows of the time before renames had names.
+TEST_F(MoveDirectoryTest, AnIntentWithoutAUuidIsGoneOnWith) {
+  fill("from");
+  const InodeId inode = stat("", "from").inode;
+  die_after(20);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  RenamePayload old;
+  old.target.bucket = get(store_->head_bucket("bucket"))->id;
+  old.target.key = "from/";
+  old.target.inode = inode;
+  old.to_key = "to/";
+  std::string bytes = encode(old);
+  bytes.resize(bytes.size() - 2 * kUuidBytes);
+  const std::string key = std::string(kDirectoryMoves) + old.target.bucket.to_bytes() + old.target.key;
+  cluster_->fake(set_of("from/")).rows().apply({{Family::kIntents, key, bytes}});
+  reopen();
+  wait_for_moves();
+  expect_at("to");
+  expect_gone("from");
 }
 
 TEST_F(MoveDirectoryTest, KeepsTheHistoryAtTheOldNames) {

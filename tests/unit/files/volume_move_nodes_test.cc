@@ -1,0 +1,168 @@
+#include <thread>
+
+#include "tests/unit/files/move_directory_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// Two volumes of one bucket, as on two nodes.
+class MoveOverNodesTest : public MoveDirectoryTest {
+ protected:
+  void SetUp() override {
+    MoveDirectoryTest::SetUp();
+    run(volume_->close());
+    cluster_->set_spans_nodes(true);
+    open();
+    other_ = open_one();
+  }
+  void TearDown() override {
+    run(other_->close());
+    MoveDirectoryTest::TearDown();
+  }
+  std::unique_ptr<Volume> open_one() { return get(Volume::open(*store_, "bucket", {}, runtime_)); }
+  /// As a process that is stopped for longer than a lease lasts.
+  void pause() {
+    const MonotonicTime until = runtime_.now() + kLockLease + Milliseconds(100);
+    while (runtime_.now() < until) std::this_thread::yield();
+  }
+  void expect_all_at(Volume& volume, const std::string& directory) {
+    const std::size_t below = get(volume.read_directory(directory + "/sub", "", 100)).entries.size();
+    EXPECT_EQ(below, static_cast<std::size_t>(kFiles));
+  }
+  std::unique_ptr<Volume> other_;
+};
+
+TEST_F(MoveOverNodesTest, ADirectoryIsRenamedByEither) {
+  fill("from");
+  const InodeId inode = stat("", "from").inode;
+  mv("from", "to");
+  expect_at("to");
+  expect_gone("from");
+  expect_all_at(*other_, "to");
+  EXPECT_EQ(error(other_->lookup("", "from")), ErrorCode::kNoSuchKey);
+  get(other_->rename("", "to", "", "back", RenameMode::kReplace));
+  expect_at("back");
+  expect_gone("to");
+  EXPECT_EQ(stat("", "back").inode, inode);
+}
+
+TEST_F(MoveOverNodesTest, AMountThatBeginsMeanwhileLeavesALiveRenameAlone) {
+  fill("from");
+  int begun = 0;
+  std::uint32_t movers = 0;
+  std::unique_ptr<Volume> third;
+  const auto open = [](objects::ObjectStore* store, Runtime* runtime,
+                       std::unique_ptr<Volume>* out) -> Task<void> {
+    auto opened = co_await Volume::open(*store, "bucket", {}, *runtime);
+    if (opened) *out = std::move(*opened);
+  };
+  before_each([&](FileCommand kind, const std::string& key) {
+    movers += kind == FileCommand::kMoverChange;
+    if (key.starts_with("from/") && ++begun == 10)
+      async::start_detached(open(store_.get(), &runtime_, &third));
+  });
+  mv("from", "to");
+  live();
+  EXPECT_EQ(movers, sets());
+  ASSERT_NE(third, nullptr);
+  run(third->close());
+  expect_at("to");
+  expect_gone("from");
+}
+
+TEST_F(MoveOverNodesTest, WhatADeadMoverLeftIsTakenUpWhenItsLeaseIsOver) {
+  fill("from");
+  die_after(20);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  run(volume_->close());
+  run(other_->close());
+  // The dead one's lock, which nobody says is held any more.
+  const Uuid bucket = get(store_->head_bucket("bucket"))->id;
+  LockPayload lock{.what = LockPayload::What::kSet, .set = 0, .session = {9, 9}, .wanted = {}, .held = {}};
+  lock.number = 1;
+  lock.wanted.inode = moving_lock_of(bucket);
+  lock.wanted.range.type = LockRange::Type::kExclusive;
+  lock.wanted.range.whole_file = true;
+  lock.set = cluster_->set_for(lock.wanted.inode, "").info().index;
+  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kLock);
+  ASSERT_TRUE(decode<LockAnswer>(get(cluster_->fake(lock.set).query(kind, encode(lock))))->granted);
+  const MonotonicTime held = runtime_.now();
+  std::optional<MonotonicTime> taken;
+  before_each([&](FileCommand command, const std::string&) {
+    if (command == FileCommand::kMoverChange && !taken) taken = runtime_.now();
+  });
+  open();
+  other_ = open_one();
+  EXPECT_NE(intents(), 0U);
+  wait_for_moves(10);
+  live();
+  ASSERT_TRUE(taken);
+  EXPECT_GE(*taken - held, kLockLease);
+  expect_at("to");
+  expect_gone("from");
+}
+
+// What it was about to move was moved, and moved back by another rename: it would have gone to the new name.
+TEST_F(MoveOverNodesTest, WhoWasGivenUpMovesNothingAnyMore) {
+  fill("from");
+  int begun = 0;
+  before_each([&](FileCommand, const std::string& key) {
+    if (!key.starts_with("from/") || ++begun != 5) return;
+    pause();
+    start(other_->rename("", "to", "", "from", RenameMode::kReplace));
+    EXPECT_EQ(ended_.size(), 1U);
+  });
+  EXPECT_TRUE(rename("from", "to"));
+  live();
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_TRUE(ended_[0]);
+  expect_at("from");
+  expect_gone("to");
+}
+
+TEST_F(MoveOverNodesTest, WhoseLeaseIsOverAsksAgainBeforeItGoesOn) {
+  fill("from");
+  int begun = 0;
+  std::uint32_t movers = 0;
+  before_each([&](FileCommand kind, const std::string& key) {
+    movers += kind == FileCommand::kMoverChange;
+    if (key.starts_with("from/") && ++begun == 5) pause();
+  });
+  EXPECT_TRUE(rename("from", "to"));
+  live();
+  EXPECT_EQ(movers, 2 * sets());
+  expect_at("to");
+  expect_gone("from");
+}
+
+// It was empty for a moment, and its attributes were lost.
+TEST_F(MoveOverNodesTest, ADirectoryThatIsJustMovingIsNotRemovedByAnotherNode) {
+  fill("from");
+  const InodeId inode = stat("from", "sub").inode;
+  bool begun = false;
+  before_each([&](FileCommand, const std::string& key) {
+    if (!key.starts_with("from/sub/f") || std::exchange(begun, true)) return;
+    start(other_->remove_directory("to", "sub"));
+  });
+  mv("from", "to");
+  live();
+  wait_for_end();
+  EXPECT_EQ(ended_[0].error().code(), ErrorCode::kDirectoryNotEmpty);
+  EXPECT_EQ(stat("to", "sub").inode, inode);
+  expect_at("to");
+}
+
+// It knew that the directory is there, and made the file in a directory that nobody had made.
+TEST_F(MoveOverNodesTest, AnotherNodeKnowsSoonThatADirectoryIsGone) {
+  mkdir("", "from");
+  get(other_->make("from", "known", {.kind = Kind::kFile}));
+  mv("from", "to");
+  const MonotonicTime until = runtime_.now() + kDirectoryKnown;
+  while (runtime_.now() < until) wait_a_little();
+  EXPECT_EQ(error(other_->make("from", "new", {.kind = Kind::kFile})), ErrorCode::kNoSuchKey);
+  get(other_->make("to", "new", {.kind = Kind::kFile}));
+}
+
+}  // namespace
+}  // namespace flashstor::files
