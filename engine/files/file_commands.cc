@@ -1,5 +1,6 @@
 #include "engine/files/file_commands.h"
 
+#include "engine/files/limits.h"
 #include "engine/files/lock_table.h"
 #include "engine/objects/keys.h"
 #include "engine/objects/row_codec.h"
@@ -271,8 +272,13 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   query(FileCommand::kReadDirectory, query_directory);
   query(FileCommand::kLinks, query_links);
   query(FileCommand::kLeftovers, query_leftovers);
-  query(FileCommand::kMove, query_move);
-  query(FileCommand::kDirectoryMove, query_directory_move);
+  const auto intents = [](std::string_view kind) {
+    return [kind](cluster::RowView& rows, std::string_view payload) {
+      return query_intent(kind, rows, payload);
+    };
+  };
+  query(FileCommand::kMove, intents(kMoveIntents));
+  query(FileCommand::kDirectoryMove, intents(kDirectoryMoves));
   query(FileCommand::kLock,
         [table = std::make_shared<LockTable>()](cluster::RowView& rows, std::string_view payload) {
           return query_lock(*table, rows, payload);

@@ -215,10 +215,10 @@ Task<Result<std::string>> query_lookup(cluster::RowView& rows, std::string_view 
 Task<Result<std::string>> query_directory(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view payload);
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload);
-/// The MovePayload of the rename that moves a key away, or nothing.
-Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload);
-/// The RenamePayload of the move of a directory that is under way, or nothing.
-Task<Result<std::string>> query_directory_move(cluster::RowView& rows, std::string_view payload);
+/// The payload of the rename that moves a key away (`kind` kMoveIntents: MovePayload; kDirectoryMoves:
+/// RenamePayload), or nothing.
+Task<Result<std::string>> query_intent(std::string_view kind, cluster::RowView& rows,
+                                       std::string_view payload);
 /// Errors: kReadOnly while nobody leads.
 Task<Result<std::string>> query_lock(class LockTable& table, cluster::RowView& rows,
                                      std::string_view payload);

@@ -161,15 +161,11 @@ PlanTask plan_mover_change(cluster::RowView& rows, const cluster::Command& comma
   co_return answered(std::move(plan), {});
 }
 
-Task<Result<std::string>> query_directory_move(cluster::RowView& rows, std::string_view payload) {
+Task<Result<std::string>> query_intent(std::string_view kind, cluster::RowView& rows,
+                                       std::string_view payload) {
   const auto in = co_await or_return(decode<FileTarget>(payload));
-  const auto held = co_await or_return(rows.get(Family::kIntents, directory_move_key(in.bucket, in.key)));
-  co_return held.value_or("");
-}
-
-Task<Result<std::string>> query_move(cluster::RowView& rows, std::string_view payload) {
-  const auto in = co_await or_return(decode<FileTarget>(payload));
-  const auto held = co_await or_return(rows.get(Family::kIntents, intent_key(in.bucket, in.key)));
+  const std::string key = std::string(kind) + in.bucket.to_bytes() + in.key;
+  const auto held = co_await or_return(rows.get(Family::kIntents, key));
   co_return held.value_or("");
 }
 
