@@ -175,20 +175,30 @@ class Volume final : public VolumeApi {
   Task<Result<void>> move_entries(const RenamePayload& move, std::vector<Found> entries, Tally& tally);
   Task<Result<void>> move_entry(Found entry, std::string to_key, RenameMode mode);
   Task<Result<FileOutcome>> directory_move_step(FileCommand kind, const RenamePayload& move);
-  Task<Result<void>> drop_directory_row(std::string key, InodeId inode);
+
+  // volume_pages.cc
+  /// The entries of a directory from all sets, by name.
+  struct MergedPage {
+    std::vector<DirectoryAnswer::Entry> entries;
+    std::string bound;  ///< Up to where every set has told all; empty: there is no more.
+  };
+  /// Asks every set for `limit` entries after `after`; gives up to `limit` times as many as there are sets.
+  Task<Result<MergedPage>> merged_page(std::string prefix, std::string after, std::uint32_t limit);
   /// Gives rows below a directory page by page, files before directories, to `visit`.
   using Visit = std::function<Task<Result<void>>(std::vector<Found>)>;
   Task<Result<void>> walk(std::string prefix, Visit visit);
   Task<Result<std::vector<Found>>> page_of(const std::string& prefix, std::string& after,
                                            std::vector<std::string>& below);
+  Task<Result<bool>> has_entries_elsewhere(std::string prefix);
 
   // volume_directories.cc
-  Task<Result<bool>> has_entries_elsewhere(std::string prefix);
   Task<Result<DirectoryFacts>> own_row(std::string key);  ///< Gives an implied directory its row.
   void touch(const std::string& key);                     ///< The directory's times are now.
   Task<void> publish_times();
   Task<Result<void>> publish_all_times();
   Task<Result<void>> publish_times_of(std::string key, WallTime time);
+  /// Of an empty directory, if it is `inode` (nil: any). Errors: kDirectoryNotEmpty.
+  Task<Result<void>> drop_directory_row(std::string key, InodeId inode);
   void forget_directories(const std::string& prefix);
   Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
 

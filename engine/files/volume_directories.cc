@@ -5,26 +5,6 @@
 #include "engine/files/volume.h"
 
 namespace flashstor::files {
-namespace {
-
-// A page of one set, then those of all sets in one order.
-void merge(std::vector<DirectoryAnswer::Entry>& all, DirectoryAnswer part) {
-  for (auto& entry : part.entries) all.push_back(std::move(entry));
-}
-
-void sort_and_join(std::vector<DirectoryAnswer::Entry>& all) {
-  std::ranges::sort(all, {}, &DirectoryAnswer::Entry::name);
-  std::vector<DirectoryAnswer::Entry> joined;
-  for (auto& entry : all) {
-    if (joined.empty() || joined.back().name != entry.name)
-      joined.push_back(std::move(entry));
-    else if (joined.back().row.empty())
-      joined.back().row = std::move(entry.row);
-  }
-  all = std::move(joined);
-}
-
-}  // namespace
 
 Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::string cursor,
                                                    std::size_t limit) {
@@ -32,23 +12,9 @@ Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::s
   const std::string prefix = directory_prefix(place.key);
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   DirectoryPage page;
-  page.end = true;
-  std::vector<DirectoryAnswer::Entry> all;
-  const std::string question =
-      encode(DirectoryPayload{bucket->id, prefix, cursor, static_cast<std::uint32_t>(limit)});
-  std::string bound;  // up to where every set has told all
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
-    DirectoryAnswer part = co_await or_return(decode<DirectoryAnswer>(bytes));
-    if (!part.end && !part.entries.empty()) {
-      page.end = false;
-      if (bound.empty() || part.entries.back().name < bound) bound = part.entries.back().name;
-    }
-    merge(all, std::move(part));
-  }
-  sort_and_join(all);
-  if (!bound.empty()) std::erase_if(all, [&](const auto& entry) { return entry.name > bound; });
+  MergedPage merged = co_await or_return(merged_page(prefix, cursor, static_cast<std::uint32_t>(limit)));
+  page.end = merged.bound.empty();
+  std::vector<DirectoryAnswer::Entry>& all = merged.entries;
   if (all.size() > limit) {
     all.resize(limit);
     page.end = false;
@@ -108,23 +74,17 @@ Task<Result<PathKey>> Volume::key_of(std::string path) {
 
 // Such names are rare, so the directory is read for each.
 Task<Result<std::string>> Volume::find_long(std::string prefix, std::string name) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    DirectoryPayload page{bucket->id, prefix, {}, kLongNamePage};
-    while (true) {
-      const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-          static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), encode(page)));
-      const auto part = co_await or_return(decode<DirectoryAnswer>(bytes));
-      for (const auto& entry : part.entries) {
-        std::string component = entry.name;
-        if (component.ends_with('/')) component.pop_back();
-        if (name_of_component(component, true).size() > kMaxNameBytes && long_name(component) == name)
-          co_return component;
-      }
-      if (part.end || part.entries.empty()) break;
-      page.after = part.entries.back().name;
+  std::string after;
+  do {
+    const MergedPage page = co_await or_return(merged_page(prefix, after, kLongNamePage));
+    for (const auto& entry : page.entries) {
+      std::string component = entry.name;
+      if (component.ends_with('/')) component.pop_back();
+      if (name_of_component(component, true).size() > kMaxNameBytes && long_name(component) == name)
+        co_return component;
     }
-  }
+    after = page.bound;
+  } while (!after.empty());
   co_return fail(ErrorCode::kNotFound, "no key has this name");
 }
 
@@ -216,40 +176,30 @@ Task<Result<void>> Volume::sync_directory(FileRef directory) {
   co_return co_await publish_times_of(found.key, time);
 }
 
-// The set of a directory's row sees only the entries that lie there; with several sets all are asked.
-Task<Result<bool>> Volume::has_entries_elsewhere(std::string prefix) {
-  if (store_.cluster().set_count() == 1) co_return false;
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::string question = encode(DirectoryPayload{bucket->id, std::move(prefix), {}, 1});
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
-    if (!(co_await or_return(decode<DirectoryAnswer>(bytes))).entries.empty()) co_return true;
-  }
-  co_return false;
+Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode) {
+  if (co_await or_return(has_entries_elsewhere(key))) co_return fail(ErrorCode::kDirectoryNotEmpty);
+  Change change{.kind = FileCommand::kRemoveDirectory};
+  change.target.key = key;
+  change.target.inode = inode;
+  change.locked_prefixes.push_back(key);
+  change.encode = [](const FileTarget& to) { return encode(to); };
+  co_await or_return(run(std::move(change)));
+  co_return {};
 }
 
 Task<Result<void>> Volume::remove_directory(std::string directory, std::string name) {
   const PathKey parent = co_await or_return(key_of(directory));
   std::string path = directory.empty() ? name : directory + "/" + name;
-  Found found = co_await or_return(find(path));
+  const PathKey place = co_await or_return(key_of(path));
+  // One whose names are on their way to it is empty for a moment.
+  co_await wait_for_moves_at({place.key + "/"});
+  co_await or_return(wait_for_moves_elsewhere(place.key + "/"));
+  const Found found = co_await or_return(find(std::move(path)));
   if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
-  const bool spans = store_.cluster().spans_nodes();
-  if (spans || !moving_directories_.empty()) {
-    co_await wait_for_moves_at({found.key});
-    if (spans) co_await or_return(wait_for_moves_elsewhere(found.key));
-    found = co_await or_return(find(std::move(path)));
-    if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
-  }
-  if (found.implied || co_await or_return(has_entries_elsewhere(found.key)))
-    co_return fail(ErrorCode::kDirectoryNotEmpty);
+  if (found.implied) co_return fail(ErrorCode::kDirectoryNotEmpty);
   co_await or_return(own_row(directory_prefix(parent.key)));
+  co_await or_return(drop_directory_row(found.key, {}));
   touched_.erase(found.key);
-  Change change{.kind = FileCommand::kRemoveDirectory};
-  change.target.key = found.key;
-  change.locked_prefixes.push_back(found.key);
-  change.encode = [](const FileTarget& to) { return encode(to); };
-  co_await or_return(run(std::move(change)));
   forget_directories(found.key);
   touch(directory_prefix(parent.key));
   co_return {};

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <map>
 
 #include "engine/async/gather.h"
 #include "engine/files/plan_support.h"
@@ -263,66 +262,6 @@ Task<Result<FileOutcome>> Volume::directory_move_step(FileCommand kind, const Re
     return encode(payload);
   };
   co_return co_await run(std::move(change));
-}
-
-// Errors: kDirectoryNotEmpty.
-Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode) {
-  if (co_await or_return(has_entries_elsewhere(key))) co_return fail(ErrorCode::kDirectoryNotEmpty);
-  Change change{.kind = FileCommand::kRemoveDirectory};
-  change.target.key = key;
-  change.target.inode = inode;
-  change.locked_prefixes.push_back(key);
-  change.encode = [](const FileTarget& to) { return encode(to); };
-  co_await or_return(run(std::move(change)));
-  co_return {};
-}
-
-Task<Result<void>> Volume::walk(std::string prefix, Visit visit) {
-  std::vector<std::string> prefixes{std::move(prefix)};
-  while (!prefixes.empty()) {
-    const std::string directory = std::move(prefixes.back());
-    prefixes.pop_back();
-    std::string after;
-    do {
-      auto entries = co_await or_return(page_of(directory, after, prefixes));
-      std::ranges::partition(entries, [](const Found& entry) { return !entry.directory; });
-      co_await or_return(visit(std::move(entries)));
-    } while (!after.empty());
-  }
-  co_return {};
-}
-
-// The rows of one directory after `after`, from all sets, as far as all have told; moves `after` on, empty at
-// the end. Directories below go into `below`; one without a row has nothing to move but what it holds.
-Task<Result<std::vector<Volume::Found>>> Volume::page_of(const std::string& prefix, std::string& after,
-                                                         std::vector<std::string>& below) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::string question = encode(DirectoryPayload{bucket->id, prefix, after, kLongNamePage});
-  std::map<std::string, std::string> rows;
-  std::optional<std::string> bound;
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
-    auto part = co_await or_return(decode<DirectoryAnswer>(bytes));
-    if (!part.end && !part.entries.empty())
-      bound = std::min(bound.value_or(part.entries.back().name), part.entries.back().name);
-    for (auto& entry : part.entries)
-      if (std::string& row = rows[entry.name]; row.empty()) row = std::move(entry.row);
-  }
-  std::vector<Found> entries;
-  for (auto& [name, row] : rows) {
-    if (bound && name > *bound) break;
-    Found found;
-    found.directory = name.ends_with('/');
-    found.key = prefix + name;
-    if (found.directory) below.push_back(found.key);
-    if (row.empty()) continue;
-    found.row = co_await or_return(objects::decode_version(row));
-    found.attributes = attributes_of(found.row, found.directory, defaults_);
-    entries.push_back(std::move(found));
-  }
-  after = bound.value_or("");
-  co_return entries;
 }
 
 }  // namespace flashstor::files
