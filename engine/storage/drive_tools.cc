@@ -138,7 +138,7 @@ class Verifier {
     if (!replayed) return note(std::unexpected(replayed.error()));
     report_.batches = replayed->batches;
     report_.entries = index_.last() + 1 - index_.first();
-    if (!index_.clean()) note(check_log_tail(*opened_.segments, *replayed));
+    note(check_log_tail(*opened_.segments, *replayed, index_.clean()));
   }
 
   Result<void> verify_at(const DataPosition& data) {

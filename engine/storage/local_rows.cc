@@ -68,6 +68,8 @@ Result<CheckpointState> decode_checkpoint(std::string_view value) {
     at.segment = static_cast<std::uint32_t>(in->varint());
     at.offset = static_cast<std::uint32_t>(in->varint());
     state.placed_through = at;
+    const auto previous = static_cast<std::uint32_t>(in->varint());
+    if (state.replay_from) state.replay_from->previous = previous;
   }
   if (!in->ok()) return fail(ErrorCode::kCorrupt, "the index's row \"checkpoint\" does not parse");
   return state;
@@ -99,7 +101,10 @@ RowChange checkpoint_row(const CheckpointState& state) {
   out.varint(state.segments.size());
   for (const std::uint32_t segment : state.segments) out.varint(segment);
   out.varint(state.next_segment);
-  if (state.placed_through) out.varint(state.placed_through->segment).varint(state.placed_through->offset);
+  if (state.placed_through)
+    out.varint(state.placed_through->segment)
+        .varint(state.placed_through->offset)
+        .varint(state.replay_from ? state.replay_from->previous : 0);
   seal(out);
   return {Family::kLocal, kCheckpoint, out.take()};
 }

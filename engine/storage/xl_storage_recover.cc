@@ -33,9 +33,8 @@ Result<void> XlStorage::replay(const LocalState& local) {
       [this](const BatchPosition& at, std::string_view body) { return feed_index(index_, at, body); },
       options_.replay_past_torn);
   if (!replayed) return std::unexpected(replayed.error());
-  // After an orderly stop nothing can stand behind the last batch, so there is nothing to look for.
-  if (!index_.clean() && !options_.replay_past_torn)
-    if (auto checked = check_log_tail(segments_, *replayed); !checked) return checked;
+  if (!options_.replay_past_torn)
+    if (auto checked = check_log_tail(segments_, *replayed, index_.clean()); !checked) return checked;
   const AppliedState applied = applier_->applied();
   if (index_.last() >= index_.first() && index_.first() > applied.index + 1 && !options_.replay_past_torn)
     return fail(ErrorCode::kCorrupt,
@@ -84,7 +83,8 @@ Result<void> XlStorage::remember_applied(const CheckpointState& checkpoint) {
     if (*row && !lies_before((*row)->at, data.at)) {
       index_.settle(data.ref.id);
     } else if (data.rebuilt) {
-      if (auto placed = applier_->place({data.ref.id}); !placed) return std::unexpected(std::move(placed).error());
+      if (auto placed = applier_->place({data.ref.id}); !placed)
+        return std::unexpected(std::move(placed).error());
     }
   }
   return {};

@@ -64,7 +64,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view block) {
 void seal_batch(std::span<std::byte> batch, const BatchHeader& header) {
   ByteWriter out;
   out.u32(kBatchMagic).u16(kLogVersion).u16(0).u64(header.sequence).u64(header.salt);
-  out.u32(header.body_bytes).u32(0).u64(header.synced_through);
+  out.u32(header.body_bytes).u32(header.previous).u64(header.synced_through);
   std::memcpy(batch.data(), out.view().data(), kChecksumAt);
   const codec::Hash128 sum = batch_checksum(batch);
   std::memcpy(batch.data() + kChecksumAt, &sum.low, 8);
@@ -80,10 +80,17 @@ std::optional<BatchHeader> peek_batch(std::span<const std::byte> bytes, std::uin
   header.sequence = in.u64();
   header.salt = in.u64();
   header.body_bytes = in.u32();
-  if (in.u32() != 0 || header.salt != salt) return std::nullopt;
+  header.previous = in.u32();
+  if (header.salt != salt) return std::nullopt;
   header.synced_through = in.u64();
   if (header.body_bytes == 0 || header.body_bytes > limits::kMaxBatchBytes) return std::nullopt;
   return header;
+}
+
+std::uint32_t batch_mark(std::span<const std::byte> batch) {
+  std::uint32_t mark = 0;
+  std::memcpy(&mark, batch.data() + kChecksumAt, sizeof(mark));
+  return std::max(mark, 1U);
 }
 
 bool batch_is_whole(std::span<const std::byte> batch) {

@@ -35,6 +35,8 @@ struct BatchPosition {
   std::uint32_t segment = 0;
   std::uint32_t offset = 0;
   std::uint64_t sequence = 0;
+  /// batch_mark of the batch before. 0: not known, any will do.
+  std::uint32_t previous = 0;
   auto operator<=>(const BatchPosition&) const = default;
 };
 
@@ -68,12 +70,17 @@ struct BatchHeader {
   std::uint64_t salt = 0;
   std::uint32_t body_bytes = 0;
   std::uint64_t synced_through = 0;  ///< The last batch known to be on stable storage when it was written.
+  /// batch_mark of the batch that it was written behind; 0 when that is not known. A drive that lost the end
+  /// of its log may show what it lost once more, behind what was written in its place.
+  std::uint32_t previous = 0;
 };
 /// Fills the first kBatchHeaderBytes of `batch`, whose records are in place behind them.
 void seal_batch(std::span<std::byte> batch, const BatchHeader& header);
 /// The header at the front of `bytes` if it looks like one of the segment with `salt`; its body is not looked
 /// at.
 [[nodiscard]] std::optional<BatchHeader> peek_batch(std::span<const std::byte> bytes, std::uint64_t salt);
+/// What the next batch names this whole one by: of its checksum, never 0.
+[[nodiscard]] std::uint32_t batch_mark(std::span<const std::byte> batch);
 /// True when header and body of `batch` (exactly header and body_bytes) match their checksum.
 [[nodiscard]] bool batch_is_whole(std::span<const std::byte> batch);
 

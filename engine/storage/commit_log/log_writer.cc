@@ -142,13 +142,17 @@ Result<void> CommitLog::write_group(Job* first) {
   if (builder_.empty()) return {};
   if (auto room = make_room(builder_.size()); !room) return room;
   const BatchPosition at = end_;
-  const auto bytes = builder_.seal(
-      {.sequence = at.sequence, .salt = salt_, .body_bytes = 0, .synced_through = at.sequence - 1});
+  const auto bytes = builder_.seal({.sequence = at.sequence,
+                                    .salt = salt_,
+                                    .body_bytes = 0,
+                                    .synced_through = at.sequence - 1,
+                                    .previous = at.previous});
   if (auto done = file_.file->write_durable(bytes, at.offset); !done) return done;
   {
     const std::lock_guard lock(mutex_);
     end_.offset += static_cast<std::uint32_t>(bytes.size());
     ++end_.sequence;
+    end_.previous = batch_mark(bytes);
   }
   appended_.fetch_add(bytes.size(), std::memory_order_relaxed);
   publish(placed, at);

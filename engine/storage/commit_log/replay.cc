@@ -9,6 +9,9 @@
 namespace flashstor::storage {
 namespace {
 
+/// Where the second batch after a clean stop begins: the first is a vote or a few entries.
+constexpr std::uint64_t kBehindCleanEnd = 256 * limits::kKiB;
+
 std::string_view body_of(std::span<const std::byte> batch) {
   return {reinterpret_cast<const char*>(batch.data()) + kBatchHeaderBytes, batch.size() - kBatchHeaderBytes};
 }
@@ -19,10 +22,16 @@ bool skip_damage(SegmentReader& reader, const Segment& segment, BatchPosition& a
     std::optional<BatchHeader> header;
     const auto batch = reader.batch_at(offset, header);
     if (!batch || !header || header->sequence <= at.sequence) continue;
-    at = {at.segment, offset, header->sequence};
+    at = {at.segment, offset, header->sequence, header->previous};
     return true;
   }
   return false;
+}
+
+/// Whether it was written at `at`, behind what lies before it now.
+bool goes_on(const BatchHeader& header, const BatchPosition& at) {
+  return header.sequence == at.sequence &&
+         (header.previous == at.previous || header.previous == 0 || at.previous == 0);
 }
 
 /// Visits whole batches from `at` on and moves `at` behind the last.
@@ -34,23 +43,25 @@ Result<std::uint64_t> read_batches(const Segment& segment, BatchPosition& at, co
     std::optional<BatchHeader> header;
     auto batch = reader.batch_at(at.offset, header);
     if (!batch) return std::unexpected(batch.error());
-    if (!header || header->sequence != at.sequence) {
+    if (!header || !goes_on(*header, at)) {
       if (past_torn && skip_damage(reader, segment, at)) continue;
       break;
     }
     if (auto visited = visit(at, body_of(*batch)); !visited) return std::unexpected(visited.error());
     at.offset += static_cast<std::uint32_t>(round_to_block(batch->size()));
     ++at.sequence;
+    at.previous = batch_mark(*batch);
     ++count;
   }
   return count;
 }
 
-/// Looks behind the last whole batch for one that proves that something in between was lost.
-Result<bool> check_tail(const Segment& segment, const BatchPosition& end) {
+/// Looks at `bytes` behind the last whole batch for one that proves that something in between was lost.
+Result<bool> check_tail(const Segment& segment, const BatchPosition& end, std::uint64_t bytes) {
   SegmentReader reader(segment);
   bool torn = false;
-  for (std::uint64_t offset = end.offset; offset < segment.header.bytes; offset += limits::kLogBlockBytes) {
+  const std::uint64_t until = std::min<std::uint64_t>(segment.header.bytes, end.offset + bytes);
+  for (std::uint64_t offset = end.offset; offset < until; offset += limits::kLogBlockBytes) {
     auto block = reader.at(offset, limits::kLogBlockBytes);
     if (!block) return std::unexpected(block.error());
     if (!peek_batch(*block, segment.header.salt)) continue;
@@ -84,7 +95,7 @@ Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition>
     if (!segment) return std::unexpected(segment.error());
     const SegmentHeader& header = (*segment)->header;
     if (i == 0) {
-      at = start ? *start : BatchPosition{numbers[i], limits::kLogBlockBytes, header.first_sequence};
+      at = start ? *start : BatchPosition{numbers[i], limits::kLogBlockBytes, header.first_sequence, 0};
       if (at.segment != numbers[i])
         return fail(ErrorCode::kCorrupt, fmt::format("log segment {} is missing", at.segment));
     } else if (header.first_sequence != at.sequence) {
@@ -93,7 +104,7 @@ Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition>
                               "set",
                               at.segment, at.sequence, header.first_sequence - 1));
     } else {
-      at = {numbers[i], limits::kLogBlockBytes, header.first_sequence};
+      at = {numbers[i], limits::kLogBlockBytes, header.first_sequence, at.previous};
     }
     const std::uint32_t begin = at.offset;
     auto count = read_batches(**segment, at, visit, past_torn);
@@ -107,18 +118,18 @@ Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition>
   return result;
 }
 
-Result<void> check_log_tail(Segments& segments, ReplayResult& result) {
+Result<void> check_log_tail(Segments& segments, ReplayResult& result, bool clean) {
   if (!result.end) return {};
   auto segment = segments.find(result.end->segment);
   if (!segment) return std::unexpected(segment.error());
-  auto torn = check_tail(**segment, *result.end);
+  auto torn = check_tail(**segment, *result.end, clean ? kBehindCleanEnd : (*segment)->header.bytes);
   if (!torn) return std::unexpected(torn.error());
   result.torn_tail = *torn;
   return {};
 }
 
 Result<void> scan_segment(const Segment& segment, const BatchVisitor& visit) {
-  BatchPosition at{segment.header.number, limits::kLogBlockBytes, segment.header.first_sequence};
+  BatchPosition at{segment.header.number, limits::kLogBlockBytes, segment.header.first_sequence, 0};
   auto count = read_batches(segment, at, visit);
   if (!count) return std::unexpected(count.error());
   return {};

@@ -30,10 +30,10 @@ using BatchVisitor = std::function<Result<void>(const BatchPosition& at, std::st
 [[nodiscard]] Result<ReplayResult> replay_log(Segments& segments, std::optional<BatchPosition> start,
                                               const BatchVisitor& visit, bool past_torn = false);
 
-/// Looks behind the end of the log, unless it was cleanly closed. Errors: kCorrupt, in words, when a bad
-/// batch is followed by a good one that knew it to be synced: a lost middle, the drive must be rebuilt from
-/// its set.
-[[nodiscard]] Result<void> check_log_tail(Segments& segments, ReplayResult& result);
+/// Looks behind the end of the log; only at what is near to it when that is a clean stop, for if more was
+/// written then only the batch right behind it is missing. Errors: kCorrupt, in words, when a bad batch is
+/// followed by a good one that knew it to be synced: a lost middle, the drive must be rebuilt from its set.
+[[nodiscard]] Result<void> check_log_tail(Segments& segments, ReplayResult& result, bool clean);
 
 /// Reads one segment's batches in order, for relocation and for tools; stops at the first that is not whole.
 [[nodiscard]] Result<void> scan_segment(const Segment& segment, const BatchVisitor& visit);
