@@ -134,6 +134,7 @@ template <class C>
 void fields(C& c, RenamePayload& p) {
   c(p.target, p.to_key, p.mode, p.keep_orphan, p.now_ns);
   c.later(p.move, p.mover);
+  c.later(p.further);
 }
 template <class C>
 void fields(C& c, MovePayload& p) {

@@ -103,8 +103,9 @@ struct RenamePayload {
   RenameMode mode = RenameMode::kReplace;
   bool keep_orphan = false;  ///< What is replaced is open.
   std::int64_t now_ns = 0;
-  Uuid move;   ///< Names the rename of a directory over sets.
+  Uuid move;   ///< Names the rename of a directory.
   Uuid mover;  ///< Who moves directories (kMoverChange), where this is a step of that; nil: it is not.
+  bool further = false;  ///< kRenameDirectory: not the first step of it.
 };
 /// Rename of a file to a name in another set, a step of it.
 struct MovePayload {

@@ -35,7 +35,8 @@ inline constexpr std::string_view kMoving =
     "being moved to another set";                             ///< Why one was refused: kConflict.
 inline constexpr std::string_view kMoveIntents = "move/";     ///< In Family::kIntents, at the old name's set.
 inline constexpr std::string_view kMoveDecisions = "moved/";  ///< The same, at the new name's set.
-inline constexpr std::string_view kDirectoryMoves = "moves/";  ///< The same, at the old directory's set.
+inline constexpr std::string_view kDirectoryMoves = "moves/";     ///< The same, at the old directory's set.
+inline constexpr std::string_view kDirectoryRenames = "rename/";  ///< The same, within one set: in steps.
 inline constexpr std::string_view kMover = "mover/";  ///< The same, in every set: who moves directories.
 inline constexpr std::string_view kOvertaken =
     "another node moves directories now";             ///< Why one was refused: kConflict.

@@ -1,5 +1,7 @@
 #include "engine/files/names.h"
 
+#include <algorithm>
+
 #include "engine/base/hex.h"
 #include "engine/base/limits.h"
 #include "engine/base/uuid.h"
@@ -108,6 +110,12 @@ Result<PathKey> key_of_path(std::string_view path) {
 
 std::string directory_prefix(std::string_view key) {
   return key.empty() ? std::string() : std::string(key) + "/";
+}
+
+bool meets(const std::vector<std::string>& keys, std::string_view from, std::string_view to) {
+  return std::ranges::any_of(keys, [&](const std::string& key) {
+    return key.starts_with(from) || from.starts_with(key) || key.starts_with(to) || to.starts_with(key);
+  });
 }
 
 }  // namespace flashstor::files

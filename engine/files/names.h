@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/error.h"
 
@@ -43,5 +44,7 @@ struct PathKey {
 [[nodiscard]] Result<PathKey> key_of_path(std::string_view path);
 /// The directory's prefix: "" for the root, else its key and a slash.
 [[nodiscard]] std::string directory_prefix(std::string_view key);
+/// Whether one of the directories `keys` is, lies below, or holds `from` or `to`. All end in a slash.
+[[nodiscard]] bool meets(const std::vector<std::string>& keys, std::string_view from, std::string_view to);
 
 }  // namespace flashstor::files

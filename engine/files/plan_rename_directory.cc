@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/files/names.h"
 #include "engine/files/plan_support.h"
 
 namespace flashstor::files {
@@ -164,17 +165,38 @@ Task<Result<void>> exchange_rows(cluster::RowView& rows, const RenamePayload& in
   co_return {};
 }
 
+// Another rename that is between two of its steps would be split by this one.
+Task<Result<void>> check_unmet(cluster::RowView& rows, const RenamePayload& in) {
+  const std::string lower = std::string(kDirectoryRenames) + in.target.bucket.to_bytes();
+  const std::vector<std::string> keys{in.target.key, in.to_key};
+  bool met = false;
+  co_await or_return(rows.scan(
+      Family::kIntents, lower, objects::after_prefix(lower),
+      [&](std::string_view, std::string_view value) {
+        const auto other = decode<RenamePayload>(value);
+        met = met || !other || meets(keys, other->target.key, other->to_key);
+        return cluster::ScanStep{};
+      },
+      [&] { met = false; }));
+  if (met) co_return fail(ErrorCode::kBusy, "a rename of it, of what it holds or lies in is under way");
+  co_return {};
+}
+
 }  // namespace
 
 PlanTask plan_rename_directory(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<RenamePayload>(command.payload));
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
-  const std::string intent_key = "rename/" + target.bucket.to_bytes() + target.key;
+  const std::string intent_key = std::string(kDirectoryRenames) + target.bucket.to_bytes() + target.key;
   const auto intent = co_await or_return(rows.get(Family::kIntents, intent_key));
   const bool continues = intent.has_value();
   cluster::Plan plan;
   FileOutcome outcome;
+  const bool own = continues && (co_await or_return(decode<RenamePayload>(*intent))).move == in.move;
+  // Somebody has gone on with it to the end.
+  if (in.further && !own) co_return answered(std::move(plan), outcome);
+  if (!own) co_await or_return(check_unmet(rows, in));
   if (!continues) co_await or_return(clear_target(rows, in, plan, outcome));
   Moved moved;
   if (in.mode == RenameMode::kExchange) {

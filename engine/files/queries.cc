@@ -131,7 +131,7 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
   const auto whole = [](char kind) {
     return [kind](std::string_view, std::string_view value) { return kind + std::string(value); };
   };
-  co_await or_return(gather("rename/", whole('r')));
+  co_await or_return(gather(kDirectoryRenames, whole('r')));
   co_await or_return(gather(kMoveIntents, whole('v')));
   co_await or_return(gather(kDirectoryMoves, whole('d')));
   co_await or_return(gather(kMoveDecisions, [](std::string_view move, std::string_view value) {

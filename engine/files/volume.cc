@@ -219,15 +219,13 @@ Task<Result<void>> Volume::finish_leftovers() {
         decisions.push_back(rest);
         continue;
       }
-      const auto rename = co_await or_return(decode<RenamePayload>(rest));
+      auto rename = co_await or_return(decode<RenamePayload>(rest));
       if (each.front() == 'd') {
         directories.push_back(rename);
         continue;
       }
-      Found from;
-      from.key = rename.target.key;
-      from.directory = true;
-      co_await or_return(rename_directory(std::move(from), rename.to_key, rename.mode));
+      rename.further = true;
+      co_await or_return(rename_in_steps(std::move(rename)));
     }
   }
   co_await or_return(forget_decisions(std::move(decisions)));

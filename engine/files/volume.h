@@ -145,7 +145,8 @@ class Volume final : public VolumeApi {
   Task<Result<void>> become_mover(std::string from_key);
   Task<void> wait_for_moves_at(std::vector<std::string> keys);
   Task<Result<void>> wait_for_moves_elsewhere(std::string key);
-  Task<Result<std::vector<RenamePayload>>> standing_moves();
+  /// Renames of directories that have begun and not ended: over sets ('d'), or in steps within one ('r').
+  Task<Result<std::vector<RenamePayload>>> standing_moves(char kind);
   Task<Result<void>> end_moves_at(std::vector<std::string> keys);
   Task<void> watch_directory_moves();
   Task<void> finish_directory_move(RenamePayload move);
@@ -201,6 +202,7 @@ class Volume final : public VolumeApi {
   Task<Result<void>> drop_directory_row(std::string key, InodeId inode);
   void forget_directories(const std::string& prefix);
   Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
+  Task<Result<void>> rename_in_steps(RenamePayload rename);
 
   // volume_publish.cc
   Task<Result<void>> publish(OpenInodeRef inode);

@@ -205,24 +205,45 @@ Task<Result<void>> Volume::remove_directory(std::string directory, std::string n
   co_return {};
 }
 
+// All rows in one entry, or as many as go into one at a time; the steps of one rename are whose they may.
+Task<Result<void>> Volume::rename_in_steps(RenamePayload rename) {
+  const std::string from_key = rename.target.key;
+  rename.target = {};
+  for (bool more = true; more; rename.further = true) {
+    Change change{.kind = FileCommand::kRenameDirectory};
+    change.target.key = from_key;
+    change.locked_prefixes = {from_key, rename.to_key};
+    change.encode = [&rename](const FileTarget& to) {
+      rename.target = to;
+      return encode(rename);
+    };
+    more = (co_await or_return(run(std::move(change)))).more;
+  }
+  co_return {};
+}
+
 Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, RenameMode mode) {
   RenameWatch::Change watched(renames_,
                               {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
-  bool more = true;
-  while (more) {
-    Change change{.kind = FileCommand::kRenameDirectory};
-    change.target.key = from.key;
-    change.locked_prefixes = {from.key, to_key};
-    change.encode = [to_key, mode](const FileTarget& to) {
-      RenamePayload payload;
-      payload.target = to;
-      payload.to_key = to_key;
-      payload.mode = mode;
-      return encode(payload);
-    };
-    const FileOutcome outcome = co_await or_return(run(std::move(change)));
-    more = outcome.more;
+  RenamePayload rename;
+  rename.target.key = from.key;
+  rename.to_key = to_key;
+  rename.mode = mode;
+  rename.move = Uuid::make(runtime_.random());
+  auto done = co_await rename_in_steps(rename);
+  for (int tries = 0; !done && done.error().code() == ErrorCode::kBusy && tries < kMaxStaleRetries; ++tries) {
+    // Somebody is at one that it meets, or an error has cut it off: that is ended first, and may be this one.
+    auto standing = co_await or_return(standing_moves('r'));
+    bool same = false;
+    for (RenamePayload& each : standing) {
+      if (!meets({from.key, to_key}, each.target.key, each.to_key)) continue;
+      same = same || (each.target.key == from.key && each.to_key == to_key);
+      each.further = true;
+      co_await or_return(rename_in_steps(std::move(each)));
+    }
+    done = same ? Result<void>() : co_await rename_in_steps(rename);
   }
+  if (!done) co_return done;
   forget_directories(from.key);
   forget_directories(to_key);
   watched.made();

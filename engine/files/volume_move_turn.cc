@@ -21,13 +21,6 @@ LockRange lock_range(LockRange::Type type) {
   return range;
 }
 
-// Whether one of the directories is `from` or `to`, lies below one of them, or holds one of them.
-bool meets(const std::vector<std::string>& keys, const std::string& from, const std::string& to) {
-  return std::ranges::any_of(keys, [&](const std::string& key) {
-    return key.starts_with(from) || from.starts_with(key) || key.starts_with(to) || to.starts_with(key);
-  });
-}
-
 }  // namespace
 
 // Errors: kWouldBlock when somebody else's turn is not waited for; those of a lock.
@@ -96,7 +89,7 @@ Task<Result<void>> Volume::wait_for_moves_elsewhere(std::string key) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   const auto any = lock_range(LockRange::Type::kExclusive);
   while (true) {
-    const auto standing = co_await or_return(standing_moves());
+    const auto standing = co_await or_return(standing_moves('d'));
     if (std::ranges::none_of(standing, [&key](const RenamePayload& move) {
           return meets({key}, move.target.key, move.to_key);
         }))
@@ -107,8 +100,7 @@ Task<Result<void>> Volume::wait_for_moves_elsewhere(std::string key) {
   }
 }
 
-// Directories whose rename has begun and not ended.
-Task<Result<std::vector<RenamePayload>>> Volume::standing_moves() {
+Task<Result<std::vector<RenamePayload>>> Volume::standing_moves(char kind) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
@@ -117,7 +109,7 @@ Task<Result<std::vector<RenamePayload>>> Volume::standing_moves() {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
         static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
     for (const std::string& each : co_await or_return(decode<std::vector<std::string>>(bytes)))
-      if (each.front() == 'd') moves.push_back(co_await or_return(decode<RenamePayload>(each.substr(1))));
+      if (each.front() == kind) moves.push_back(co_await or_return(decode<RenamePayload>(each.substr(1))));
   }
   co_return moves;
 }
@@ -125,7 +117,7 @@ Task<Result<std::vector<RenamePayload>>> Volume::standing_moves() {
 // What was cut off at one of the keys, above or below them: what is still under its old name would be left
 // behind.
 Task<Result<void>> Volume::end_moves_at(std::vector<std::string> keys) {
-  auto standing = co_await or_return(standing_moves());
+  auto standing = co_await or_return(standing_moves('d'));
   for (RenamePayload& move : standing) {
     if (!meets(keys, move.target.key, move.to_key)) continue;
     co_await or_return(become_mover(move.target.key));
@@ -138,7 +130,7 @@ Task<Result<void>> Volume::end_moves_at(std::vector<std::string> keys) {
 // Whatever cut a rename off, on whichever node: the first that finds nobody at it goes on with it.
 Task<void> Volume::watch_directory_moves() {
   while (!closing_.is_set()) {
-    if (const auto standing = co_await standing_moves())
+    if (const auto standing = co_await standing_moves('d'))
       for (const RenamePayload& move : *standing)
         if (!closing_.is_set() && co_await take_moving_turn(false)) {
           co_await finish_directory_move(move);

@@ -225,6 +225,48 @@ TEST_F(VersionedVolumeTest, ADirectoryOverTheLimitOfOneEntryMovesWhole) {
   EXPECT_EQ(names(""), (std::vector<std::string>{"e"}));
 }
 
+// Both went on with whatever stood there: half of it came to the one name, half to the other.
+TEST_F(VersionedVolumeTest, OfTwoRenamesThatTakeSeveralStepsOneMovesAll) {
+  for (std::size_t n = 0; n < kMaxMovedVersions + 5; ++n) put_object("d/" + std::to_string(n), "x");
+  std::optional<Result<void>> other;
+  const auto second = [](Volume* volume, std::optional<Result<void>>* out) -> Task<void> {
+    *out = co_await volume->rename("", "d", "", "f", RenameMode::kReplace);
+  };
+  int steps = 0;
+  cluster_->fake(0).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == static_cast<cluster::CommandKind>(FileCommand::kRenameDirectory) && ++steps == 2)
+      async::start_detached(second(volume_.get(), &other));
+  });
+  mv("d", "e");
+  cluster_->fake(0).set_before_execute({});
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->error().code(), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(names("e").size(), kMaxMovedVersions + 5);
+  EXPECT_EQ(names(""), (std::vector<std::string>{"e"}));
+}
+
+// The mount ended it, and it was renamed back: the step that came late moved it again.
+TEST_F(VersionedVolumeTest, AStepThatComesLateMovesNothing) {
+  for (std::size_t n = 0; n < kMaxMovedVersions + 5; ++n) put_object("d/" + std::to_string(n), "x");
+  bool back = false;
+  const auto mount_and_back = [](objects::ObjectStore* store, Runtime* runtime, bool* done) -> Task<void> {
+    auto other = co_await Volume::open(*store, "bucket", {}, *runtime);
+    if (!other) co_return;
+    *done = (co_await (*other)->rename("", "e", "", "d", RenameMode::kReplace)).has_value();
+    static_cast<void>(co_await (*other)->close());
+  };
+  int steps = 0;
+  cluster_->fake(0).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == static_cast<cluster::CommandKind>(FileCommand::kRenameDirectory) && ++steps == 2)
+      async::start_detached(mount_and_back(store_.get(), &runtime_, &back));
+  });
+  mv("d", "e");
+  cluster_->fake(0).set_before_execute({});
+  EXPECT_TRUE(back);
+  EXPECT_EQ(names("d").size(), kMaxMovedVersions + 5);
+  EXPECT_EQ(names(""), (std::vector<std::string>{"d"}));
+}
+
 TEST_F(VersionedVolumeTest, AnUnlinkedFileIsWrittenUntilItsLastRelease) {
   const auto file = create("", "f");
   write(*file, 0, "still here");
