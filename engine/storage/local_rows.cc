@@ -68,7 +68,7 @@ Result<CheckpointState> decode_checkpoint(std::string_view value) {
     at.segment = static_cast<std::uint32_t>(in->varint());
     at.offset = static_cast<std::uint32_t>(in->varint());
     state.placed_through = at;
-    const auto previous = static_cast<std::uint32_t>(in->varint());
+    const auto previous = in->at_end() ? 0U : static_cast<std::uint32_t>(in->varint());
     if (state.replay_from) state.replay_from->previous = previous;
   }
   if (!in->ok()) return fail(ErrorCode::kCorrupt, "the index's row \"checkpoint\" does not parse");
