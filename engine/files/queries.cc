@@ -104,19 +104,21 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
 }
 
 // What a crash left of this bucket: orphans (their keys), renames and moves of directories and moves to
-// another set to go on with (their payloads), and decisions about moves (rename, new name).
+// another set to go on with (their payloads), and decisions about moves (rename, new name). The key says
+// which, by the letters that they begin with; empty: all.
 Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_view payload) {
   const auto in = co_await or_return(decode<FileTarget>(payload));
+  const auto wanted = [&in](char kind) { return in.key.empty() || in.key.contains(kind); };
   std::vector<std::string> found;
-  const Uuid orphans = orphans_of(in.bucket);
-  const std::string lower = objects::bucket_prefix(orphans);
-  co_await or_return(rows.scan(
-      Family::kVersions, lower, objects::after_prefix(lower),
-      [&](std::string_view key, std::string_view) -> cluster::ScanStep {
-        if (const auto parsed = objects::parse_version_key(key)) found.push_back("o" + parsed->key);
-        return {};
-      },
-      [&] { found.clear(); }));
+  const std::string lower = objects::bucket_prefix(orphans_of(in.bucket));
+  if (wanted('o'))
+    co_await or_return(rows.scan(
+        Family::kVersions, lower, objects::after_prefix(lower),
+        [&](std::string_view key, std::string_view) -> cluster::ScanStep {
+          if (const auto parsed = objects::parse_version_key(key)) found.push_back("o" + parsed->key);
+          return {};
+        },
+        [&] { found.clear(); }));
   const auto gather = [&](std::string_view prefix, auto entry) -> Task<Result<void>> {
     const std::size_t before = found.size();
     const std::string from = std::string(prefix) + in.bucket.to_bytes();
@@ -131,9 +133,10 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
   const auto whole = [](char kind) {
     return [kind](std::string_view, std::string_view value) { return kind + std::string(value); };
   };
-  co_await or_return(gather(kDirectoryRenames, whole('r')));
-  co_await or_return(gather(kMoveIntents, whole('v')));
-  co_await or_return(gather(kDirectoryMoves, whole('d')));
+  if (wanted('r')) co_await or_return(gather(kDirectoryRenames, whole('r')));
+  if (wanted('v')) co_await or_return(gather(kMoveIntents, whole('v')));
+  if (wanted('d')) co_await or_return(gather(kDirectoryMoves, whole('d')));
+  if (!wanted('m')) co_return encode(found);
   co_await or_return(gather(kMoveDecisions, [](std::string_view move, std::string_view value) {
     return 'm' + std::string(move) + std::string(value.substr(1));
   }));

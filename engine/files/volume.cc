@@ -247,6 +247,7 @@ Task<Result<void>> Volume::forget_decisions(std::vector<std::string> decisions) 
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
+  target.key = "v";
   std::set<Uuid> under_way;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(

@@ -104,6 +104,7 @@ Task<Result<std::vector<RenamePayload>>> Volume::standing_moves(char kind) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
+  target.key = kind;  // every two seconds: no more than is wanted
   std::vector<RenamePayload> moves;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
     const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
