@@ -121,6 +121,7 @@ void fields(C& c, MakePayload& p) {
 template <class C>
 void fields(C& c, PublishPayload& p) {
   c(p.target, p.shrink_to, p.pieces, p.size, p.posix, p.revises, p.has_data, p.links);
+  c.later(p.may_move, p.chase, p.adopt, p.park);
 }
 template <class C>
 void fields(C& c, AttributesPayload& p) {
@@ -135,11 +136,21 @@ void fields(C& c, RenamePayload& p) {
   c(p.target, p.to_key, p.mode, p.keep_orphan, p.now_ns);
   c.later(p.move, p.mover);
   c.later(p.further);
+  c.later(p.forward);
+}
+template <class C>
+void fields(C& c, Forward& f) {
+  c(f.at_ns, f.to);
+}
+template <class C>
+void fields(C& c, ForwardAnswer& a) {
+  c(a.found, a.seen, a.to);
 }
 template <class C>
 void fields(C& c, MovePayload& p) {
   c(p.target, p.move, p.from_key, p.to_key, p.mode, p.keep_orphan, p.version, p.placed, p.row, p.slices_row);
   c.later(p.mover);
+  c.later(p.forward);
 }
 template <class C>
 void fields(C& c, LinkPayload& p) {
@@ -198,7 +209,7 @@ void fields(C& c, DroppedReference& d) {
 namespace flashstor::files {
 template <class C>
 void fields(C& c, FileOutcome& o) {
-  c(o.row, o.orphan, o.more, o.drops);
+  c(o.row, o.orphan, o.key, o.more, o.drops);
 }
 
 template <class Payload>
@@ -226,6 +237,8 @@ FLASHSTOR_CODEC(AttributesPayload)
 FLASHSTOR_CODEC(RemovePayload)
 FLASHSTOR_CODEC(RenamePayload)
 FLASHSTOR_CODEC(MovePayload)
+FLASHSTOR_CODEC(Forward)
+FLASHSTOR_CODEC(ForwardAnswer)
 FLASHSTOR_CODEC(LinkPayload)
 FLASHSTOR_CODEC(LookupPayload)
 FLASHSTOR_CODEC(DirectoryPayload)
@@ -280,6 +293,7 @@ void register_file_commands(cluster::CommandRegistry& registry) {
   };
   query(FileCommand::kMove, intents(kMoveIntents));
   query(FileCommand::kDirectoryMove, intents(kDirectoryMoves));
+  query(FileCommand::kForward, query_forward);
   query(FileCommand::kLock,
         [table = std::make_shared<LockTable>()](cluster::RowView& rows, std::string_view payload) {
           return query_lock(*table, rows, payload);

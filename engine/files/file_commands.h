@@ -41,6 +41,7 @@ enum class FileCommand : cluster::CommandKind {
   kMove = 154,
   kLock = 155,
   kDirectoryMove = 156,
+  kForward = 160,
 };
 
 /// Adds the planners and queries of files. Once, by main, before the first set starts.
@@ -81,6 +82,10 @@ struct PublishPayload {
   objects::VersionId revises;  ///< The version that this open made already.
   bool has_data = false;
   std::vector<std::string> links;  ///< The other names of the inode, whose locks are held.
+  bool may_move = false;           ///< Another node may be moving the file to another set.
+  bool chase = false;              ///< Whatever name in this set the file has by now: all of them are locked.
+  bool adopt = false;              ///< The data of the piece is parked: it is taken over.
+  Uuid park;  ///< Bucket in which staged data gets a row of its own where the file is not (plan_park).
 };
 struct AttributesPayload {
   FileTarget target;
@@ -106,6 +111,7 @@ struct RenamePayload {
   Uuid move;   ///< Names the rename of a directory.
   Uuid mover;  ///< Who moves directories (kMoverChange), where this is a step of that; nil: it is not.
   bool further = false;  ///< kRenameDirectory: not the first step of it.
+  bool forward = false;  ///< Other nodes may have the file open: forward.h.
 };
 /// Rename of a file to a name in another set, a step of it.
 struct MovePayload {
@@ -119,7 +125,18 @@ struct MovePayload {
   bool placed = false;         ///< kMoveEnd: what was decided.
   std::string row;             ///< kMovePlace: the new name's row, and its list of slices or nothing.
   std::string slices_row;
-  Uuid mover;  ///< As in RenamePayload.
+  Uuid mover;            ///< As in RenamePayload.
+  bool forward = false;  ///< As in RenamePayload.
+};
+/// Where what had a name has gone (forward.h): the newest first.
+struct Forward {
+  std::int64_t at_ns = 0;
+  std::vector<std::string> to;
+};
+struct ForwardAnswer {
+  bool found = false;           ///< The inode has the name that was asked about.
+  std::uint64_t seen = 0;       ///< Another number once anything has gone since.
+  std::vector<std::string> to;  ///< Otherwise: names that it may have.
 };
 struct LinkPayload {
   FileTarget target;
@@ -158,7 +175,8 @@ struct LockPayload {
 struct FileOutcome {
   std::string row;     ///< The version row now there (encode_version), or empty.
   std::string orphan;  ///< The row of what was orphaned, or empty.
-  bool more = false;   ///< kRenameDirectory: rows are left; repeat.
+  std::string key;     ///< kPublish that chased: where the file was.
+  bool more = false;   ///< kRenameDirectory: rows are left; repeat. kPublish: the data was parked instead.
   std::vector<objects::DroppedReference> drops;
 };
 /// What lies at a name in one set.
@@ -220,6 +238,8 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
 /// RenamePayload), or nothing.
 Task<Result<std::string>> query_intent(std::string_view kind, cluster::RowView& rows,
                                        std::string_view payload);
+/// Whether an inode is at a key, or where it may have gone from there (ForwardAnswer of a FileTarget).
+Task<Result<std::string>> query_forward(cluster::RowView& rows, std::string_view payload);
 /// Errors: kReadOnly while nobody leads.
 Task<Result<std::string>> query_lock(class LockTable& table, cluster::RowView& rows,
                                      std::string_view payload);

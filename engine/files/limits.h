@@ -45,6 +45,15 @@ inline constexpr int kMoveTries = 20;  ///< Of a rename that is made, when names
 inline constexpr std::chrono::milliseconds kMovePause{250};
 inline constexpr std::size_t kMovedAtOnce = 16;  ///< Names of a directory that are moved beside each other.
 inline constexpr std::chrono::milliseconds kMoveRetry{20};
+inline constexpr std::chrono::seconds kMoveWait{2};  ///< How long a publish waits for a move of another node.
+inline constexpr std::size_t kMaxForwards = 16;      ///< Directories that had one name, each where it went.
+inline constexpr std::chrono::seconds kChaseFor{30};  ///< A publish of what is renamed all the while.
+inline constexpr std::chrono::milliseconds kMovePoll{5};
+inline constexpr int kChasesBeforeLock = 3;
+inline constexpr std::size_t kMaxFollowed = 64;          ///< Names at which an open file is looked for.
+inline constexpr std::chrono::seconds kFollowEvery{60};  ///< How often a node looks where its open files are.
+inline constexpr std::string_view kParked =
+    "the data lies elsewhere";                                 ///< Why it was not published: kConflict.
 inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
 inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;

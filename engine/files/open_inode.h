@@ -21,11 +21,13 @@ struct Streaming {
 /// One inode that is open on a volume, however often: what is committed of it and what is not yet.
 struct OpenInode {
   InodeId inode;
-  std::string key;        ///< One of its names; of an orphan the inode's text.
-  std::uint32_t set = 0;  ///< Where its row is.
-  bool claimed = false;   ///< Other nodes leave it alone when it loses its last name.
-  bool orphan = false;    ///< Has lost its last name; its row lies under orphans_of(bucket).
-  bool gone = false;      ///< Replaced or removed through another door: there is nothing to write to.
+  std::string key;           ///< One of its names; of an orphan the inode's text.
+  std::uint32_t set = 0;     ///< Where its row is.
+  std::string maybe;         ///< Where a rename may have brought it whose outcome is not known.
+  bool check_names = false;  ///< Another node may have given it more names.
+  bool claimed = false;      ///< Other nodes leave it alone when it loses its last name.
+  bool orphan = false;       ///< Has lost its last name; its row lies under orphans_of(bucket).
+  bool gone = false;         ///< Replaced or removed through another door: there is nothing to write to.
   std::uint32_t opens = 0;
 
   objects::VersionRow row;    ///< As committed.
@@ -34,6 +36,7 @@ struct OpenInode {
   std::optional<std::uint64_t> shrink_to;  ///< The smallest size since the last publish.
   WriteBuffer dirty;                       ///< Written, not published.
   WriteBuffer publishing;                  ///< On its way.
+  bool in_flight = false;                  ///< What has streamed is on its way.
   std::optional<Streaming> streaming;
   PosixChange posix;           ///< Not published.
   objects::VersionId revises;  ///< The version that these opens made.

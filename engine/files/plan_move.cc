@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "engine/cluster/due.h"
-#include "engine/files/plan_support.h"
+#include "engine/files/forward.h"
 
 /// Rename of a file to a name that lies in another set. The row of Family::kIntents at the old name's set
 /// keeps others from moving or unlinking the file meanwhile and remembers what is to be finished after a
@@ -116,6 +116,8 @@ PlanTask plan_move_end(cluster::RowView& rows, const cluster::Command& command) 
     const auto live = co_await or_return(find_live(rows, bucket, in.from_key));
     if (live && live->found.id == in.version)
       co_await or_return(plan_vanish(rows, in.target, *live, false, plan, outcome));
+    if (in.forward && !in.from_key.ends_with('/'))
+      co_await or_return(forward_file(rows, bucket, in.target.inode, in.to_key, plan));
   }
   plan.changes.push_back({Family::kIntents, intent, std::nullopt});
   co_return answered(std::move(plan), outcome);

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/files/plan_support.h"
+#include "engine/files/forward.h"
 
 namespace flashstor::files {
 namespace {
@@ -147,11 +147,13 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
 
 }  // namespace
 
-PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
-  const auto in = co_await or_return(decode<PublishPayload>(command.payload));
+namespace {
+
+PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
   co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
   const LiveFile live =
       co_await or_return(require_live(rows, in.target.bucket, in.target.key, in.target.inode));
+  if (in.may_move) co_await or_return(check_not_moving(rows, in.target.bucket, in.target.key));
   if (live.row.attributes.posix && live.row.attributes.posix->nlink > 1) {
     // Whoever made or removed a name since the caller looked: it looks again.
     const auto names = co_await or_return(links_of(rows, in.target.bucket, in.target.inode));
@@ -181,7 +183,59 @@ PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
   else
     co_await or_return(replace_version(rows, std::move(change), plan, outcome));
   if (in.links.size() > 1) co_await or_return(publish_links(rows, in, published, plan, outcome));
+  if (in.chase) outcome.key = in.target.key;
+  if (in.adopt) {
+    FileTarget parked = in.target;
+    parked.bucket = in.park;
+    parked.key = in.pieces.front().slice.data.id.to_text();
+    parked.versioning = Versioning::kUnversioned;
+    const auto held = co_await or_return(find_live(rows, parked.bucket, parked.key));
+    if (!held) co_return fail(ErrorCode::kInternal, "what a file has streamed is not where it was parked");
+    co_await or_return(plan_vanish(rows, parked, *held, true, plan, outcome));
+  }
   co_return answered(std::move(plan), outcome);
+}
+
+// A set drops staged data that no entry names, and the file may be found again elsewhere: until then the data
+// belongs to a file without a name, like one that was unlinked while it is open.
+PlanTask plan_park(cluster::RowView& rows, const PublishPayload& in) {
+  const Slice& slice = in.pieces.front().slice;
+  objects::NewVersion version{.bucket = in.park,
+                              .key = slice.data.id.to_text(),
+                              .versioning = Versioning::kUnversioned,
+                              .row = {},
+                              .has_data = true};
+  version.row.attributes.posix.emplace();
+  version.row.attributes.posix->inode = slice.data.id;
+  version.row.attributes.posix->nlink = 0;
+  version.row.header.is_null = true;
+  set_slices(version.row, {slice});
+  FileOutcome outcome;
+  outcome.more = true;
+  objects::VersionOutcome placed;
+  cluster::Plan plan;
+  append(plan, co_await or_return(objects::plan_new_version(rows, std::move(version), std::nullopt, placed)));
+  co_return answered(std::move(plan), outcome);
+}
+
+bool may_be_elsewhere(const Error& error) {
+  return error.code() == ErrorCode::kNoSuchKey || error.code() == ErrorCode::kStaleHandle ||
+         error.code() == ErrorCode::kStale ||
+         (error.code() == ErrorCode::kConflict && error.message() == kMoving);
+}
+
+}  // namespace
+
+PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
+  auto in = co_await or_return(decode<PublishPayload>(command.payload));
+  if (in.chase) {
+    auto key = co_await or_return(chase(rows, in.target.bucket, in.target.inode, in.target.key));
+    if (!key.empty()) in.target.key = std::move(key);
+  }
+  auto plan = co_await plan_publish_here(rows, in);
+  if (plan || in.park.is_nil() || in.adopt || in.pieces.empty() || !may_be_elsewhere(plan.error()))
+    co_return plan;
+  co_return co_await plan_park(rows, in);
 }
 
 PlanTask plan_change_attributes(cluster::RowView& rows, const cluster::Command& command) {

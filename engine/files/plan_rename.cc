@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/files/plan_support.h"
+#include "engine/files/forward.h"
 
 namespace flashstor::files {
 namespace {
@@ -44,6 +44,7 @@ Task<Result<void>> rename_in_links(cluster::RowView& rows, const Uuid& bucket, c
   std::erase(names, from);
   if (to) names.push_back(*to);
   set_links(bucket, inode, names, plan);
+  if (!to && !names.empty()) co_await or_return(forward_file(rows, bucket, inode, names.front(), plan));
   for (const std::string& name : names) {
     if (to && name == *to) continue;
     auto other = co_await or_return(find_live(rows, bucket, name));
@@ -88,6 +89,10 @@ PlanTask plan_exchange(cluster::RowView& rows, const RenamePayload& in, const Li
   other.key = in.to_key;
   co_await or_return(place(rows, in.target, in.to_key, from, to.found, true, {}, plan, outcome));
   co_await or_return(place(rows, in.target, in.target.key, to, from.found, true, {}, plan, outcome));
+  if (in.forward) {
+    co_await or_return(forward_file(rows, in.target.bucket, inode_of(from.row), in.to_key, plan));
+    co_await or_return(forward_file(rows, in.target.bucket, inode_of(to.row), in.target.key, plan));
+  }
   co_return answered(std::move(plan), outcome);
 }
 
@@ -123,6 +128,7 @@ PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command) {
   co_await or_return(
       place(rows, target, in.to_key, from, room.there, room.keep_data, std::move(beside), plan, outcome));
   co_await or_return(plan_vanish(rows, target, from, true, plan, outcome));
+  if (in.forward) co_await or_return(forward_file(rows, target.bucket, inode_of(from.row), in.to_key, plan));
   co_return answered(std::move(plan), outcome);
 }
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/files/forward.h"
 #include "engine/files/names.h"
-#include "engine/files/plan_support.h"
 
 namespace flashstor::files {
 namespace {
@@ -211,6 +211,11 @@ PlanTask plan_rename_directory(cluster::RowView& rows, const cluster::Command& c
   co_await or_return(move_names(rows, target.bucket, moved, plan));
   for (RowChange& change : moved.changes) plan.changes.push_back(std::move(change));
   if (plan.changes.empty() && !continues) co_return fail(ErrorCode::kNoSuchKey);
+  if (in.forward && !continues) {
+    co_await or_return(forward_directory(rows, target.bucket, target.key, in.to_key, plan));
+    if (in.mode == RenameMode::kExchange)
+      co_await or_return(forward_directory(rows, target.bucket, in.to_key, target.key, plan));
+  }
   // A crash between two steps leaves the intent, which the volume finishes when it opens.
   if (outcome.more)
     plan.changes.push_back({Family::kIntents, intent_key, encode(in)});

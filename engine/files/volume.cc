@@ -29,10 +29,14 @@ Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, 
   auto volume = std::make_unique<Volume>(store, std::move(bucket), defaults, runtime);
   const auto found = co_await or_return(volume->bucket());
   volume->root_ = implied_inode(found->id, "");
-  if (store.cluster().spans_nodes()) volume->gate_.spawn(volume->shared_locks_.keep_refreshing());
+  if (store.cluster().spans_nodes()) {
+    volume->gate_.spawn(volume->shared_locks_.keep_refreshing());
+    volume->gate_.spawn(volume->keep_following());
+  }
   if (const auto finished = co_await volume->finish_leftovers(); !finished) {
     volume->closing_.set();
     volume->shared_locks_.stop();
+    volume->closing_.set();
     co_await volume->gate_.close();
     co_return std::unexpected(finished.error());
   }
@@ -45,6 +49,7 @@ Task<Result<void>> Volume::close() {
   const Result<void> published = co_await sync_all();
   closing_.set();
   shared_locks_.stop();
+  closing_.set();
   co_await gate_.close();
   co_await stripes_.close();
   co_return published;
@@ -69,18 +74,24 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     for (const std::string& prefix : change.locked_prefixes)
       command.locks.push_back(
           {lock_name(Family::kVersions, objects::listing_start(target.bucket, prefix)), true});
+    const Uuid parked = change.data.place == DataPlace::kFile ? change.data.id : change.parked;
+    if (!parked.is_nil())
+      for (auto& lock : objects::write_locks(orphans_of(bucket->id), parked.to_text()))
+        command.locks.push_back(std::move(lock));
     command.payload = change.encode(target);
     command.data = change.data;
     command.bytes = change.bytes;
     auto done = co_await set.execute(std::move(command));
     if (!done && done.error().code() == ErrorCode::kConflict && done.error().message() == kMoving &&
-        change.kind != FileCommand::kMoveBegin && tries < kMaxStaleRetries) {
+        change.kind != FileCommand::kMoveBegin && change.kind != FileCommand::kPublish &&
+        tries < kMaxStaleRetries) {
       co_await or_return(settle_move(target.key));
       continue;
     }
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) {
       store_.invalidate_buckets();
-      if (done.error().message() == kLinksChanged) co_return std::unexpected(done.error());
+      if (done.error().message() == kLinksChanged || change.data.place == DataPlace::kFile)
+        co_return std::unexpected(done.error());
       continue;
     }
     if (!done) co_return std::unexpected(done.error());

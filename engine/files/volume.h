@@ -101,6 +101,7 @@ class Volume final : public VolumeApi {
     bool orphan = false;
     DataRef data{};
     BufferChain bytes{};
+    Uuid parked{};  ///< Data that is taken over from where it was parked.
   };
   Task<Result<FileOutcome>> run(Change change);
   Task<Result<Found>> find(std::string path);
@@ -134,6 +135,8 @@ class Volume final : public VolumeApi {
   Task<Result<FileOutcome>> move_step(FileCommand kind, const MovePayload& move, std::string key,
                                       std::vector<std::string> links);
   Task<Result<void>> settle_move(std::string key);
+  Task<Result<void>> await_move(std::string key);
+  Task<Result<MovePayload>> standing_file_move(std::string key);
   Task<Result<void>> settle_foreign_move(std::string key);
   Task<Result<void>> finish_move(MovePayload move);
 
@@ -207,6 +210,10 @@ class Volume final : public VolumeApi {
   // volume_publish.cc
   Task<Result<void>> publish(OpenInodeRef inode);
   Task<Result<void>> publish_step(OpenInodeRef inode);
+  Task<Result<void>> publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data);
+  Task<Result<DataRef>> copy_parked(const OpenInode& inode, DataRef data);
+  Task<void> drop_parked(DataRef data);
+  Task<Result<bool>> find_again(OpenInodeRef inode, std::string tried);
   Task<Result<void>> commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data, BufferChain bytes,
                             bool last);
   Task<Result<void>> fold(OpenInodeRef inode);
@@ -223,6 +230,11 @@ class Volume final : public VolumeApi {
   /// After a commit found that the file is not at `tried`: whether a rename brought it elsewhere, which the
   /// inode knows then.
   Task<Result<bool>> follow(OpenInodeRef inode, std::string tried);
+  Task<Result<bool>> follow_forwards(OpenInodeRef inode);
+  Task<Result<bool>> follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen);
+  Task<Result<bool>> follow_in_turn(OpenInodeRef inode);
+  Task<void> keep_following();
+  void rekey(OpenInode& inode, const std::string& key);
 
   // volume_attributes.cc
   /// Before a file that is open loses its last name: what other nodes open of the bucket lets its row be.

@@ -58,8 +58,8 @@ Task<Result<Attributes>> Volume::change_root(AttributeChange change) {
 
 Task<Result<Attributes>> Volume::change_row(Found found, AttributesPayload payload) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::uint32_t set = store_.cluster().set_for(bucket->id, found.key).info().index;
   for (int tries = 0;; ++tries) {
+    const std::uint32_t set = store_.cluster().set_for(bucket->id, found.key).info().index;
     if (!found.directory && found.attributes.links > 1)
       payload.links = co_await or_return(names_of(set, found.attributes.inode));
     Change change{.kind = FileCommand::kChangeAttributes};
@@ -72,6 +72,13 @@ Task<Result<Attributes>> Volume::change_row(Found found, AttributesPayload paylo
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
+    if (!done && is_lost(done.error().code()) && tries < kMaxStaleRetries && !found.directory) {
+      const OpenInodeRef open = open_inode(found.attributes.inode);  // then it is found where it was opened
+      if (open && co_await or_return(follow_in_turn(open))) {
+        found.key = open->key;
+        continue;
+      }
+    }
     if (!done) co_return std::unexpected(done.error());
     const objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (const OpenInodeRef open = open_inode(found.attributes.inode)) {

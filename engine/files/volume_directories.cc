@@ -230,6 +230,7 @@ Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, Rena
   rename.to_key = to_key;
   rename.mode = mode;
   rename.move = Uuid::make(runtime_.random());
+  rename.forward = store_.cluster().spans_nodes();
   auto done = co_await rename_in_steps(rename);
   for (int tries = 0; !done && done.error().code() == ErrorCode::kBusy && tries < kMaxStaleRetries; ++tries) {
     // Somebody is at one that it meets, or an error has cut it off: that is ended first, and may be this one.

@@ -43,6 +43,7 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   const StoreParts parts{store_};
   move.move = Uuid::make(runtime_.random());
+  move.forward = store_.cluster().spans_nodes();
   auto begun = co_await move_step(FileCommand::kMoveBegin, move, move.from_key, {});
   for (int tries = 0; !begun && is_moving(begun.error()) && tries < kMaxStaleRetries; ++tries) {
     co_await or_return(settle_foreign_move(move.from_key));
@@ -102,7 +103,8 @@ Task<Result<void>> Volume::settle_move(std::string key) {
   co_return co_await settle_foreign_move(std::move(key));
 }
 
-Task<Result<void>> Volume::settle_foreign_move(std::string key) {
+// Nothing when nobody moves `key`.
+Task<Result<MovePayload>> Volume::standing_file_move(std::string key) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
@@ -111,8 +113,26 @@ Task<Result<void>> Volume::settle_foreign_move(std::string key) {
       co_await or_return(store_.cluster()
                              .set_for(bucket->id, key)
                              .query(static_cast<cluster::CommandKind>(FileCommand::kMove), encode(target)));
-  if (bytes.empty()) co_return {};
-  co_return co_await finish_move(co_await or_return(decode<MovePayload>(bytes)));
+  if (bytes.empty()) co_return MovePayload{};
+  co_return decode<MovePayload>(bytes);
+}
+
+Task<Result<void>> Volume::settle_foreign_move(std::string key) {
+  MovePayload move = co_await or_return(standing_file_move(std::move(key)));
+  if (move.move.is_nil()) co_return {};
+  co_return co_await finish_move(std::move(move));
+}
+
+// To settle a move that has not come to its new name is to refuse it, and whoever moves may be alive: that is
+// waited for.
+Task<Result<void>> Volume::await_move(std::string key) {
+  const MonotonicTime patience = runtime_.now() + kMoveWait;
+  while (runtime_.now() < patience) {
+    const MovePayload move = co_await or_return(standing_file_move(key));
+    if (move.move.is_nil()) co_return {};
+    co_await async::sleep_for(runtime_, kMovePoll);
+  }
+  co_return co_await settle_move(std::move(key));
 }
 
 Task<Result<void>> Volume::finish_move(MovePayload move) {

@@ -159,6 +159,8 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
     if (done) change_of_name.made();
     if (open && done) {
       open_keys_.erase(found.key);
+      open_keys_.erase(open->key);
+      open->set = set;
       if (!done->orphan.empty()) {
         open->orphan = true;
         open->key = open->inode.to_text();
@@ -274,11 +276,13 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     change.made();
     follow_rename(from.key, to_key, mode, *done, moving, replaced);
     if (moving) moving->set = to_set;
+    if (replaced && mode != RenameMode::kExchange) replaced->set = to_set;
     if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {
       const auto whole = co_await objects::StoreParts{store_}.inflate(*bucket, to_key, *row);
       if (whole) moving->committed(std::move(*row));
     }
   }
+  if (!done && moving) moving->maybe = to_key;
   for (const OpenInodeRef& each : held) each->publish_turn.release();
   if (!done) co_return std::unexpected(done.error());
   co_return {};
@@ -293,13 +297,15 @@ Task<Result<FileOutcome>> Volume::rename_in_set(const Found& from, std::string t
   change.locked_keys = std::move(links);
   change.locked_keys.push_back(to_key);
   change.locked_prefixes.push_back(to_key + "/");
-  change.encode = [to_key, mode, keep_orphan, mover](const FileTarget& to) {
+  const bool forward = store_.cluster().spans_nodes();
+  change.encode = [to_key, mode, keep_orphan, mover, forward](const FileTarget& to) {
     RenamePayload payload;
     payload.target = to;
     payload.to_key = to_key;
     payload.mode = mode;
     payload.keep_orphan = keep_orphan;
     payload.mover = mover;
+    payload.forward = forward;
     return encode(payload);
   };
   co_return co_await run(std::move(change));
@@ -310,21 +316,15 @@ void Volume::follow_rename(const std::string& from_key, const std::string& to_ke
                            const FileOutcome& done, const OpenInodeRef& moving,
                            const OpenInodeRef& replaced) {
   if (replaced && mode != RenameMode::kExchange) {
+    open_keys_.erase(replaced->key);
     replaced->orphan = !done.orphan.empty();
     replaced->gone = done.orphan.empty();
     if (replaced->orphan) replaced->key = replaced->inode.to_text();
     open_keys_.erase(to_key);
   }
-  if (replaced && mode == RenameMode::kExchange) {
-    replaced->key = from_key;
-    open_keys_.insert_or_assign(from_key, replaced->inode);
-  } else {
-    open_keys_.erase(from_key);
-  }
-  if (moving) {
-    moving->key = to_key;
-    open_keys_.insert_or_assign(to_key, moving->inode);
-  }
+  open_keys_.erase(from_key);
+  if (replaced && mode == RenameMode::kExchange) rekey(*replaced, from_key);
+  if (moving) rekey(*moving, to_key);
 }
 
 Task<Result<Attributes>> Volume::link(FileRef file, std::string to_directory, std::string to_name) {

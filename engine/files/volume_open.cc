@@ -76,11 +76,82 @@ Task<Result<void>> Volume::let_go(OpenInodeRef inode) {
   co_return published;
 }
 
+void Volume::rekey(OpenInode& inode, const std::string& key) {
+  if (const auto named = open_keys_.find(inode.key);
+      named != open_keys_.end() && named->second == inode.inode)
+    open_keys_.erase(named);
+  inode.key = key;
+  inode.maybe.clear();
+  open_keys_.insert_or_assign(key, inode.inode);
+}
+
 // A rename of this volume tells the inode, one of a directory when all is moved. The caller has the turn to
 // publish, and so has a rename of the file itself while it is under way: there is none now.
 Task<Result<bool>> Volume::follow(OpenInodeRef inode, std::string tried) {
   while (renames_.changing_above(inode->key)) co_await renames_.wait();
-  co_return inode->key != tried;
+  if (inode->key != tried) co_return true;
+  co_return co_await follow_forwards(inode);
+}
+
+// From name to name as the renames of all nodes have gone, until one has the inode. The file may go on while
+// it is followed, also to a name that was looked at: it is gone when nothing has changed between two ways to
+// the end.
+Task<Result<bool>> Volume::follow_forwards(OpenInodeRef inode) {
+  std::map<std::string, std::uint64_t> before;
+  const MonotonicTime give_up = runtime_.now() + kChaseFor;
+  for (int ways = 0; runtime_.now() < give_up; ++ways) {
+    std::map<std::string, std::uint64_t> seen;
+    if (co_await or_return(follow_once(inode, seen))) co_return true;
+    if (ways > 0 && seen == before) co_return false;
+    before = std::move(seen);
+  }
+  co_return fail(ErrorCode::kBusy, "the file is renamed all the time");
+}
+
+Task<Result<bool>> Volume::follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  std::vector<std::string> names{inode->key};
+  if (!inode->maybe.empty()) names.push_back(inode->maybe);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    FileTarget target;
+    target.bucket = bucket->id;
+    target.key = names[i];
+    target.inode = inode->inode;
+    cluster::SetApi& set = store_.cluster().set_for(bucket->id, target.key);
+    const std::string bytes = co_await or_return(
+        set.query(static_cast<cluster::CommandKind>(FileCommand::kForward), encode(target)));
+    const auto answer = co_await or_return(decode<ForwardAnswer>(bytes));
+    if (answer.found) {
+      rekey(*inode, target.key);
+      inode->set = set.info().index;
+      co_return true;
+    }
+    seen.emplace(names[i], answer.seen);
+    for (const std::string& to : answer.to)
+      if (names.size() < kMaxFollowed && std::ranges::find(names, to) == names.end()) names.push_back(to);
+  }
+  co_return false;
+}
+
+Task<Result<bool>> Volume::follow_in_turn(OpenInodeRef inode) {
+  co_await inode->publish_turn.acquire();
+  Result<bool> found = false;
+  if (!inode->orphan && !inode->gone) found = co_await follow_forwards(inode);
+  inode->publish_turn.release();
+  co_return found;
+}
+
+// The ways that renames leave are kept for a while only: a file that is open for long is followed before they
+// go, whether it is written or not.
+Task<void> Volume::keep_following() {
+  while (!co_await closing_.wait_until(runtime_.now() + kFollowEvery)) {
+    std::vector<OpenInodeRef> inodes;
+    for (const auto& [id, inode] : open_) inodes.push_back(inode);
+    for (const OpenInodeRef& inode : inodes) {
+      if (inode->opens > 0) static_cast<void>(co_await follow_in_turn(inode));
+      if (closing_.is_set()) break;
+    }
+  }
 }
 
 }  // namespace flashstor::files

@@ -1,10 +1,24 @@
 #include <algorithm>
 
+#include "engine/base/log.h"
 #include "engine/files/plan_support.h"
 #include "engine/files/volume.h"
 #include "engine/storage/data_id.h"
 
 namespace flashstor::files {
+namespace {
+
+// The file was not where its data was brought; it is known by now where it is.
+bool is_parked(const Error& error) {
+  return error.code() == ErrorCode::kConflict && error.message() == kParked;
+}
+
+bool is_refused(const Error& error) {
+  return is_lost(error.code()) || error.code() == ErrorCode::kStale ||
+         (error.code() == ErrorCode::kConflict && error.message() == kMoving);
+}
+
+}  // namespace
 
 DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t length) {
   const cluster::SetInfo& info = store_.cluster().set_at(inode.set).info();
@@ -25,7 +39,13 @@ DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t 
 Task<Result<void>> Volume::publish(OpenInodeRef inode) {
   co_await inode->publish_turn.acquire();
   Result<void> done;
-  while (done && inode->is_dirty() && !inode->gone) done = co_await publish_step(inode);
+  const MonotonicTime give_up = runtime_.now() + kChaseFor;
+  while (done && inode->is_dirty() && !inode->gone) {
+    done = co_await publish_step(inode);
+    if (!done && is_parked(done.error()))
+      done = runtime_.now() < give_up ? Result<void>()
+                                      : fail(ErrorCode::kBusy, "the file is renamed all the time");
+  }
   if (done && inode->slices.size() > kMaxSlicesInFile && !inode->gone) done = co_await fold(inode);
   if (!done && is_lost(done.error().code())) {
     // Another door replaced or removed the file: as after unlink, there is nothing to write to any more.
@@ -45,9 +65,7 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
     Streaming streamed = std::move(*inode->streaming);
     inode->streaming.reset();
     const DataRef data = co_await or_return(streamed.stage->finish());
-    std::vector<Placed> pieces{
-        {streamed.at, {.data = data, .offset = 0, .length = streamed.bytes, .referrer = {}}}};
-    co_return co_await commit(inode, std::move(pieces), data, {}, false);
+    co_return co_await publish_staged(inode, streamed.at, data);
   }
   const std::uint64_t run = inode->dirty.first_run_bytes();
   if (run == 0) co_return co_await commit(inode, {}, {}, {}, true);
@@ -74,7 +92,10 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
     bytes = BufferChain();
   }
   for (Placed& piece : pieces) piece.slice.data = data;
-  if (done) done = co_await commit(inode, std::move(pieces), data, std::move(bytes), inode->dirty.empty());
+  if (done && alone)
+    done = co_await publish_staged(inode, pieces.front().at, data);
+  else if (done)
+    done = co_await commit(inode, std::move(pieces), data, std::move(bytes), inode->dirty.empty());
   if (!done) {  // what was not taken is dirty again, under what was written meanwhile
     WriteBuffer merged;
     for (WriteBuffer::Run& each : runs) merged.write(each.offset, std::move(each.bytes));
@@ -84,6 +105,73 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
   }
   inode->publishing.clear();
   co_return done;
+}
+
+// Staged data is the file's with the first commit, or is parked; then it is taken over from there, and copied
+// only when the file is in another set by now.
+Task<Result<void>> Volume::publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data) {
+  const auto pieces = [&] {
+    return std::vector<Placed>{{at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
+  };
+  inode->in_flight = true;
+  auto done = co_await commit(inode, pieces(), data, {}, false);
+  bool parked = false;
+  const MonotonicTime give_up = runtime_.now() + kChaseFor;
+  while (!done && is_parked(done.error())) {
+    parked = true;
+    if (runtime_.now() > give_up) {
+      done = fail(ErrorCode::kBusy, "the file is renamed all the time");
+    } else if (inode->set == data.set) {
+      done = co_await commit(inode, pieces(), {}, {}, false);
+    } else {
+      const DataRef before = data;
+      auto copied = co_await copy_parked(*inode, data);
+      co_await drop_parked(before);
+      parked = false;
+      if (copied) data = *copied;
+      done = copied ? co_await commit(inode, pieces(), data, {}, false)
+                    : Result<void>(std::unexpected(copied.error()));
+    }
+  }
+  if (!done && parked) co_await drop_parked(data);
+  inode->in_flight = false;
+  co_return done;
+}
+
+// What has streamed for a name that the file does not have any more, written again for the one that it has.
+Task<Result<DataRef>> Volume::copy_parked(const OpenInode& inode, DataRef data) {
+  if (inode.gone) co_return fail(ErrorCode::kStaleHandle);
+  const DataRef fresh = new_data(inode, DataPlace::kFile, 0);
+  auto stage =
+      co_await or_return(store_.cluster().set_at(inode.set).stage(fresh.id, fresh.geometry, data.length));
+  for (std::uint64_t at = 0; at < data.length; at += limits::kMiB) {
+    const std::uint64_t length = std::min<std::uint64_t>(limits::kMiB, data.length - at);
+    BufferChain bytes = co_await or_return(stripes_.read(data, at, length, true));
+    co_await or_return(stage->write(std::move(bytes)));
+  }
+  co_return co_await stage->finish();
+}
+
+// Where it cannot be removed now, the next mount of the bucket does.
+Task<void> Volume::drop_parked(DataRef data) {
+  Change change{.kind = FileCommand::kRemove};
+  change.target.key = data.id.to_text();
+  change.set = data.set;
+  change.orphan = true;
+  change.encode = [](const FileTarget& to) { return encode(RemovePayload{.target = to}); };
+  const auto removed = co_await run(std::move(change));
+  if (!removed && !is_lost(removed.error().code()))
+    base::log_warning("what a file that was renamed has streamed is kept until the next mount: {}",
+                      removed.error().describe());
+}
+
+// What a commit that was refused waits for, or looks for, before it is tried again. False: the file is gone.
+Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried) {
+  inode->check_names = true;
+  if (inode->orphan) co_return true;
+  if (store_.cluster().spans_nodes() && store_.cluster().set_count() > 1)
+    co_await or_return(await_move(tried));
+  co_return co_await follow(inode, std::move(tried));
 }
 
 Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data,
@@ -103,16 +191,33 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   }
   const PosixChange sent = inode->posix;
   const auto shrunk = std::exchange(inode->shrink_to, std::nullopt);
+  // Where its data is; refused if the file is not there. Data that is parked already is taken over.
+  std::optional<std::uint32_t> bound;
+  if (payload.has_data) bound = data.set;
+  const bool staged = data.place == DataPlace::kFile;
+  if (!payload.has_data && !payload.pieces.empty() &&
+      payload.pieces.front().slice.data.place == DataPlace::kFile) {
+    payload.adopt = true;
+    bound = payload.pieces.front().slice.data.set;
+  }
+  if (staged || payload.adopt) payload.park = orphans_of((co_await or_return(bucket()))->id);
+  payload.may_move = !inode->orphan && store_.cluster().spans_nodes() && store_.cluster().set_count() > 1;
+  const MonotonicTime give_up = runtime_.now() + kChaseFor;
   for (int tries = 0;; ++tries) {
-    if (inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1 && !inode->orphan)
+    const bool linked = inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1;
+    if ((linked || inode->check_names) && !inode->orphan)
       payload.links = co_await or_return(names_of(inode->set, inode->inode));
     const std::string key = inode->key;
     Change change{.kind = FileCommand::kPublish};
     change.target.key = key;
     change.target.inode = inode->inode;
-    change.set = inode->set;
+    change.set = bound.value_or(inode->set);
+    if (payload.adopt) change.parked = payload.pieces.front().slice.data.id;
     change.orphan = inode->orphan;
     change.locked_keys = payload.links;
+    // Who is renamed without end is caught by holding all names for the one moment.
+    payload.chase = tries >= kChasesBeforeLock && !inode->orphan;
+    if (payload.chase) change.locked_prefixes.emplace_back();
     change.data = data;
     change.bytes = bytes;
     change.encode = [&payload](const FileTarget& to) {
@@ -120,17 +225,28 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
       return encode(payload);
     };
     auto done = co_await run(std::move(change));
-    if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
-    if (!done && is_lost(done.error().code()) && tries < kMaxStaleRetries && !inode->orphan) {
-      auto moved = co_await follow(inode, key);
-      if (moved && *moved) continue;
-      if (!moved) done = std::unexpected(moved.error());
+    const bool parked = done && done->more;
+    if (parked || (!done && is_refused(done.error()))) {
+      auto found = co_await find_again(inode, key);
+      if (!found) {
+        done = std::unexpected(found.error());
+      } else if (!*found) {
+        done = fail(ErrorCode::kStaleHandle);
+      } else if (parked || (bound && *bound != inode->set)) {
+        done = fail(ErrorCode::kConflict, std::string(kParked));
+      } else if (runtime_.now() > give_up) {
+        done = fail(ErrorCode::kBusy, "the file is renamed all the time");
+      } else {
+        continue;
+      }
+      if (parked && !is_parked(done.error())) co_await drop_parked(data);
     }
     if (!done) {
       if (shrunk) inode->shrink_to = std::min(inode->shrink_to.value_or(*shrunk), *shrunk);
       co_return std::unexpected(done.error());
     }
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
+    if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
     inode->committed(std::move(row));
     break;
@@ -167,7 +283,9 @@ Task<Result<void>> Volume::fold(OpenInodeRef inode) {
     const DataRef data = new_data(*inode, DataPlace::kLog, bytes.size());
     std::vector<Placed> pieces{
         {best.offset, {.data = data, .offset = 0, .length = bytes.size(), .referrer = {}}}};
-    co_await or_return(commit(inode, std::move(pieces), data, std::move(bytes), false));
+    const auto done = co_await commit(inode, std::move(pieces), data, std::move(bytes), false);
+    if (!done && is_parked(done.error())) co_return {};  // the next publish folds
+    if (!done) co_return done;
   }
   co_return {};
 }
@@ -216,7 +334,9 @@ Task<Result<void>> Volume::sync_all() {
 Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size) {
   if (offset >= inode->size) co_return BufferChain{};
   size = std::min(size, inode->size - offset);
-  if (inode->streaming && inode->streaming->at < offset + size) co_await or_return(publish(inode));
+  // What streams, or has streamed and is not committed yet, cannot be read.
+  if (inode->in_flight || (inode->streaming && inode->streaming->at < offset + size))
+    co_await or_return(publish(inode));
   // Newest first: what is dirty, what is being published, what is committed, zeros. All references are taken
   // before the first wait.
   struct Piece {

@@ -73,6 +73,10 @@ Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) 
   const cluster::CommandKind kind = command.kind;
   auto done = co_await execute_now(std::move(command));
   co_await wait_for_answer(kind);
+  if (const auto lost = std::ranges::find(lost_answers_, kind); lost != lost_answers_.end()) {
+    lost_answers_.erase(lost);
+    co_return fail(ErrorCode::kUnknownOutcome, "as the test wants");
+  }
   co_return done;
 }
 
@@ -96,6 +100,8 @@ Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command comma
   const cluster::Planner* planner = registry_.planner(command.kind);
   if (planner == nullptr) co_return fail(ErrorCode::kNotImplemented, "no planner of this kind");
   auto plan = co_await (*planner)(rows_, command);
+  if (command.data.place == DataPlace::kFile && (!plan || !plan->write))
+    data_.erase(command.data.id);  // as a set drops what was staged and is not named
   if (!plan) co_return std::unexpected(plan.error());
   ++commands_;
   if (!plan->write) co_return cluster::CommandResult{.revision = 0, .response = std::move(plan->response)};

@@ -75,6 +75,8 @@ class FakeSet final : public cluster::SetApi {
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
   /// Runs before each command is planned; for what happens in between.
   void set_before_execute(std::function<void(const cluster::Command&)> hook) { before_ = std::move(hook); }
+  /// The next command of `kind` is done and answered as if nothing were known of it.
+  void lose_answer(cluster::CommandKind kind) { lost_answers_.push_back(kind); }
   /// The next answer to a command or query of `kind` is held back until `until`: what it answers has
   /// happened.
   void hold_answer(cluster::CommandKind kind, async::Event& until) { held_.emplace_back(kind, &until); }
@@ -104,6 +106,7 @@ class FakeSet final : public cluster::SetApi {
   std::vector<RowChange> deferred_;
   std::deque<std::pair<cluster::CommandKind, ErrorCode>> failures_;
   std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
+  std::deque<cluster::CommandKind> lost_answers_;
   std::optional<ErrorCode> read_failure_;
   std::function<void(const cluster::Command&)> before_;
   bool remote_ = false;

@@ -130,6 +130,39 @@ TEST_F(RenameMeetsOpenTest, AFileThatIsRemovedWhileACreateFindsItIsMadeAnew) {
   EXPECT_EQ(object("f"), "new");
 }
 
+TEST_F(RenameMeetsOpenTest, AFileWhoseRenameGotNoAnswerIsFoundAtEitherName) {
+  const std::string to = name_for("from", false);
+  const auto file = create("", "from");
+  write(*file, 0, "written before");
+  cluster_->fake(set_of("from")).lose_answer(static_cast<cluster::CommandKind>(FileCommand::kRename));
+  EXPECT_FALSE(rename("from", to));
+  get(file->sync(false));
+  EXPECT_EQ(object(to), "written before");
+  get(file->release());
+}
+
+// Its bytes were neither in a buffer nor in the row: holes were read.
+TEST_F(RenameMeetsOpenTest, AReadBesideThePublishOfWhatHasStreamedWaitsForIt) {
+  const std::string text(3 << 20, 's');
+  const auto file = create("", "f");
+  write(*file, 0, text);
+  async::Event published;
+  async::Gate gate;
+  Result<void> synced;
+  Result<BufferChain> bytes;
+  const auto read_into = [](OpenFileApi* from, Result<BufferChain>* out) -> Task<void> {
+    *out = co_await from->read(0, 3 << 20);
+  };
+  hold(FileCommand::kPublish, "f", published);
+  begin(gate, sync_into(file.get(), &synced));
+  begin(gate, read_into(file.get(), &bytes));
+  let_go(published);
+  runtime_.run_until(gate.close());
+  ASSERT_TRUE(synced && bytes);
+  EXPECT_TRUE(std::move(*bytes).flatten().view() == text);
+  get(file->release());
+}
+
 /// Where one entry renames a directory.
 class RenameMeetsSyncTest : public RenameMeetsOpenTest {
  protected:

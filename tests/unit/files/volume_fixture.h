@@ -62,8 +62,9 @@ class VolumeTest : public ::testing::Test {
   std::size_t orphans() {
     const std::string prefix = orphans_of(get(store_->head_bucket("bucket"))->id).to_bytes();
     std::size_t count = 0;
-    for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions))
-      count += key.starts_with(prefix);
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      for (const auto& [key, value] : cluster_->fake(set).rows().rows(Family::kVersions))
+        count += key.starts_with(prefix);
     return count;
   }
   void write(OpenFileApi& file, std::uint64_t offset, const std::string& text) {

@@ -222,7 +222,7 @@ TEST_F(MoveDirectoryTest, AnIntentWithoutAUuidIsGoneOnWith) {
   old.target.inode = inode;
   old.to_key = "to/";
   std::string bytes = encode(old);
-  bytes.resize(bytes.size() - 2 * kUuidBytes - 1);  // all that came since
+  bytes.resize(bytes.size() - 2 * kUuidBytes - 2);  // all that came since
   const std::string key = std::string(kDirectoryMoves) + old.target.bucket.to_bytes() + old.target.key;
   cluster_->fake(set_of("from/")).rows().apply({{Family::kIntents, key, bytes}});
   reopen();

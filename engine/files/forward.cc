@@ -1,0 +1,103 @@
+#include "engine/files/forward.h"
+
+#include <algorithm>
+
+#include "engine/cluster/due.h"
+#include "engine/codec/checksum.h"
+
+namespace flashstor::files {
+namespace {
+
+Uuid hashed(const std::string& name) {
+  const auto hash = codec::xxh3_128(std::as_bytes(std::span(name)));
+  return {hash.high, hash.low};
+}
+
+Uuid file_id(const Uuid& bucket, const InodeId& inode) {
+  return hashed("file" + bucket.to_bytes() + inode.to_bytes());
+}
+
+Uuid directory_id(const Uuid& bucket, const std::string& key) {
+  return hashed("directory" + bucket.to_bytes() + key);
+}
+
+Task<Result<Forward>> read_forward(cluster::RowView& rows, Uuid id) {
+  const auto value = co_await or_return(rows.get(Family::kResults, id.to_bytes()));
+  if (!value) co_return Forward{};
+  co_return decode<Forward>(*value);
+}
+
+// What would forget the row that it replaces would forget this one too early.
+void put_forward(cluster::RowView& rows, const Uuid& id, const Forward& before, std::vector<std::string> to,
+                 cluster::Plan& plan) {
+  if (!before.to.empty())
+    plan.changes.push_back(
+        {Family::kDue,
+         cluster::due_key(base::from_nanoseconds(before.at_ns) + flashstor::limits::kResultKeep, id),
+         std::nullopt});
+  const WallTime now = rows.now();
+  cluster::keep_result(plan.changes, id, encode(Forward{base::to_nanoseconds(now), std::move(to)}), now);
+}
+
+}  // namespace
+
+Task<Result<void>> forward_file(cluster::RowView& rows, const Uuid& bucket, const InodeId& inode,
+                                const std::string& to_key, cluster::Plan& plan) {
+  const Uuid id = file_id(bucket, inode);
+  const Forward before = co_await or_return(read_forward(rows, id));
+  put_forward(rows, id, before, {to_key}, plan);
+  co_return {};
+}
+
+Task<Result<void>> forward_directory(cluster::RowView& rows, const Uuid& bucket, const std::string& from_key,
+                                     const std::string& to_key, cluster::Plan& plan) {
+  const Uuid id = directory_id(bucket, from_key);
+  const Forward before = co_await or_return(read_forward(rows, id));
+  std::vector<std::string> to{to_key};
+  for (const std::string& other : before.to)
+    if (other != to_key && to.size() < kMaxForwards) to.push_back(other);
+  put_forward(rows, id, before, std::move(to), plan);
+  co_return {};
+}
+
+namespace {
+
+Task<Result<ForwardAnswer>> look(cluster::RowView& rows, const Uuid& bucket, const InodeId& inode,
+                                 const std::string& key) {
+  ForwardAnswer answer;
+  const auto live = co_await or_return(find_live(rows, bucket, key));
+  answer.found = live && inode_of(live->row) == inode;
+  if (answer.found) co_return answer;
+  const Forward file = co_await or_return(read_forward(rows, file_id(bucket, inode)));
+  answer.to = file.to;
+  answer.seen = static_cast<std::uint64_t>(file.at_ns);
+  for (std::size_t slash = key.rfind('/'); slash != std::string::npos && slash > 0;
+       slash = key.rfind('/', slash - 1)) {
+    const std::string directory = key.substr(0, slash + 1);
+    const Forward forward = co_await or_return(read_forward(rows, directory_id(bucket, directory)));
+    answer.seen = answer.seen * 31 + static_cast<std::uint64_t>(forward.at_ns);
+    for (const std::string& to : forward.to) answer.to.push_back(to + key.substr(slash + 1));
+  }
+  co_return answer;
+}
+
+}  // namespace
+
+Task<Result<std::string>> chase(cluster::RowView& rows, const Uuid& bucket, const InodeId& inode,
+                                std::string key) {
+  std::vector<std::string> names{std::move(key)};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const ForwardAnswer answer = co_await or_return(look(rows, bucket, inode, names[i]));
+    if (answer.found) co_return names[i];
+    for (const std::string& to : answer.to)
+      if (names.size() < kMaxFollowed && std::ranges::find(names, to) == names.end()) names.push_back(to);
+  }
+  co_return std::string();
+}
+
+Task<Result<std::string>> query_forward(cluster::RowView& rows, std::string_view payload) {
+  const auto in = co_await or_return(decode<FileTarget>(payload));
+  co_return encode(co_await or_return(look(rows, in.bucket, in.inode, in.key)));
+}
+
+}  // namespace flashstor::files
