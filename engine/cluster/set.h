@@ -15,6 +15,7 @@
 #include "engine/cluster/due.h"
 #include "engine/cluster/flight.h"
 #include "engine/cluster/group.h"
+#include "engine/cluster/leaving.h"
 #include "engine/cluster/lock_table.h"
 #include "engine/cluster/pending.h"
 #include "engine/cluster/pins.h"
@@ -315,15 +316,15 @@ class ErasureSet final : public SetApi, private GroupListener {
   bool scanning_ = false;
   bool scan_wanted_ = false;  // asked for, and no pass has begun or come to its end since
   bool deep_scan_wanted_ = false;
-  std::uint32_t scans_owed_ = 0;     // slots whose scan the heal queue asks for
-  std::uint32_t scan_fresh_ = 0;     // slots whose drives were filled anew and owe this scan
-  bool scan_blocked_ = false;        // the last one could not tell what is left over: a drive was away
-  std::uint32_t scan_asked_ = 0;     // slots in step that have answered every page of this scan
-  std::uint32_t lacking_ = 0;        // slots that the heal queue names
-  std::uint32_t pass_lacking_ = 0;   // the same, as far as the pass under way has come
-  std::set<std::string> renewed_;    // rows of the queue that were owed anew since healing began
-  std::set<DataId> under_repair_;    // slices whose shards are being rebuilt
-  std::multiset<DataId> leaving_;    // slices that an entry under way frees
+  std::uint32_t scans_owed_ = 0;    // slots whose scan the heal queue asks for
+  std::uint32_t scan_fresh_ = 0;    // slots whose drives were filled anew and owe this scan
+  bool scan_blocked_ = false;       // the last one could not tell what is left over: a drive was away
+  std::uint32_t scan_asked_ = 0;    // slots in step that have answered every page of this scan
+  std::uint32_t lacking_ = 0;       // slots that the heal queue names
+  std::uint32_t pass_lacking_ = 0;  // the same, as far as the pass under way has come
+  std::set<std::string> renewed_;   // rows of the queue that were owed anew since healing began
+  std::set<DataId> under_repair_;   // slices whose shards are being rebuilt
+  Leaving leaving_;
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
   raft::Index to_excuse_from_ = 0;

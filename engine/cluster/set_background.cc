@@ -107,11 +107,17 @@ Task<Result<std::size_t>> ErasureSet::free_due_home(WallTime now) {
 
 // Healing keeps away from what is about to go: it was not pinned when that was decided.
 Task<Result<void>> ErasureSet::commit_frees(storage::EntryBody body) {
-  const std::vector<DataId> ids = body.frees;
-  for (const DataId& id : ids) leaving_.insert(id);
-  auto done = co_await commit_own(std::move(body));
-  for (const DataId& id : ids) leaving_.erase(leaving_.find(id));
-  co_return done;
+  std::vector<DataId> ids = body.frees;
+  leaving_.add(ids);
+  Flight flight;
+  const auto done = co_await fly(std::move(body), flight, {});
+  if (done || flight.index == 0) {
+    leaving_.remove(ids);
+  } else {
+    leaving_.keep(flight.index, flight.term, std::move(ids));
+  }
+  if (!done) co_return std::unexpected(done.error());
+  co_return Result<void>();
 }
 
 // Data that was staged and whose entry never came.

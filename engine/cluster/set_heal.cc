@@ -241,6 +241,7 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
 Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> items) {
   std::vector<std::unique_ptr<DataPin>> pins;
   std::vector<std::uint32_t> rests;
+  if (group_.leader()) leaving_.settle(group_.leader_term(), group_.applied(*group_.leader()));
   for (HealItem& item : items) {
     pins.push_back(pin(item.data));
     rests.push_back(item.slots);
