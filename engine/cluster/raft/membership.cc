@@ -94,7 +94,7 @@ Progress* Raft::find_peer(MemberId id) {
 
 bool Raft::needs_fill(MemberId member) const {
   return role_ == Role::kLeader && std::ranges::any_of(peers_, [member](const Progress& peer) {
-           return peer.id == member && peer.flow == Flow::kNeedsFill;
+           return peer.id == member && peer.flow == Flow::kNeedsFill && peer.echoed != 0;
          });
 }
 

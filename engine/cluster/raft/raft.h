@@ -103,7 +103,8 @@ class Raft {
   [[nodiscard]] Index acked_by(MemberId member) const;
   /// As leader: whether `member` holds an entry of this term durably. Then it hears no older leader any more.
   [[nodiscard]] bool holds_of_term(MemberId member) const { return acked_by(member) >= term_start_; }
-  /// As leader: whether `member` has answered it that it lacks more than the log here still has.
+  /// As leader: whether `member` lacks more than the log here still has, and has answered in this term: then
+  /// it hears no older leader any more.
   [[nodiscard]] bool needs_fill(MemberId member) const;
   /// As leader: what is known of each other member.
   [[nodiscard]] std::span<const Progress> peers() const { return peers_; }

@@ -295,6 +295,20 @@ TEST(Raft, MemberBehindTheLogNeedsAFill) {
   EXPECT_EQ(group.at(leader).acked_by(behind), group.at(leader).log().last_index());
 }
 
+TEST(Raft, MemberThatHasNotAnsweredIsNotSaidToWaitForAFill) {
+  Group group(3);
+  group.cut(3);
+  const MemberId leader = group.elect();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(group.put(leader, "row"));
+  group.at(leader).compacted(group.at(leader).applied_index());
+  group.advance(kTimeout);
+  EXPECT_EQ(group.member(leader).needs_fill, std::vector<MemberId>{3});
+  EXPECT_FALSE(group.at(leader).needs_fill(3)) << "it may still follow an older leader";
+  group.cut(3, false);
+  group.advance(kTimeout);
+  EXPECT_TRUE(group.at(leader).needs_fill(3));
+}
+
 /// Found by the simulator (seed 42083): a voter that lost its tail and its leader sent each other ever more
 /// messages.
 TEST(Raft, VoterThatLostItsTailIsNamedAndNotFlooded) {
