@@ -325,6 +325,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::set<std::string> renewed_;   // rows of the queue that were owed anew since healing began
   std::set<DataId> under_repair_;   // slices whose shards are being rebuilt
   Leaving leaving_;
+  std::optional<std::set<DataId>> named_in_sweep_;  // by entries since the sweep of a drive began
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
   raft::Index to_excuse_from_ = 0;

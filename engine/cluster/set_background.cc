@@ -58,7 +58,11 @@ Task<void> ErasureSet::due_round() {
   drop_old_staged();
   if (parts_.home->now() >= next_sweep_) {
     next_sweep_ = parts_.home->now() + limits::kSweepPeriod;
-    for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) co_await sweep_staged(slot);
+    for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
+      named_in_sweep_.emplace();
+      co_await sweep_staged(slot);
+      named_in_sweep_.reset();
+    }
   }
   freeing_ = false;
 }
@@ -145,7 +149,7 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
       if (!staged_.contains(id) && !pending_.names(id) && !flights_.carry(id)) suspects.push_back(id);
   }
   if (group_.is_spread()) suspects = long_strange(slot, suspects);
-  // What was named meanwhile is no longer staged once the drive has applied all that is committed now.
+  // What was named before is no longer staged once the drive has applied all that is committed now.
   const raft::Index committed = group_.committed();
   const raft::Term term = group_.leader_term();
   co_await wait_all_applied();
@@ -158,7 +162,7 @@ Task<void> ErasureSet::sweep_staged(std::uint32_t slot) {
     const std::lock_guard lock(staged_mutex_);
     for (const DataId& id : suspects)
       if (std::ranges::find(*found, id) != found->end() && !staged_.contains(id) &&
-          !under_repair_.contains(id) && !pending_.names(id) && !flights_.carry(id))
+          !under_repair_.contains(id) && !named_in_sweep_->contains(id) && !flights_.carry(id))
         batch.refusals.push_back(id);
   }
   if (!batch.refusals.empty()) static_cast<void>(co_await drives_[slot]->append(std::move(batch)));

@@ -369,7 +369,8 @@ Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
   co_return done;
 }
 
-// Some stripes at a time: a shard may be larger than memory.
+// Some stripes at a time: a shard may be larger than memory. Another leader may have the slice freed
+// meanwhile.
 Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot) {
   const std::uint64_t stripes =
       (data.length + flashstor::limits::kStripeBytes - 1) / flashstor::limits::kStripeBytes;
@@ -377,8 +378,10 @@ Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot) {
       data.place == DataPlace::kLog ? codec::kInlineBlockAlignment : codec::kFileBlockAlignment;
   const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
   const codec::PresenceMask all = (codec::PresenceMask{1} << data.geometry.data_shards) - 1;
+  const raft::Term term = group_.leader_term();
   std::uint64_t restored = 0;
   for (std::uint64_t first = 0; first < stripes; first += kStripesAtOnce) {
+    if (!group_.leads(term)) co_return fail(ErrorCode::kNotLeader);
     const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(kStripesAtOnce, stripes - first));
     ShardReader reader(*this, data, static_cast<std::uint32_t>(first), count);
     co_await or_return(reader.fetch(all));

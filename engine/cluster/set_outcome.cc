@@ -88,6 +88,7 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
   }
   note_incarnations(body.incarnations);
   if (body.data.place != DataPlace::kNone) {
+    if (named_in_sweep_) named_in_sweep_->insert(body.data.id);
     // A shard that was staged before its entry may have been by an earlier incarnation.
     const bool staged = body.data.place == DataPlace::kFile;
     pending_.add(index, term, body.data,

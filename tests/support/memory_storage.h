@@ -48,11 +48,13 @@ struct MemoryDisk {
   Nanoseconds append_delay{0};
   Nanoseconds apply_delay{0};
   Nanoseconds holds_delay{0};
+  Nanoseconds staged_delay{0};  ///< From when the list of what is staged is made.
   std::set<DataId> corrupt;
   std::uint64_t incarnation = 0;  ///< 0: it does not say.
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
   std::uint64_t asked = 0;  ///< What it holds.
+  std::uint64_t asked_staged = 0;
   std::uint64_t entry_reads = 0;
   async::Signal thaw;
 
@@ -110,8 +112,11 @@ class MemoryStorage : public storage::StorageApi {
     if (batch.truncate_from)
       disk_->entries.erase(disk_->entries.lower_bound(*batch.truncate_from), disk_->entries.end());
     for (auto& entry : batch.entries) disk_->entries.insert_or_assign(entry.index, std::move(entry));
-    for (const auto& id : batch.refusals)
+    for (const auto& id : batch.refusals) {
+      const auto found = disk_->shards.find(id);
+      if (found != disk_->shards.end() && is_staged(found->second)) disk_->shards.erase(found);
       if (!disk_->shards.contains(id)) disk_->refused.insert(id);
+    }
     for (auto& data : batch.data)
       if (!disk_->drop_data && !disk_->refused.contains(data.id))
         disk_->shards[data.id] = {.ref = data.ref, .shard = data.shard, .bytes = data.bytes};
@@ -188,6 +193,15 @@ class MemoryStorage : public storage::StorageApi {
     co_return Result<void>();
   }
 
+  Task<Result<std::vector<DataId>>> staged() override {
+    ++disk_->asked_staged;
+    std::vector<DataId> out;
+    for (const auto& [id, shard] : disk_->shards)
+      if (is_staged(shard)) out.push_back(id);
+    if (disk_->staged_delay.count() > 0) co_await async::sleep_for(*Runtime::current(), disk_->staged_delay);
+    co_return out;
+  }
+
   Task<Result<Buffer>> read_shard(storage::DataRef data, std::uint32_t first, std::uint32_t count) override {
     co_await async::switch_to(*Runtime::current());
     co_return read_now(data, first, count);
@@ -233,6 +247,9 @@ class MemoryStorage : public storage::StorageApi {
   }
 
  private:
+  [[nodiscard]] static bool is_staged(const MemoryDisk::Shard& shard) {
+    return !shard.named && shard.ref.place == DataPlace::kFile;
+  }
   void apply_body(std::uint64_t index, const storage::EntryBody& body) {
     const auto decide = [this](std::uint64_t which, bool confirmed) {
       const auto found = disk_->deferred.find(which);

@@ -109,6 +109,16 @@ TEST_F(SpreadSettle, AShardOfADeposedLeaderIsNotTakenWithTheEntryThatItsSuccesso
   for (const std::uint32_t slot : {deaf_, deaf_ + kNodes}) EXPECT_EQ(disks_[slot]->shards.size(), 1U);
 }
 
+// A leader that is deposed while it asks has nothing refused: its successor may let live what it would void.
+TEST_F(SpreadSettle, ADriveOfANewerTermRefusesNothing) {
+  for (const auto& disk : disks_) disk->holds_delay = Milliseconds(200);
+  put_on_two_of_three(Milliseconds(100));
+  ASSERT_FALSE(acknowledged());
+  for (const std::uint32_t slot : {deaf_, deaf_ + kNodes}) disks_[slot]->hard_state.term += 10;
+  EXPECT_EQ(find(leader_, "key").error().code(), ErrorCode::kTimeout);
+  for (const auto& disk : disks_) EXPECT_TRUE(disk->refused.empty());
+}
+
 // It might take from the predecessor what it says that it lacks.
 TEST_F(SpreadSettle, ADriveThatHasNothingOfTheLeaderYetIsNotAsked) {
   old_ = await_leader({0, 1, 2});
