@@ -136,8 +136,11 @@ void Group::drain_dirty() {
     MemberState& member = *dirty_[i];
     member.dirty = false;
     if (!member.open() || stopping_) continue;
-    if (member.appends >= limits::kMaxAppendsInFlight) continue;  // what comes meanwhile goes into one batch
-    handle(member, member.core->ready());
+    // What comes meanwhile goes into one batch; but the others are not to take a drive that hangs for
+    // silence.
+    const bool takes_records = member.appends < limits::kMaxAppendsInFlight;
+    if (!takes_records && append_age(member) < limits::kHangingAppend) continue;
+    handle(member, member.core->ready(takes_records));
   }
   dirty_.clear();
 }
@@ -345,11 +348,13 @@ void Group::watch_drives() {
   for (const auto& member : members_)
     if (member->open() && append_age(*member) > limits::kHungAppend)
       fail_member(member->slot, "the drive does not answer");
-  if (!leader_ || append_age(*members_[*leader_]) < limits::kSlowLeader) return;
+  if (!leader_) return;
   raft::Raft& core = *members_[*leader_]->core;
+  const Nanoseconds most = core.overtaken() ? limits::kOvertakenLeader : limits::kSlowLeader;
+  if (append_age(*members_[*leader_]) < most) return;
   const MemberState* target = nullptr;
   for (const auto& member : members_) {
-    if (member->slot == *leader_ || !member->votes() || append_age(*member) >= limits::kSlowLeader) continue;
+    if (member->slot == *leader_ || !member->votes() || append_age(*member) >= most) continue;
     if (target == nullptr || core.acked_by(member->id) > core.acked_by(target->id)) target = member.get();
   }
   if (target == nullptr || core.transferring()) return;

@@ -31,6 +31,10 @@ inline constexpr std::chrono::milliseconds kSlowAppend{1000};
 inline constexpr std::chrono::seconds kHungAppend{20};
 /// A leader whose own append takes longer than this hands over to one whose does not.
 inline constexpr std::chrono::milliseconds kSlowLeader{2000};
+/// The same, when the others have committed meanwhile all that the leader's drive has been given.
+inline constexpr std::chrono::milliseconds kOvertakenLeader{600};
+/// A member whose drive takes no further append speaks on when the oldest one takes longer than this.
+inline constexpr std::chrono::milliseconds kHangingAppend{200};
 /// How long a write waits for the slowest drive once enough drives hold it.
 inline constexpr std::chrono::milliseconds kCommitDeadline{1000};
 /// How soon drives are asked again for what they had not applied yet.

@@ -208,7 +208,8 @@ void RaftWorld::after_input(Member& member) {
                {.kind = Kind::kCrash, .member = member.id, .life = member.life});
     }
   }
-  Ready ready = core.ready();
+  // A drive that hangs takes no more for now; its member has its say all the same.
+  Ready ready = core.ready(/*with_records=*/member.drive_free_at <= now_ + kTimeout / 4);
   checker_.after_step(core, member.life);
   if (ready.records) {
     for (const Entry& entry : ready.records->entries) checker_.appended(core, entry);

@@ -245,7 +245,7 @@ void Raft::truncate_local(Index from) {
   }
 }
 
-Ready Raft::ready() {
+Ready Raft::ready(bool with_records) {
   Ready out;
   if (closed_ != Closed::kOpen) {
     out.reads = std::exchange(answers_, {});
@@ -253,14 +253,14 @@ Ready Raft::ready() {
   }
   deliver_to_self();
   if (role_ == Role::kLeader) {
-    if (pending_.has_value() && !pending_->entries.empty()) {
+    if (with_records && pending_.has_value() && !pending_->entries.empty()) {
       Message self = make(MessageType::kAppendAnswer, options_.self);
       self.log_index = log_.last_index();
       emit(std::move(self));
     }
     send_to_peers(out);
   }
-  if (pending_.has_value()) {
+  if (with_records && pending_.has_value()) {
     out.records = std::exchange(pending_, std::nullopt);
     batches_.push_back({.sequence = next_sequence_, .last = log_.last_index()});
     ++next_sequence_;

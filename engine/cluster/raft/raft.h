@@ -76,7 +76,9 @@ class Raft {
 
   // Output.
 
-  [[nodiscard]] Ready ready();
+  /// Without records where the drive cannot take them now: what waits for them then waits on, and a leader's
+  /// appends go out all the same, for the others may commit them.
+  [[nodiscard]] Ready ready(bool with_records = true);
 
   // Views.
 
@@ -111,6 +113,11 @@ class Raft {
   /// As leader: how many voters of `members`, itself included, are in step and answered within an election
   /// time-out.
   [[nodiscard]] std::size_t following(const Membership& members) const;
+  /// As leader: whether others have committed all that the drive here was given and has not synced.
+  [[nodiscard]] bool overtaken() const {
+    return role_ == Role::kLeader && !batches_.empty() && synced_ < batches_.back().last &&
+           commit_ >= batches_.back().last;
+  }
   [[nodiscard]] bool transferring() const { return transfer_target_ != 0; }
 
  private:

@@ -27,6 +27,7 @@ class Group {
     std::vector<MemberId> needs_fill;
     std::vector<Records> unsynced;
     bool hold_syncs = false;
+    bool takes_records = true;
     bool cut = false;
   };
 
@@ -131,7 +132,7 @@ class Group {
   }
 
   bool handle(MemberId id, Member& member) {
-    Ready ready = member.core->ready();
+    Ready ready = member.core->ready(member.takes_records);
     bool busy = !ready.messages.empty() || !ready.committed.empty();
     for (Message& message : ready.messages) bus_.push_back(std::move(message));
     for (ReadAnswer& answer : ready.reads) member.reads.push_back(answer);

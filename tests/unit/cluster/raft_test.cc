@@ -139,6 +139,28 @@ TEST(Raft, LeaderCommitsThroughOthersButAppliesOnlyWhatItSynced) {
   EXPECT_EQ(group.member(leader).rows, Rows{"a"});
 }
 
+TEST(Raft, LeaderWhoseDriveTakesNoRecordsLeadsOn) {
+  Group group(3);
+  const MemberId leader = group.elect();
+  group.member(leader).hold_syncs = true;
+  ASSERT_TRUE(group.put(leader, "given"));
+  EXPECT_TRUE(group.at(leader).overtaken()) << "the two others have committed it";
+  const Index before = group.at(leader).log().last_index();
+  group.member(leader).takes_records = false;
+  const auto index = group.put(leader, "kept");
+  ASSERT_TRUE(index);
+  EXPECT_EQ(group.at(leader).commit_index(), *index);
+  EXPECT_TRUE(group.at(leader).overtaken());
+  EXPECT_EQ(group.member(leader).applied, before - 1) << "applied before it is on the drive";
+  group.advance(5 * kTimeout);
+  EXPECT_TRUE(group.at(leader).is_leader()) << "its heartbeats go on";
+  group.member(leader).takes_records = true;
+  group.member(leader).hold_syncs = false;
+  group.sync(leader);
+  EXPECT_FALSE(group.at(leader).overtaken());
+  EXPECT_EQ(group.member(leader).rows, (Rows{"given", "kept"}));
+}
+
 TEST(Raft, FailedAppendSilencesForGood) {
   Group group(3);
   const MemberId leader = group.elect();

@@ -49,6 +49,37 @@ TEST_F(SlowDrives, TheLeadersOwnHungDriveHandsOver) {
   EXPECT_NE(*set_->group().leader(), leader);
 }
 
+class LoadedDrives : public SlowDrives {
+ protected:
+  /// Writes one key until the test ends it; not in step with others, so that several appends are under way.
+  Task<void> write(std::string key) {
+    while (!ending_) {
+      if (co_await put(key)) ++written_;
+      co_await async::sleep_for(runtime_, Milliseconds(world_.random().below(4)));
+    }
+  }
+
+  bool ending_ = false;
+  std::uint64_t written_ = 0;
+};
+
+// With two appends under way its member was not asked for what it says: the word to take over was never sent.
+TEST_F(LoadedDrives, TheLeadersOwnHungDriveHandsOver) {
+  for (const auto& disk : disks_) disk->append_delay = Milliseconds(3);
+  const std::uint32_t leader = *set_->group().leader();
+  for (int i = 0; i < 8; ++i) begin(write("key" + std::to_string(i)));
+  world_.run_for(std::chrono::seconds(1));
+  disks_[leader]->frozen = true;
+  world_.run_for(limits::kOvertakenLeader + Milliseconds(300));
+  ASSERT_TRUE(set_->group().leader().has_value());
+  EXPECT_NE(*set_->group().leader(), leader);
+  const std::uint64_t before = written_;
+  world_.run_for(std::chrono::seconds(2));
+  EXPECT_GT(written_, before + 100);
+  ending_ = true;
+  world_.run_for(std::chrono::seconds(2));
+}
+
 class OwedSlices : public SetTest {
  protected:
   OwedSlices() : SetTest(4) {}
