@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -22,6 +21,7 @@
 #include "engine/cluster/set_api.h"
 #include "engine/cluster/set_defects.h"
 #include "engine/cluster/undecided.h"
+#include "engine/cluster/witnesses.h"
 
 namespace flashstor::cluster {
 
@@ -169,12 +169,10 @@ class ErasureSet final : public SetApi, private GroupListener {
   void note_missed(const Flight& flight);
   [[nodiscard]] std::uint32_t excused_now(const DataRef& data);
   void excuse(raft::Index from, std::uint32_t slots);
-  Task<void> excuse_round();
   Task<Result<void>> commit_excuse(raft::Index from, std::uint32_t slots);
-  void note_incarnations(const std::vector<std::uint64_t>& told);
-  [[nodiscard]] std::uint32_t unknown_incarnations() const;
   void tell_incarnations();
-  Task<void> commit_incarnations();
+  bool put_incarnations(storage::EntryBody& body) const;
+  Task<void> say_all(bool& saying, std::function<bool(storage::EntryBody&)> next);
   void drop_voided(raft::Index applied);
   [[nodiscard]] bool is_current(std::uint32_t slot) const {
     return group_.member(slot).generation >= generation_;
@@ -327,14 +325,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   Leaving leaving_;
   std::optional<std::set<DataId>> named_in_sweep_;  // by entries since the sweep of a drive began
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
-  std::uint32_t to_excuse_ = 0;      // slots that an entry is to excuse, for versions from:
-  raft::Index to_excuse_from_ = 0;
-  std::uint32_t excusing_slots_ = 0;  // in the entry under way, for versions from:
-  raft::Index excusing_from_ = 0;
+  Witnesses witnesses_;
   bool excusing_ = false;
   bool telling_incarnations_ = false;
-  // By slot, as the log told last; 0: nothing that this process saw.
-  std::array<std::uint64_t, flashstor::limits::kMaxDrivesPerSet> incarnations_{};
   int told_by_ = -1;                   // the node that led when what it owes was looked at
   std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
   MonotonicTime heal_waits_from_{};    // healing waits again for drives that are behind

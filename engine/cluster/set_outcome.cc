@@ -86,13 +86,13 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
       if (open.index >= body.excused_from) open.excused |= body.excused;
     });
   }
-  note_incarnations(body.incarnations);
+  if (const std::uint32_t reborn = witnesses_.told(body.incarnations)) pending_.excuse(0, reborn);
   if (body.data.place != DataPlace::kNone) {
     if (named_in_sweep_) named_in_sweep_->insert(body.data.id);
     // A shard that was staged before its entry may have been by an earlier incarnation.
     const bool staged = body.data.place == DataPlace::kFile;
     pending_.add(index, term, body.data,
-                 staged ? storage::kAllExcused : body.excused | unknown_incarnations());
+                 staged ? storage::kAllExcused : body.excused | witnesses_.unknown(parts_.info.drives));
     // A mark of the same place may be that of another entry, which lost it.
     if (tail_marks_.contains(index)) undecided_.remove(index, true);
     const bool named = flight != nullptr && !flight->names.empty();
@@ -182,66 +182,44 @@ std::uint32_t ErasureSet::excused_now(const DataRef& data) {
 // Before a version is acknowledged or shown that `slots` lack, the log says so: a successor may then take a
 // drive that lacks it, and was not excused, for the proof that nobody has seen it.
 void ErasureSet::excuse(raft::Index from, std::uint32_t slots) {
-  if ((slots & ~excusing_slots_) == 0 && from >= excusing_from_) return;  // being said
-  to_excuse_from_ = to_excuse_ == 0 ? from : std::min(to_excuse_from_, from);
-  to_excuse_ |= slots;
-  if (!std::exchange(excusing_, true)) gate_.spawn(excuse_round());
+  if (!excusing_) witnesses_.forget_excuses();  // those of an earlier term
+  witnesses_.excuse(from, slots);
+  if (!std::exchange(excusing_, true))
+    gate_.spawn(say_all(excusing_, [this](storage::EntryBody& body) { return witnesses_.say(body); }));
 }
 
-Task<void> ErasureSet::excuse_round() {
-  co_await async::switch_to(*parts_.home);  // flights are being looked at
-  while (to_excuse_ != 0 && group_.leader()) {
-    excusing_from_ = to_excuse_from_;
-    excusing_slots_ = std::exchange(to_excuse_, 0);
-    const auto said = co_await commit_excuse(excusing_from_, excusing_slots_);
-    excusing_slots_ = 0;
-    if (!said) co_await async::sleep_for(*parts_.home, limits::kHousePace);
-  }
-  to_excuse_ = 0;
-  excusing_ = false;
-  look_at_all();
-}
-
-// A drive that was opened again may have lost what it held: from here on it is no witness for what is older.
-void ErasureSet::note_incarnations(const std::vector<std::uint64_t>& told) {
-  for (std::size_t slot = 0; slot < told.size(); ++slot) {
-    if (told[slot] == 0 || told[slot] == incarnations_[slot]) continue;
-    incarnations_[slot] = told[slot];
-    pending_.excuse(0, std::uint32_t{1} << slot);
-  }
-}
-
-std::uint32_t ErasureSet::unknown_incarnations() const {
-  std::uint32_t slots = 0;
-  for (std::uint32_t slot = 0; slot < parts_.info.drives; ++slot)
-    if (incarnations_[slot] == 0) slots |= std::uint32_t{1} << slot;
-  return slots;
-}
-
-// The leader puts the incarnations of all drives into the log whenever one is another than it says.
+// The leader puts the incarnations of all drives into the log whenever one is another than it says: a drive
+// that was opened again is no witness any more for what is older.
 void ErasureSet::tell_incarnations() {
-  if (!group_.leader() || closing_.load() || telling_incarnations_) return;
+  storage::EntryBody unsaid;
+  if (!group_.leader() || telling_incarnations_ || !put_incarnations(unsaid)) return;
+  telling_incarnations_ = true;
+  gate_.spawn(
+      say_all(telling_incarnations_, [this](storage::EntryBody& body) { return put_incarnations(body); }));
+}
+
+// Gives whether the log does not know one of them.
+bool ErasureSet::put_incarnations(storage::EntryBody& body) const {
   bool news = false;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint64_t now = group_.incarnation(slot);
-    news = news || (now != 0 && now != incarnations_[slot]);
+    const std::uint64_t known = witnesses_.incarnations()[slot];
+    news = news || (now != 0 && now != known);
+    body.incarnations.push_back(now == 0 ? known : now);
   }
-  if (!news) return;
-  telling_incarnations_ = true;
-  gate_.spawn(commit_incarnations());
+  return news && !closing_.load();
 }
 
-Task<void> ErasureSet::commit_incarnations() {
+// Commits what `next` puts into an entry, as long as it has something to say; `saying` meanwhile.
+Task<void> ErasureSet::say_all(bool& saying, std::function<bool(storage::EntryBody&)> next) {
   co_await async::switch_to(*parts_.home);  // flights are being looked at
-  storage::EntryBody body;
-  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
-    const std::uint64_t now = group_.incarnation(slot);
-    body.incarnations.push_back(now == 0 ? incarnations_[slot] : now);
+  while (group_.leader()) {
+    storage::EntryBody body;
+    if (!next(body)) break;
+    if (!co_await commit_own(std::move(body))) co_await async::sleep_for(*parts_.home, limits::kHousePace);
   }
-  if (!group_.leader() || !co_await commit_own(std::move(body)))
-    co_await async::sleep_for(*parts_.home, limits::kHousePace);
-  telling_incarnations_ = false;
-  tell_incarnations();  // what was news meanwhile
+  saying = false;
+  look_at_all();
 }
 
 Task<Result<void>> ErasureSet::commit_excuse(raft::Index from, std::uint32_t slots) {
@@ -273,7 +251,7 @@ void ErasureSet::rejoined(std::uint64_t generation, raft::Index index, std::span
   for (const raft::Entry& entry : entries)
     if (entry.index > seen_) note_entry(entry);
   pending_.excuse(0, storage::kAllExcused);  // what entries between them said of them is not known
-  incarnations_.fill(0);
+  witnesses_.forget_incarnations();
   seen_ = index;
 }
 

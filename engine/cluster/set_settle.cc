@@ -80,7 +80,7 @@ Task<void> ErasureSet::await_followers(MonotonicTime deadline) {
 Task<std::uint32_t> ErasureSet::inquire(std::vector<Inquiry>& inquiries, Nanoseconds patience) {
   co_await await_followers(parts_.home->now() + limits::kFollowPatience);
   // As of the excuses that the inquiries carry: what is told meanwhile excuses, and they do not know it.
-  const auto told = incarnations_;
+  const auto told = witnesses_.incarnations();
   std::vector<DataId> ids;
   for (const Inquiry& inquiry : inquiries) ids.push_back(inquiry.data.id);
   std::vector<Task<Answer>> asking;
