@@ -33,8 +33,10 @@ PlanTask plan_make(cluster::RowView& rows, const cluster::Command& command) {
 }
 
 PlanTask plan_remove_directory(cluster::RowView& rows, const cluster::Command& command) {
-  const auto in = co_await or_return(decode<FileTarget>(command.payload));
+  const auto payload = co_await or_return(decode<RenamePayload>(command.payload));
+  const FileTarget& in = payload.target;
   co_await or_return(objects::check_gate(rows, in.bucket, in.epoch));
+  co_await or_return(check_mover(rows, in.bucket, payload.mover));
   if (co_await or_return(has_children(rows, in.bucket, in.key)))
     co_return fail(ErrorCode::kDirectoryNotEmpty);
   const LiveFile live = co_await or_return(require_live(rows, in.bucket, in.key, in.inode));

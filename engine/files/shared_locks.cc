@@ -1,5 +1,6 @@
 #include "engine/files/shared_locks.h"
 
+#include "engine/async/gather.h"
 #include "engine/base/log.h"
 #include "engine/files/limits.h"
 
@@ -8,7 +9,10 @@ namespace flashstor::files {
 SharedLocks::SharedLocks(cluster::ClusterApi& cluster, Runtime& runtime)
     : cluster_(cluster), runtime_(runtime), session_(Uuid::make(runtime.random())) {
   // Leaders that are new begin to count as soon as the bucket is mounted.
-  for (std::uint32_t set = 0; set < cluster.set_count(); ++set) told_.insert(set);
+  for (std::uint32_t set = 0; set < cluster.set_count(); ++set) {
+    told_.insert(set);
+    turns_.emplace_back(1);
+  }
 }
 
 std::uint32_t SharedLocks::set_of(const InodeId& inode) const {
@@ -21,10 +25,16 @@ void SharedLocks::stop() {
   changed_.notify_all();
 }
 
+// A set that cannot answer must not cost the locks of others.
 Task<void> SharedLocks::keep_refreshing() {
+  std::vector<Task<void>> sets;
+  for (std::uint32_t set = 0; set < turns_.size(); ++set) sets.push_back(keep_refreshing_set(set));
+  co_await async::gather(std::move(sets));
+}
+
+Task<void> SharedLocks::keep_refreshing_set(std::uint32_t set) {
   while (!stopping_) {
-    const std::set<std::uint32_t> sets = told_;
-    for (const std::uint32_t set : sets) co_await refresh(set);
+    if (told_.contains(set)) co_await refresh(set);
     if (!stopping_) co_await stop_.wait_until(runtime_.now() + kLockRefresh);
   }
 }
@@ -38,7 +48,7 @@ Task<Result<LockAnswer>> SharedLocks::ask_in_turn(LockPayload payload) {
 }
 
 Task<void> SharedLocks::refresh(std::uint32_t set) {
-  co_await turn_.acquire();
+  co_await turns_[set].acquire();
   LockPayload payload{
       .what = LockPayload::What::kRefresh, .set = set, .session = {}, .wanted = {}, .held = {}};
   for (const auto& [inode, held] : held_)
@@ -60,7 +70,7 @@ Task<void> SharedLocks::refresh(std::uint32_t set) {
       for (auto& [inode, held] : held_)
         if (set_of(inode) == set) held.told = asked;
   }
-  turn_.release();
+  turns_[set].release();
 }
 
 void SharedLocks::keep(const InodeId& inode, const LockRange& range) {
@@ -75,7 +85,8 @@ bool SharedLocks::holds(const InodeId& inode) const {
 }
 
 Task<Result<LockAnswer>> SharedLocks::ask(LockPayload::What what, InodeId inode, LockRange range) {
-  co_await turn_.acquire();
+  async::Semaphore& turn = turns_[set_of(inode)];
+  co_await turn.acquire();
   LockPayload payload{
       .what = what, .set = set_of(inode), .session = {}, .wanted = {inode, range}, .held = {}};
   // Whatever comes of it, the leader hears of it again.
@@ -86,7 +97,7 @@ Task<Result<LockAnswer>> SharedLocks::ask(LockPayload::What what, InodeId inode,
     keep(inode, range);
     if (const auto held = held_.find(inode); held != held_.end()) held->second.told = asked;
   }
-  turn_.release();
+  turn.release();
   co_return answer;
 }
 

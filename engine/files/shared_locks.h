@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <set>
 #include <unordered_map>
 
@@ -39,6 +40,7 @@ class SharedLocks {
   Task<Result<LockAnswer>> ask(LockPayload::What what, InodeId inode, LockRange range);
   Task<Result<LockAnswer>> ask_in_turn(LockPayload payload);
   Task<void> drop(InodeId inode, LockRange range);
+  Task<void> keep_refreshing_set(std::uint32_t set);
   Task<void> refresh(std::uint32_t set);
   void keep(const InodeId& inode, const LockRange& range);
   [[nodiscard]] std::uint32_t set_of(const InodeId& inode) const;
@@ -47,7 +49,7 @@ class SharedLocks {
   Runtime& runtime_;
   Uuid session_;
   std::uint64_t calls_ = 0;
-  async::Semaphore turn_{1};  ///< A refresh tells of all that was granted before it.
+  std::deque<async::Semaphore> turns_;  ///< One a set: a refresh tells of all that was granted before it.
   std::unordered_map<InodeId, Held> held_;
   std::set<std::uint32_t> told_;  ///< Sets whose leaders may know of locks of this session.
   bool stopping_ = false;

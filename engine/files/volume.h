@@ -201,8 +201,8 @@ class Volume final : public VolumeApi {
   Task<void> publish_times();
   Task<Result<void>> publish_all_times();
   Task<Result<void>> publish_times_of(std::string key, WallTime time);
-  /// Of an empty directory, if it is `inode` (nil: any). Errors: kDirectoryNotEmpty.
-  Task<Result<void>> drop_directory_row(std::string key, InodeId inode);
+  /// Of an empty directory, if it is `inode`. Errors: kDirectoryNotEmpty, kStaleHandle.
+  Task<Result<void>> drop_directory_row(std::string key, InodeId inode, Uuid mover);
   void forget_directories(const std::string& prefix);
   Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
   Task<Result<void>> rename_in_steps(RenamePayload rename);

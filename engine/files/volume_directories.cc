@@ -176,13 +176,18 @@ Task<Result<void>> Volume::sync_directory(FileRef directory) {
   co_return co_await publish_times_of(found.key, time);
 }
 
-Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode) {
+Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode, Uuid mover) {
   if (co_await or_return(has_entries_elsewhere(key))) co_return fail(ErrorCode::kDirectoryNotEmpty);
   Change change{.kind = FileCommand::kRemoveDirectory};
   change.target.key = key;
   change.target.inode = inode;
   change.locked_prefixes.push_back(key);
-  change.encode = [](const FileTarget& to) { return encode(to); };
+  change.encode = [mover](const FileTarget& to) {
+    RenamePayload payload;
+    payload.target = to;
+    payload.mover = mover;
+    return encode(payload);
+  };
   co_await or_return(run(std::move(change)));
   co_return {};
 }
@@ -190,15 +195,20 @@ Task<Result<void>> Volume::drop_directory_row(std::string key, InodeId inode) {
 Task<Result<void>> Volume::remove_directory(std::string directory, std::string name) {
   const PathKey parent = co_await or_return(key_of(directory));
   std::string path = directory.empty() ? name : directory + "/" + name;
-  const PathKey place = co_await or_return(key_of(path));
-  // One whose names are on their way to it is empty for a moment.
-  co_await wait_for_moves_at({place.key + "/"});
-  co_await or_return(wait_for_moves_elsewhere(place.key + "/"));
-  const Found found = co_await or_return(find(std::move(path)));
-  if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
-  if (found.implied) co_return fail(ErrorCode::kDirectoryNotEmpty);
-  co_await or_return(own_row(directory_prefix(parent.key)));
-  co_await or_return(drop_directory_row(found.key, {}));
+  Found found;
+  for (int tries = 0;; ++tries) {
+    found = co_await or_return(find(path));
+    if (!found.directory) co_return fail(ErrorCode::kNotDirectory);
+    if (found.implied) co_return fail(ErrorCode::kDirectoryNotEmpty);
+    // One whose names are on their way to it is empty for a moment. What comes after this look is another
+    // one.
+    co_await wait_for_moves_at({found.key});
+    co_await or_return(wait_for_moves_elsewhere(found.key));
+    co_await or_return(own_row(directory_prefix(parent.key)));
+    auto dropped = co_await drop_directory_row(found.key, found.attributes.inode, {});
+    if (dropped) break;
+    if (dropped.error().code() != ErrorCode::kStaleHandle || tries == kMaxStaleRetries) co_return dropped;
+  }
   touched_.erase(found.key);
   forget_directories(found.key);
   touch(directory_prefix(parent.key));

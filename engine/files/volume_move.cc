@@ -97,7 +97,7 @@ Task<Result<FileOutcome>> Volume::place_moved(const objects::Bucket& bucket, Mov
 // Somebody began to move `key` and has not ended it: decides it, unless this volume is at it.
 Task<Result<void>> Volume::settle_move(std::string key) {
   if (moving_keys_.contains(key)) {
-    co_await moved_.wait();
+    while (moving_keys_.contains(key)) co_await moved_.wait();
     co_return {};
   }
   co_return co_await settle_foreign_move(std::move(key));

@@ -20,17 +20,16 @@ bool is_overtaken(ErrorCode code) {
 bool is_of_one_name(ErrorCode code) {
   return code == ErrorCode::kNotPermitted || code == ErrorCode::kCrossDevice ||
          code == ErrorCode::kIsDirectory || code == ErrorCode::kNotDirectory ||
-         code == ErrorCode::kNameTooLong;
-}
-
-// A node that cannot be asked now.
-bool may_pass(ErrorCode code) {
-  return code == ErrorCode::kTimeout || code == ErrorCode::kUnknownOutcome || code == ErrorCode::kReadOnly ||
-         code == ErrorCode::kNotLeader || code == ErrorCode::kWriteQuorum || code == ErrorCode::kReadQuorum;
+         code == ErrorCode::kNameTooLong || code == ErrorCode::kNotSupported;
 }
 
 bool is_turn_over(const Error& error) {
   return error.code() == ErrorCode::kConflict && error.message() == kOvertaken;
+}
+
+std::string parent_of(const std::string& directory_key) {
+  const std::size_t slash = directory_key.rfind('/', directory_key.size() - 2);
+  return slash == std::string::npos ? "" : directory_key.substr(0, slash);
 }
 
 std::string plain(const std::string& directory_key) {
@@ -48,7 +47,9 @@ Task<Result<void>> Volume::rename_directory_across(Found from, std::string to_ke
   auto done = co_await rename_directory_held(rename);
   const bool shared = store_.cluster().spans_nodes();
   for (int tries = 0; shared && !done && tries < kMoveTries; ++tries) {
-    const bool passes = rename.made && may_pass(done.error().code());
+    // What is made goes on, here or on another node: no error that may pass is the answer.
+    const ErrorCode code = done.error().code();
+    const bool passes = rename.made && code != ErrorCode::kCancelled && !is_of_one_name(code);
     if (!is_turn_over(done.error()) && !passes) break;
     if (passes) co_await async::sleep_for(runtime_, kMovePause);
     done = co_await lock_moving(true);
@@ -84,6 +85,10 @@ Task<Result<void>> Volume::rename_directory_held(DirectoryRename& rename) {
   forget_directories(from_key);
   forget_directories(to_key);
   co_await or_return(own_row(from_key));
+  // Another rename, which this one has waited for, may have taken its parent away.
+  const std::string parent = directory_prefix(parent_of(to_key));
+  directories_.erase(parent);
+  co_await or_return(own_row(parent));
   const Found from = co_await or_return(find_key(plain(from_key), false));
   if (!from.directory || from.implied) co_return fail(ErrorCode::kNoSuchKey, "renamed meanwhile");
   const bool onto = co_await or_return(check_movable(from_key, to_key, rename.mode));
@@ -108,6 +113,21 @@ Task<Result<void>> Volume::rename_directory_held(DirectoryRename& rename) {
   co_return co_await move_directory(std::move(move));
 }
 
+// What was cut off at one of the keys, above or below them: what is still under its old name would be left
+// behind.
+Task<Result<void>> Volume::end_moves_at(std::vector<std::string> keys) {
+  auto standing = co_await or_return(standing_moves('d'));
+  for (RenamePayload& move : standing) {
+    if (!meets(keys, move.target.key, move.to_key)) continue;
+    co_await or_return(become_mover(move.target.key));
+    const auto ended = co_await move_directory(std::move(move));
+    // A name that could not go along is that rename's matter.
+    if (!ended && ended.error().code() != ErrorCode::kNoSuchKey && !is_of_one_name(ended.error().code()))
+      co_return ended;
+  }
+  co_return {};
+}
+
 // What would be found out in the middle is found out before: names that cannot have the new one. Gives
 // whether an empty directory lies at the new name.
 Task<Result<bool>> Volume::check_movable(const std::string& from_key, const std::string& to_key,
@@ -123,8 +143,14 @@ Task<Result<bool>> Volume::check_movable(const std::string& from_key, const std:
     const std::string key = to_key + entry.key.substr(from_key.size());
     const auto& kept = entry.row.attributes;
     cluster::ClusterApi& sets = store_.cluster();
-    const bool across =
-        sets.set_for(bucket->id, entry.key).info().index != sets.set_for(bucket->id, key).info().index;
+    const std::uint32_t home = sets.set_for(bucket->id, entry.key).info().index;
+    const bool across = home != sets.set_for(bucket->id, key).info().index;
+    // With versions the old name keeps its history, so its data gets a second user: of its own set only.
+    if (!across && bucket->versioning != objects::Versioning::kUnversioned &&
+        std::ranges::any_of(entry.row.slices, [home](const Slice& slice) {
+          return slice.data.place != DataPlace::kNone && slice.data.set != home;
+        }))
+      return fail(ErrorCode::kCrossDevice, "data of another set, in a bucket with versions");
     if (key.size() > limits::kMaxKeyBytes)
       return fail(ErrorCode::kNameTooLong, "a key below would be over 1,024 bytes");
     if (kept.legal_hold || kept.retention.until_ns > base::to_nanoseconds(runtime_.wall_now()))
@@ -156,9 +182,9 @@ Task<Result<void>> Volume::move_directory(RenamePayload move) {
   });
   if (!walked) co_return walked;
   for (auto kept = tally.kept.rbegin(); kept != tally.kept.rend(); ++kept)
-    static_cast<void>(co_await drop_directory_row(kept->first, kept->second));
+    static_cast<void>(co_await drop_directory_row(kept->first, kept->second, mover_));
   // What was made below the old name meanwhile may have given it a row again.
-  static_cast<void>(co_await drop_directory_row(from_key, implied_inode(bucket->id, from_key)));
+  static_cast<void>(co_await drop_directory_row(from_key, implied_inode(bucket->id, from_key), mover_));
   co_await or_return(directory_move_step(FileCommand::kDirectoryMoveEnd, move));
   forget_directories(from_key);
   forget_directories(move.to_key);

@@ -83,19 +83,23 @@ Task<void> Volume::wait_for_moves_at(std::vector<std::string> keys) {
     co_await moved_.wait();
 }
 
-// The same for other nodes that are at it; what a dead one left does not hold up anybody.
+// The same for other nodes that are at it. Where nobody is, an error or a death has cut the rename off: it is
+// ended here.
 Task<Result<void>> Volume::wait_for_moves_elsewhere(std::string key) {
-  if (!store_.cluster().spans_nodes() || store_.cluster().set_count() == 1) co_return {};
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const auto any = lock_range(LockRange::Type::kExclusive);
+  if (store_.cluster().set_count() == 1) co_return {};
   while (true) {
     const auto standing = co_await or_return(standing_moves('d'));
     if (std::ranges::none_of(standing, [&key](const RenamePayload& move) {
           return meets({key}, move.target.key, move.to_key);
         }))
       co_return {};
-    const LockRange other = co_await or_return(shared_locks_.test(moving_lock_of(bucket->id), any));
-    if (other.type == LockRange::Type::kUnlock) co_return {};
+    const auto turn = co_await take_moving_turn(false);
+    if (turn) {
+      auto ended = co_await end_moves_at({key});
+      co_await give_up_moving_turn();
+      co_return ended;
+    }
+    if (turn.error().code() != ErrorCode::kWouldBlock) co_return turn;
     co_await async::sleep_for(runtime_, kLockRetry);
   }
 }
@@ -113,19 +117,6 @@ Task<Result<std::vector<RenamePayload>>> Volume::standing_moves(char kind) {
       if (each.front() == kind) moves.push_back(co_await or_return(decode<RenamePayload>(each.substr(1))));
   }
   co_return moves;
-}
-
-// What was cut off at one of the keys, above or below them: what is still under its old name would be left
-// behind.
-Task<Result<void>> Volume::end_moves_at(std::vector<std::string> keys) {
-  auto standing = co_await or_return(standing_moves('d'));
-  for (RenamePayload& move : standing) {
-    if (!meets(keys, move.target.key, move.to_key)) continue;
-    co_await or_return(become_mover(move.target.key));
-    const auto ended = co_await move_directory(std::move(move));
-    if (!ended && ended.error().code() != ErrorCode::kNoSuchKey) co_return ended;
-  }
-  co_return {};
 }
 
 // Whatever cut a rename off, on whichever node: the first that finds nobody at it goes on with it.

@@ -32,6 +32,14 @@ class ManySetsTest : public VolumeTest {
                  key.starts_with(kDirectoryMoves);
     return count;
   }
+  /// Renames of directories that have begun and not ended.
+  std::size_t standing() {
+    std::size_t count = 0;
+    for (std::uint32_t index = 0; index < sets(); ++index)
+      for (const auto& [key, value] : cluster_->fake(index).rows().rows(Family::kIntents))
+        count += key.starts_with(kDirectoryMoves);
+    return count;
+  }
   /// Data that nobody refers to any more is due to be freed.
   std::size_t due() {
     std::size_t count = 0;

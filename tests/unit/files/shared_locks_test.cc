@@ -138,6 +138,36 @@ TEST_F(SharedLocksTest, LocksOutliveTheLeaderThatKeptThem) {
   EXPECT_EQ(error(other_->lock(file, whole(Type::kExclusive, 1), false, nullptr)), ErrorCode::kReadOnly);
 }
 
+/// One bucket on two nodes, over three sets.
+class SharedLocksOverSetsTest : public SharedLocksTest {
+ protected:
+  [[nodiscard]] std::uint32_t sets() const override { return 3; }
+};
+
+// One set that did not answer cost the locks of all others.
+TEST_F(SharedLocksOverSetsTest, ASetThatDoesNotAnswerCostsNoLockOfAnother) {
+  put_file("", "f", "x");
+  const FileRef file{"f", stat("", "f").inode};
+  get(volume_->lock(file, whole(Type::kExclusive, 1), false, nullptr));
+  const std::uint32_t keeper = cluster_->set_for(file.inode, "").info().index;
+  // A lock there, so that it is told of.
+  InodeId elsewhere{3, 3};
+  while (cluster_->set_for(elsewhere, "").info().index == keeper) ++elsewhere.low;
+  get(volume_->lock({"", elsewhere}, whole(Type::kExclusive, 1), false, nullptr));
+  async::Event never;
+  cluster_->fake(cluster_->set_for(elsewhere, "").info().index)
+      .hold_answer(static_cast<cluster::CommandKind>(FileCommand::kLock), never);
+  const MonotonicTime until = runtime_.now() + kLockLease + Milliseconds(500);
+  runtime_.run_until([](Runtime* loop, MonotonicTime when) -> Task<void> {
+    co_await async::sleep_for(*loop, std::chrono::duration_cast<Milliseconds>(when - loop->now()));
+  }(&runtime_, until));
+  EXPECT_EQ(error(other_->lock(file, whole(Type::kExclusive, 1), false, nullptr)), ErrorCode::kWouldBlock);
+  runtime_.run_until([](async::Event* event) -> Task<void> {
+    event->set();
+    co_return;
+  }(&never));
+}
+
 // What a volume finds without a name when it opens may be open on another node.
 TEST_F(SharedLocksTest, AFileWithoutANameStaysWhileAnotherNodeHasItOpen) {
   const auto file = create("", "f");

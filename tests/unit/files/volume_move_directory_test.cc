@@ -173,6 +173,38 @@ TEST_F(MoveDirectoryTest, WhatSomebodyPutsAtItsNewNameHoldsItBack) {
   EXPECT_EQ(intents(), 0U);
 }
 
+// It stopped in the middle for ever, and every rename that met it failed.
+TEST_F(MoveDirectoryTest, DataOfAnotherSetHoldsARenameBackWhereVersionsAreKept) {
+  run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
+  fill("from");
+  std::string name;
+  for (int n = 0; name.empty() || set_of("from/" + name) == set_of("far") ||
+                  set_of("from/" + name) != set_of("to/" + name);
+       ++n)
+    name = "x" + std::to_string(n);
+  put_object("far", std::string(300'000, 'x'));
+  mv("far", "from/" + name);
+  EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kCrossDevice);
+  EXPECT_EQ(intents(), 0U);
+  get(volume_->remove("from", name));
+  expect_at("from");
+}
+
+// A name that cannot go along stays, is told of once, and holds up nothing.
+TEST_F(MoveDirectoryTest, ANameThatCannotGoAlongIsTheMatterOfItsOwnRename) {
+  fill("from");
+  die_after(20);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  for (std::uint32_t set = 0; set < sets(); ++set)
+    for (const FileCommand kind : {FileCommand::kMoveBegin, FileCommand::kRename})
+      cluster_->fake(set).fail_next(static_cast<cluster::CommandKind>(kind), ErrorCode::kNotPermitted);
+  EXPECT_TRUE(rename("to", "third"));
+  EXPECT_EQ(standing(), 0U);
+  EXPECT_FALSE(names("from").empty());
+  EXPECT_FALSE(names("third").empty());
+}
+
 // An error left half of it under the old name, and the next rename took only the other half along.
 TEST_F(MoveDirectoryTest, WhatAnErrorLeftBehindGoesAlongWithTheNextRename) {
   fill("from");

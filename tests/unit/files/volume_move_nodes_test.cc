@@ -153,6 +153,84 @@ TEST_F(MoveOverNodesTest, ADirectoryThatIsJustMovingIsNotRemovedByAnotherNode) {
   expect_at("to");
 }
 
+// The directory that it had looked at was replaced by the one that a rename brought, which was empty for a
+// moment.
+TEST_F(MoveOverNodesTest, ADirectoryThatARenameBringsIsNotRemovedForTheOneBefore) {
+  mkdir("", "from");
+  mv("from", "again");  // from here on the leader grants at once
+  mv("again", "from");
+  std::string name = "x";
+  while (set_of("from/" + name) == set_of("to/" + name)) name += "x";
+  put_file("from", name, "bytes");
+  mkdir("", "to");
+  const InodeId inode = stat("", "from").inode;
+  const std::uint32_t home = set_of("from/" + name);
+  async::Event go;
+  bool started = false;
+  before_each([&](FileCommand kind, const std::string& key) {
+    if (kind == FileCommand::kMoveBegin && key == "from/" + name)
+      cluster_->fake(home).hold_answer(static_cast<cluster::CommandKind>(kind), go);
+    if (kind != FileCommand::kRemoveDirectory || std::exchange(started, true)) return;
+    start(other_->rename("", "from", "", "to", RenameMode::kReplace));
+    async::start_detached([](Runtime* loop, async::Event* event) -> Task<void> {
+      co_await async::sleep_for(*loop, Milliseconds(200));
+      event->set();
+    }(&runtime_, &go));
+  });
+  EXPECT_EQ(error(volume_->remove_directory("", "to")), ErrorCode::kDirectoryNotEmpty);
+  live();
+  wait_for_end();
+  EXPECT_TRUE(ended_[0]);
+  EXPECT_EQ(stat("", "to").inode, inode);
+  EXPECT_EQ(object("to/" + name), "bytes");
+}
+
+TEST_F(MoveOverNodesTest, RmdirEndsWhatADeadMoverLeftThere) {
+  fill("from");
+  const InodeId inode = stat("from", "sub").inode;
+  die_after(20);
+  EXPECT_FALSE(rename("from", "to"));
+  live();
+  EXPECT_EQ(standing(), 1U);
+  EXPECT_EQ(error(other_->remove_directory("", "to")), ErrorCode::kDirectoryNotEmpty);
+  EXPECT_EQ(standing(), 0U);
+  EXPECT_EQ(stat("to", "sub").inode, inode);
+  expect_at("to");
+}
+
+// Its new parent went away while it waited for its turn, and came back as one that nobody had made.
+TEST_F(MoveOverNodesTest, OfTwoRenamesIntoEachOtherOneIsRefused) {
+  fill("one");
+  mkdir("", "two");
+  bool started = false;
+  before_each([&](FileCommand, const std::string& key) {
+    if (key.starts_with("one/") && !std::exchange(started, true))
+      start(other_->rename("", "two", "one", "y", RenameMode::kReplace));
+  });
+  get(volume_->rename("", "one", "two", "x", RenameMode::kReplace));
+  live();
+  wait_for_end();
+  EXPECT_EQ(ended_[0].error().code(), ErrorCode::kNoSuchKey);
+  expect_at("two/x");
+  EXPECT_EQ(names(""), std::vector<std::string>{"two"});
+}
+
+// It was answered with an error, and ended by another node all the same.
+TEST_F(MoveOverNodesTest, ARenameThatIsMadeIsNotAnsweredWithAnErrorThatPasses) {
+  fill("from");
+  int begun = 0;
+  before_each([&](FileCommand, const std::string& key) {
+    if (!key.starts_with("from/f") || ++begun != 5) return;
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      cluster_->fake(set).fail_next(static_cast<cluster::CommandKind>(FileCommand::kMoveBegin),
+                                    ErrorCode::kTooManyRequests);
+  });
+  EXPECT_TRUE(rename("from", "to"));
+  live();
+  expect_at("to");
+  expect_gone("from");
+}
+
 // It knew that the directory is there, and made the file in a directory that nobody had made.
 TEST_F(MoveOverNodesTest, AnotherNodeKnowsSoonThatADirectoryIsGone) {
   mkdir("", "from");
