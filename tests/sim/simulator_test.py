@@ -45,7 +45,7 @@ PLANTED = [
     ("void-early", "net", 60),
     ("excuse-nobody", "net", 690),
     ("lease-from-receipt", "net", 1875),
-    ("deposed-leader-reads", "net", 365),
+    ("deposed-leader-reads", "net", 545),
     ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.
