@@ -82,7 +82,7 @@ struct PublishPayload {
   objects::VersionId revises;  ///< The version that this open made already.
   bool has_data = false;
   std::vector<std::string> links;  ///< The other names of the inode, whose locks are held.
-  bool may_move = false;           ///< Another node may be moving the file to another set.
+  bool may_move = false;           ///< Somebody may be moving the file to another set.
   bool chase = false;              ///< Whatever name in this set the file has by now: all of them are locked.
   bool adopt = false;              ///< The data of the piece is parked: it is taken over.
   Uuid park;  ///< Bucket in which staged data gets a row of its own where the file is not (plan_park).

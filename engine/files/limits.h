@@ -49,6 +49,7 @@ inline constexpr std::chrono::seconds kMoveWait{2};  ///< How long a publish wai
 inline constexpr std::size_t kMaxForwards = 16;      ///< Directories that had one name, each where it went.
 inline constexpr std::chrono::seconds kChaseFor{30};  ///< A publish of what is renamed all the while.
 inline constexpr std::chrono::milliseconds kMovePoll{5};
+inline constexpr std::chrono::seconds kMoveAgain{2};  ///< When an end that failed is tried again.
 inline constexpr int kChasesBeforeLock = 3;
 inline constexpr std::size_t kMaxFollowed = 64;          ///< Names at which an open file is looked for.
 inline constexpr std::chrono::seconds kFollowEvery{60};  ///< How often a node looks where its open files are.

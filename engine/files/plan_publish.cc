@@ -241,6 +241,7 @@ PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
 PlanTask plan_change_attributes(cluster::RowView& rows, const cluster::Command& command) {
   auto in = co_await or_return(decode<AttributesPayload>(command.payload));
   co_await or_return(objects::check_gate(rows, in.target.bucket, in.target.epoch));
+  co_await or_return(check_not_moving(rows, in.target.bucket, in.target.key));
   auto live = co_await or_return(find_live(rows, in.target.bucket, in.target.key));
   const bool directory = in.target.key.ends_with('/');
   cluster::Plan plan;

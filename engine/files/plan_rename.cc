@@ -137,6 +137,7 @@ PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command) {
   const FileTarget& target = in.target;
   co_await or_return(objects::check_gate(rows, target.bucket, target.epoch));
   LiveFile live = co_await or_return(require_live(rows, target.bucket, target.key, target.inode));
+  co_await or_return(check_not_moving(rows, target.bucket, target.key));
   if (co_await or_return(name_taken(rows, target.bucket, in.to_key))) co_return fail(ErrorCode::kExists);
   auto names = co_await or_return(links_of(rows, target.bucket, target.inode));
   if (names.empty()) names.push_back(target.key);

@@ -36,7 +36,6 @@ Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, 
   if (const auto finished = co_await volume->finish_leftovers(); !finished) {
     volume->closing_.set();
     volume->shared_locks_.stop();
-    volume->closing_.set();
     co_await volume->gate_.close();
     co_return std::unexpected(finished.error());
   }
@@ -49,7 +48,6 @@ Task<Result<void>> Volume::close() {
   const Result<void> published = co_await sync_all();
   closing_.set();
   shared_locks_.stop();
-  closing_.set();
   co_await gate_.close();
   co_await stripes_.close();
   co_return published;
@@ -85,7 +83,7 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     if (!done && done.error().code() == ErrorCode::kConflict && done.error().message() == kMoving &&
         change.kind != FileCommand::kMoveBegin && change.kind != FileCommand::kPublish &&
         tries < kMaxStaleRetries) {
-      co_await or_return(settle_move(target.key));
+      co_await or_return(await_move(target.key));
       continue;
     }
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) {

@@ -136,6 +136,8 @@ class Volume final : public VolumeApi {
                                       std::vector<std::string> links);
   Task<Result<void>> settle_move(std::string key);
   Task<Result<void>> await_move(std::string key);
+  Task<Result<void>> await_foreign_move(std::string key);
+  Task<void> end_move_later(std::string from_key);
   Task<Result<MovePayload>> standing_file_move(std::string key);
   Task<Result<void>> settle_foreign_move(std::string key);
   Task<Result<void>> finish_move(MovePayload move);

@@ -33,7 +33,13 @@ Task<Result<FileOutcome>> Volume::move_across(MovePayload move, std::vector<std:
   while (moving_keys_.contains(move.from_key)) co_await moved_.wait();
   const std::string from_key = move.from_key;
   moving_keys_.insert(from_key);
-  auto done = co_await move_now(std::move(move), std::move(links));
+  auto done = co_await move_now(move, links);
+  // A node that mounts the bucket just then, or does not hear of this one, refuses what it finds under way.
+  for (int tries = 0; !done && done.error().code() == ErrorCode::kConflict && tries < kMaxStaleRetries;
+       ++tries) {
+    co_await async::sleep_for(runtime_, kMoveRetry);
+    done = co_await move_now(move, links);
+  }
   moving_keys_.erase(from_key);
   moved_.notify_all();
   co_return done;
@@ -46,17 +52,18 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   move.forward = store_.cluster().spans_nodes();
   auto begun = co_await move_step(FileCommand::kMoveBegin, move, move.from_key, {});
   for (int tries = 0; !begun && is_moving(begun.error()) && tries < kMaxStaleRetries; ++tries) {
-    co_await or_return(settle_foreign_move(move.from_key));
+    co_await or_return(await_foreign_move(move.from_key));
     begun = co_await move_step(FileCommand::kMoveBegin, move, move.from_key, {});
   }
   if (!begun) co_return std::unexpected(begun.error());
   std::vector<Slice> shared;
   auto placed = co_await place_moved(*bucket, move, begun->row, std::move(links), shared);
-  bool is_placed = placed.has_value();
   if (!placed) {
     const auto settled = co_await or_return(move_step(FileCommand::kMoveSettle, move, move.to_key, {}));
-    is_placed = settled.more;
+    // Its answer was lost: the rename is made all the same.
+    if (settled.more) placed = FileOutcome{.row = move.row, .orphan = move.keep_orphan ? move.row : ""};
   }
+  const bool is_placed = placed.has_value();
   move.placed = is_placed;
   move.row.clear();
   move.slices_row.clear();
@@ -67,10 +74,18 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   } else {
     co_await parts.give_back(home, shared);
   }
-  // An intent that could not be ended is ended by the next who meets it: the decision stays for them.
-  if (ended) static_cast<void>(co_await move_step(FileCommand::kMoveForget, move, move.to_key, {}));
-  if (placed && !ended) co_return std::unexpected(ended.error());
+  // An intent that could not be ended is ended later, or by the next who meets it: the decision stays for
+  // them, and the file has its new name.
+  if (ended)
+    static_cast<void>(co_await move_step(FileCommand::kMoveForget, move, move.to_key, {}));
+  else
+    gate_.spawn(end_move_later(move.from_key));
   co_return placed;
+}
+
+Task<void> Volume::end_move_later(std::string from_key) {
+  while (!co_await closing_.wait_until(runtime_.now() + kMoveAgain))
+    if (co_await settle_foreign_move(from_key)) co_return;
 }
 
 // The new name with references of its own to the data, which stays where it is.
@@ -123,16 +138,21 @@ Task<Result<void>> Volume::settle_foreign_move(std::string key) {
   co_return co_await finish_move(std::move(move));
 }
 
+Task<Result<void>> Volume::await_move(std::string key) {
+  if (moving_keys_.contains(key)) co_return co_await settle_move(std::move(key));
+  co_return co_await await_foreign_move(std::move(key));
+}
+
 // To settle a move that has not come to its new name is to refuse it, and whoever moves may be alive: that is
 // waited for.
-Task<Result<void>> Volume::await_move(std::string key) {
+Task<Result<void>> Volume::await_foreign_move(std::string key) {
   const MonotonicTime patience = runtime_.now() + kMoveWait;
   while (runtime_.now() < patience) {
     const MovePayload move = co_await or_return(standing_file_move(key));
     if (move.move.is_nil()) co_return {};
     co_await async::sleep_for(runtime_, kMovePoll);
   }
-  co_return co_await settle_move(std::move(key));
+  co_return co_await settle_foreign_move(std::move(key));
 }
 
 Task<Result<void>> Volume::finish_move(MovePayload move) {

@@ -169,8 +169,7 @@ Task<void> Volume::drop_parked(DataRef data) {
 Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried) {
   inode->check_names = true;
   if (inode->orphan) co_return true;
-  if (store_.cluster().spans_nodes() && store_.cluster().set_count() > 1)
-    co_await or_return(await_move(tried));
+  if (store_.cluster().set_count() > 1) co_await or_return(await_move(tried));
   co_return co_await follow(inode, std::move(tried));
 }
 
@@ -201,7 +200,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     bound = payload.pieces.front().slice.data.set;
   }
   if (staged || payload.adopt) payload.park = orphans_of((co_await or_return(bucket()))->id);
-  payload.may_move = !inode->orphan && store_.cluster().spans_nodes() && store_.cluster().set_count() > 1;
+  payload.may_move = !inode->orphan && store_.cluster().set_count() > 1;
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
   for (int tries = 0;; ++tries) {
     const bool linked = inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1;

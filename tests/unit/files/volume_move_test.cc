@@ -111,25 +111,71 @@ TEST_F(ManySetsTest, ARenameThatAnotherNodeSettlesMeanwhileEndsInOneName) {
     if (command.kind == static_cast<cluster::CommandKind>(FileCommand::kMovePlace) && other == nullptr)
       async::start_detached(open_other(store_.get(), &runtime_, &other));
   });
-  EXPECT_FALSE(rename("from", to));
+  EXPECT_TRUE(rename("from", to));  // refused once, and made then
   ASSERT_NE(other, nullptr);
-  EXPECT_EQ(names(""), std::vector<std::string>{"from"});
-  EXPECT_EQ(object("from"), "bytes");
+  EXPECT_EQ(names(""), std::vector<std::string>{to});
+  EXPECT_EQ(object(to), "bytes");
   EXPECT_EQ(intents(), 0U);
   run(other->close());
-  EXPECT_TRUE(rename("from", to));
-  EXPECT_EQ(names(""), std::vector<std::string>{to});
 }
 
 TEST_F(ManySetsTest, WhoeverMeetsAnUnfinishedRenameSettlesIt) {
   const std::string to = name_for("from", true);
   put_file("", "from", "bytes");
   fail_next(FileCommand::kMoveEnd, set_of("from"));
-  EXPECT_FALSE(rename("from", to));  // placed, not ended: both names show the file
+  EXPECT_TRUE(rename("from", to));  // placed, not ended: both names show the file
   EXPECT_EQ(object(to), "bytes");
   EXPECT_EQ(error(volume_->remove("", "from")), ErrorCode::kNoSuchKey);
   EXPECT_EQ(intents(), 0U);
   EXPECT_EQ(names(""), (std::vector<std::string>{to}));
+}
+
+// The rename was made and answered an error: what was written went to the old name, or nowhere.
+TEST_F(ManySetsTest, AFileThatIsOpenGoesOnWhereARenameWasMadeWithoutAnAnswer) {
+  for (const bool end_fails : {false, true}) {
+    const std::string to = name_for("from", true);
+    const auto file = create("", "from");
+    write(*file, 0, "written");
+    if (end_fails)
+      fail_next(FileCommand::kMoveEnd, set_of("from"));
+    else
+      cluster_->fake(set_of(to)).lose_answer(static_cast<cluster::CommandKind>(FileCommand::kMovePlace));
+    EXPECT_TRUE(rename("from", to));
+    get(file->sync(false));
+    EXPECT_EQ(object(to), "written");
+    get(file->release());
+    reopen();
+    EXPECT_EQ(names(""), std::vector<std::string>{to});
+    EXPECT_EQ(intents(), 0U);
+    get(volume_->remove("", to));
+  }
+}
+
+// The change was acknowledged at the old name, which went then.
+TEST_F(ManySetsTest, AttributesThatAreSetWhileAFileMovesAreNotAnsweredAndLost) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "bytes");
+  const InodeId inode = stat("", "from").inode;
+  bool answered = false;
+  Result<Attributes> changed = fail(ErrorCode::kInternal);
+  const auto change_mode = [](Volume* volume, FileRef file, Result<Attributes>* out,
+                              bool* end) -> Task<void> {
+    AttributeChange change;
+    change.mode = 0600;
+    *out = co_await volume->change_attributes(std::move(file), change);
+    *end = true;
+  };
+  cluster_->fake(set_of(to)).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == static_cast<cluster::CommandKind>(FileCommand::kMovePlace))
+      async::start_detached(change_mode(volume_.get(), {"from", inode}, &changed, &answered));
+  });
+  mv("from", to);
+  for (int i = 0; i < 3000 && !answered; ++i)
+    runtime_.run_until(
+        [](Runtime* loop) -> Task<void> { co_await async::sleep_for(*loop, Milliseconds(1)); }(&runtime_));
+  ASSERT_TRUE(answered);
+  if (changed) EXPECT_EQ(stat("", to).mode, 0600U);
+  if (!changed) EXPECT_TRUE(is_lost(changed.error().code())) << changed.error().describe();
 }
 
 TEST_F(ManySetsTest, OneOfTwoRenamesOfAFileWins) {
