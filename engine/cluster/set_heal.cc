@@ -322,7 +322,8 @@ Task<bool> ErasureSet::is_freed(DataId id) {
 
 Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
   auto done = co_await rebuild_shard(data, slot);
-  if (!done && data.place == DataPlace::kFile)
+  // What its successor heals is staged under the same name: the sweep takes what a deposed one left.
+  if (!done && data.place == DataPlace::kFile && done.error().code() != ErrorCode::kNotLeader)
     static_cast<void>(co_await drives_[slot]->stage_abort(data.id));
   co_return done;
 }

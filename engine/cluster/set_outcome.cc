@@ -88,9 +88,9 @@ void ErasureSet::note_body(raft::Index index, raft::Term term, const storage::En
   }
   if (const std::uint32_t reborn = witnesses_.told(body.incarnations)) pending_.excuse(0, reborn);
   if (body.data.place != DataPlace::kNone) {
-    if (named_in_sweep_) named_in_sweep_->insert(body.data.id);
     // A shard that was staged before its entry may have been by an earlier incarnation.
     const bool staged = body.data.place == DataPlace::kFile;
+    if (staged && named_in_sweep_) named_in_sweep_->insert(body.data.id);
     pending_.add(index, term, body.data,
                  staged ? storage::kAllExcused : body.excused | witnesses_.unknown(parts_.info.drives));
     // A mark of the same place may be that of another entry, which lost it.

@@ -197,6 +197,9 @@ Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard,
   }
   if (auto done = writer->finish(data, shard); !done) return done;
   if (auto done = shards_.sync_staging(); !done) return done;
+  const auto staged = io_.exists(shards_.staging_path(data.id));
+  if (!staged) return std::unexpected(staged.error());
+  if (!*staged) return fail(ErrorCode::kStale, "somebody else gave up the shard while it was rebuilt");
   if (auto done = shards_.publish(data.id); !done) return done;
   shards_.forget(data.id);
   return shards_.sync_published();

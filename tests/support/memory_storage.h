@@ -53,6 +53,7 @@ struct MemoryDisk {
   std::uint64_t incarnation = 0;  ///< 0: it does not say.
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
+  std::uint64_t given_up = 0;  ///< Calls of stage_abort.
   std::uint64_t asked = 0;  ///< What it holds.
   std::uint64_t asked_staged = 0;
   std::uint64_t entry_reads = 0;
@@ -186,6 +187,7 @@ class MemoryStorage : public storage::StorageApi {
     co_return Result<void>();
   }
   Task<Result<void>> stage_abort(DataId data) override {
+    ++disk_->given_up;
     staged_.erase(data);
     staged_bytes_.erase(data);
     const auto found = disk_->shards.find(data);

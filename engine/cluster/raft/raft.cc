@@ -29,7 +29,11 @@ void Raft::tick(MonotonicTime now) {
     }
     if (transfer_target_ != 0 && now_ >= transfer_deadline_) {
       probe(Probe::kTransferAborted);
+      // The word to take over may still be on its way: no lease of this term holds any more, and a leader
+      // without one acknowledges nothing.
+      if (timeout_now_sent_) return become_follower(hard_.term, 0);
       transfer_target_ = 0;
+      lease_barred_ = false;
     }
     if (now_ >= heartbeat_due_) heartbeat_all();
     return;

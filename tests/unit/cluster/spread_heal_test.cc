@@ -51,6 +51,7 @@ TEST_F(SpreadHeal, ALeaderThatIsDeposedWithinASliceEndsThere) {
   EXPECT_FALSE(holds(0, data.id));
   world_.run_for(std::chrono::seconds(1));
   EXPECT_EQ(set(leader_).heal_status().healed, 0U);
+  EXPECT_EQ(disks_[0]->given_up + disks_[1]->given_up, 0U) << "its successor stages under the same name";
   EXPECT_TRUE(
       world_.run_until([&] { return holds(0, data.id) && holds(1, data.id); }, std::chrono::minutes(1)));
 }
