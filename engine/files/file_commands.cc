@@ -140,11 +140,11 @@ void fields(C& c, RenamePayload& p) {
 }
 template <class C>
 void fields(C& c, Forward& f) {
-  c(f.at_ns, f.to);
+  c(f.at_ns, f.to, f.since, f.cut);
 }
 template <class C>
 void fields(C& c, ForwardAnswer& a) {
-  c(a.found, a.seen, a.to);
+  c(a.found, a.seen, a.to, a.cut);
 }
 template <class C>
 void fields(C& c, MovePayload& p) {

@@ -132,11 +132,14 @@ struct MovePayload {
 struct Forward {
   std::int64_t at_ns = 0;
   std::vector<std::string> to;
+  std::vector<std::int64_t> since;  ///< For each of them.
+  bool cut = false;                 ///< There were more.
 };
 struct ForwardAnswer {
   bool found = false;           ///< The inode has the name that was asked about.
   std::uint64_t seen = 0;       ///< Another number once anything has gone since.
   std::vector<std::string> to;  ///< Otherwise: names that it may have.
+  bool cut = false;             ///< There are more.
 };
 struct LinkPayload {
   FileTarget target;

@@ -27,16 +27,25 @@ Task<Result<Forward>> read_forward(cluster::RowView& rows, Uuid id) {
   co_return decode<Forward>(*value);
 }
 
-// What would forget the row that it replaces would forget this one too early.
-void put_forward(cluster::RowView& rows, const Uuid& id, const Forward& before, std::vector<std::string> to,
-                 cluster::Plan& plan) {
+// What would forget the row that it replaces would forget this one too early. Earlier places stay for as long
+// as they would have alone.
+void put_forward(cluster::RowView& rows, const Uuid& id, const Forward& before, const std::string& to,
+                 bool keep_earlier, cluster::Plan& plan) {
+  const auto end = [](std::int64_t since) {
+    return base::from_nanoseconds(since) + flashstor::limits::kResultKeep;
+  };
   if (!before.to.empty())
-    plan.changes.push_back(
-        {Family::kDue,
-         cluster::due_key(base::from_nanoseconds(before.at_ns) + flashstor::limits::kResultKeep, id),
-         std::nullopt});
+    plan.changes.push_back({Family::kDue, cluster::due_key(end(before.at_ns), id), std::nullopt});
   const WallTime now = rows.now();
-  cluster::keep_result(plan.changes, id, encode(Forward{base::to_nanoseconds(now), std::move(to)}), now);
+  Forward forward{base::to_nanoseconds(now), {to}, {base::to_nanoseconds(now)}, keep_earlier && before.cut};
+  for (std::size_t i = 0; keep_earlier && i < before.to.size() && i < before.since.size(); ++i) {
+    if (before.to[i] == to || end(before.since[i]) < now) continue;
+    forward.cut = forward.cut || forward.to.size() == kMaxForwards;
+    if (forward.to.size() == kMaxForwards) break;
+    forward.to.push_back(before.to[i]);
+    forward.since.push_back(before.since[i]);
+  }
+  cluster::keep_result(plan.changes, id, encode(forward), now);
 }
 
 }  // namespace
@@ -45,7 +54,7 @@ Task<Result<void>> forward_file(cluster::RowView& rows, const Uuid& bucket, cons
                                 const std::string& to_key, cluster::Plan& plan) {
   const Uuid id = file_id(bucket, inode);
   const Forward before = co_await or_return(read_forward(rows, id));
-  put_forward(rows, id, before, {to_key}, plan);
+  put_forward(rows, id, before, to_key, false, plan);
   co_return {};
 }
 
@@ -53,10 +62,7 @@ Task<Result<void>> forward_directory(cluster::RowView& rows, const Uuid& bucket,
                                      const std::string& to_key, cluster::Plan& plan) {
   const Uuid id = directory_id(bucket, from_key);
   const Forward before = co_await or_return(read_forward(rows, id));
-  std::vector<std::string> to{to_key};
-  for (const std::string& other : before.to)
-    if (other != to_key && to.size() < kMaxForwards) to.push_back(other);
-  put_forward(rows, id, before, std::move(to), plan);
+  put_forward(rows, id, before, to_key, true, plan);
   co_return {};
 }
 
@@ -76,6 +82,7 @@ Task<Result<ForwardAnswer>> look(cluster::RowView& rows, const Uuid& bucket, con
     const std::string directory = key.substr(0, slash + 1);
     const Forward forward = co_await or_return(read_forward(rows, directory_id(bucket, directory)));
     answer.seen = answer.seen * 31 + static_cast<std::uint64_t>(forward.at_ns);
+    answer.cut = answer.cut || forward.cut;
     for (const std::string& to : forward.to) answer.to.push_back(to + key.substr(slash + 1));
   }
   co_return answer;

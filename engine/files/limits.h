@@ -46,7 +46,8 @@ inline constexpr std::chrono::milliseconds kMovePause{250};
 inline constexpr std::size_t kMovedAtOnce = 16;  ///< Names of a directory that are moved beside each other.
 inline constexpr std::chrono::milliseconds kMoveRetry{20};
 inline constexpr std::chrono::seconds kMoveWait{2};  ///< How long a publish waits for a move of another node.
-inline constexpr std::size_t kMaxForwards = 16;      ///< Directories that had one name, each where it went.
+inline constexpr std::size_t kMaxForwards = 256;     ///< Directories that had one name, each where it went.
+inline constexpr std::chrono::hours kParkedFor{1};   ///< Before a mount takes parked data for forgotten.
 inline constexpr std::chrono::seconds kChaseFor{30};  ///< A publish of what is renamed all the while.
 inline constexpr std::chrono::milliseconds kMovePoll{5};
 inline constexpr std::chrono::seconds kMoveAgain{2};  ///< When an end that failed is tried again.

@@ -36,7 +36,12 @@ struct OpenInode {
   std::optional<std::uint64_t> shrink_to;  ///< The smallest size since the last publish.
   WriteBuffer dirty;                       ///< Written, not published.
   WriteBuffer publishing;                  ///< On its way.
-  bool in_flight = false;                  ///< What has streamed is on its way.
+  struct Parked {
+    std::uint64_t at = 0;
+    DataRef data;
+  };
+  std::optional<Parked> parked;  ///< Has streamed; lies under a row of its own until it can be published.
+  bool in_flight = false;        ///< What has streamed is on its way.
   std::optional<Streaming> streaming;
   PosixChange posix;           ///< Not published.
   objects::VersionId revises;  ///< The version that these opens made.
@@ -46,7 +51,7 @@ struct OpenInode {
   std::uint64_t read_end = 0;  ///< Where the last read ended, to know a sequential reader.
 
   [[nodiscard]] bool is_dirty() const {
-    return !dirty.empty() || streaming || shrink_to || !posix.empty() || size != row.header.size;
+    return !dirty.empty() || streaming || parked || shrink_to || !posix.empty() || size != row.header.size;
   }
   /// Takes over a committed row; what is written and not published stays over it.
   void committed(objects::VersionRow now);

@@ -162,6 +162,17 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
         co_return fail(ErrorCode::kStale, std::string(kLinksChanged));
   }
   std::vector<Slice> before = co_await or_return(slices_of(rows, live.row));
+  if (in.adopt) {  // of an earlier try the answer may have been lost
+    const DataId id = in.pieces.front().slice.data.id;
+    const bool held = (co_await or_return(find_live(rows, in.park, id.to_text()))).has_value();
+    const bool has = std::ranges::any_of(before, [&](const Slice& slice) { return slice.data.id == id; });
+    if (!held && has) {
+      FileOutcome outcome;
+      outcome.row = objects::encode_version(live.row);
+      if (in.chase) outcome.key = in.target.key;
+      co_return answered({}, outcome);
+    }
+  }
   std::vector<Slice> after = before;
   apply_bytes(in, after);
 

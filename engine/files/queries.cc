@@ -103,6 +103,18 @@ Task<Result<std::string>> query_links(cluster::RowView& rows, std::string_view p
   co_return encode(co_await or_return(links_of(rows, in.bucket, in.inode)));
 }
 
+namespace {
+
+// Data that a node has streamed and has not published yet (plan_park) bears its own id as its name; whoever
+// has parked it is at it still, or died with it a while ago.
+bool is_parked_since(const objects::ParsedVersionKey& key, std::string_view value, WallTime since) {
+  const auto row = objects::decode_version(value);
+  return row && row->slices.size() == 1 && row->slices.front().data.id.to_text() == key.key &&
+         key.id.time_ns > base::to_nanoseconds(since);
+}
+
+}  // namespace
+
 // What a crash left of this bucket: orphans (their keys), renames and moves of directories and moves to
 // another set to go on with (their payloads), and decisions about moves (rename, new name). The key says
 // which, by the letters that they begin with; empty: all.
@@ -114,8 +126,10 @@ Task<Result<std::string>> query_leftovers(cluster::RowView& rows, std::string_vi
   if (wanted('o'))
     co_await or_return(rows.scan(
         Family::kVersions, lower, objects::after_prefix(lower),
-        [&](std::string_view key, std::string_view) -> cluster::ScanStep {
-          if (const auto parsed = objects::parse_version_key(key)) found.push_back("o" + parsed->key);
+        [&, now = rows.now()](std::string_view key, std::string_view value) -> cluster::ScanStep {
+          const auto parsed = objects::parse_version_key(key);
+          if (parsed && !is_parked_since(*parsed, value, now - kParkedFor))
+            found.push_back("o" + parsed->key);
           return {};
         },
         [&] { found.clear(); }));

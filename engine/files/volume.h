@@ -212,6 +212,7 @@ class Volume final : public VolumeApi {
   // volume_publish.cc
   Task<Result<void>> publish(OpenInodeRef inode);
   Task<Result<void>> publish_step(OpenInodeRef inode);
+  Task<Result<void>> publish_parked(OpenInodeRef inode);
   Task<Result<void>> publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data);
   Task<Result<DataRef>> copy_parked(const OpenInode& inode, DataRef data);
   Task<void> drop_parked(DataRef data);
@@ -233,7 +234,8 @@ class Volume final : public VolumeApi {
   /// inode knows then.
   Task<Result<bool>> follow(OpenInodeRef inode, std::string tried);
   Task<Result<bool>> follow_forwards(OpenInodeRef inode);
-  Task<Result<bool>> follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen);
+  Task<Result<bool>> follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen, bool& cut);
+  Task<Result<ForwardAnswer>> ask_forward(std::string key, InodeId inode);
   Task<Result<bool>> follow_in_turn(OpenInodeRef inode);
   Task<void> keep_following();
   void rekey(OpenInode& inode, const std::string& key);

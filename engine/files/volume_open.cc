@@ -72,6 +72,7 @@ Task<Result<void>> Volume::let_go(OpenInodeRef inode) {
     auto removed = co_await run(std::move(change));
     if (!removed && published) published = std::unexpected(removed.error());
   }
+  if (inode->parked) co_await drop_parked(inode->parked->data);
   if (inode->claimed) co_await give_up_claim(inode->inode);
   co_return published;
 }
@@ -101,34 +102,47 @@ Task<Result<bool>> Volume::follow_forwards(OpenInodeRef inode) {
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
   for (int ways = 0; runtime_.now() < give_up; ++ways) {
     std::map<std::string, std::uint64_t> seen;
-    if (co_await or_return(follow_once(inode, seen))) co_return true;
+    bool cut = false;
+    if (co_await or_return(follow_once(inode, seen, cut))) co_return true;
+    if (ways > 0 && seen == before && cut) co_return fail(ErrorCode::kBusy, "too many names to look at");
     if (ways > 0 && seen == before) co_return false;
     before = std::move(seen);
   }
   co_return fail(ErrorCode::kBusy, "the file is renamed all the time");
 }
 
-Task<Result<bool>> Volume::follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen) {
+Task<Result<ForwardAnswer>> Volume::ask_forward(std::string key, InodeId inode) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  target.key = key;
+  target.inode = inode;
+  const std::string bytes = co_await or_return(
+      store_.cluster()
+          .set_for(bucket->id, key)
+          .query(static_cast<cluster::CommandKind>(FileCommand::kForward), encode(target)));
+  co_return decode<ForwardAnswer>(bytes);
+}
+
+Task<Result<bool>> Volume::follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen,
+                                       bool& cut) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   std::vector<std::string> names{inode->key};
   if (!inode->maybe.empty()) names.push_back(inode->maybe);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    FileTarget target;
-    target.bucket = bucket->id;
-    target.key = names[i];
-    target.inode = inode->inode;
-    cluster::SetApi& set = store_.cluster().set_for(bucket->id, target.key);
-    const std::string bytes = co_await or_return(
-        set.query(static_cast<cluster::CommandKind>(FileCommand::kForward), encode(target)));
-    const auto answer = co_await or_return(decode<ForwardAnswer>(bytes));
+    const auto answer = co_await or_return(ask_forward(names[i], inode->inode));
     if (answer.found) {
-      rekey(*inode, target.key);
-      inode->set = set.info().index;
+      rekey(*inode, names[i]);
+      inode->set = store_.cluster().set_for(bucket->id, names[i]).info().index;
       co_return true;
     }
     seen.emplace(names[i], answer.seen);
-    for (const std::string& to : answer.to)
-      if (names.size() < kMaxFollowed && std::ranges::find(names, to) == names.end()) names.push_back(to);
+    cut = cut || answer.cut;
+    for (const std::string& to : answer.to) {
+      if (std::ranges::find(names, to) != names.end()) continue;
+      cut = cut || names.size() == kMaxFollowed;
+      if (names.size() < kMaxFollowed) names.push_back(to);
+    }
   }
   co_return false;
 }
@@ -147,9 +161,14 @@ Task<void> Volume::keep_following() {
   while (!co_await closing_.wait_until(runtime_.now() + kFollowEvery)) {
     std::vector<OpenInodeRef> inodes;
     for (const auto& [id, inode] : open_) inodes.push_back(inode);
+    std::set<std::uint32_t> silent;  // does not hold up the files of other sets
     for (const OpenInodeRef& inode : inodes) {
-      if (inode->opens > 0) static_cast<void>(co_await follow_in_turn(inode));
       if (closing_.is_set()) break;
+      const std::uint32_t set = inode->set;
+      if (inode->opens == 0 || inode->orphan || inode->gone || silent.contains(set)) continue;
+      auto there = co_await ask_forward(inode->key, inode->inode);
+      if (there && there->found) continue;
+      if (!there || !co_await follow_in_turn(inode)) silent.insert(set);
     }
   }
 }

@@ -61,6 +61,7 @@ Task<Result<void>> Volume::publish(OpenInodeRef inode) {
 
 // One commit: a streamed slice, a long run of its own, or as many short ones as fit into one piece of data.
 Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
+  if (inode->parked) co_return co_await publish_parked(inode);
   if (inode->streaming) {
     Streaming streamed = std::move(*inode->streaming);
     inode->streaming.reset();
@@ -107,35 +108,43 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
   co_return done;
 }
 
-// Staged data is the file's with the first commit, or is parked; then it is taken over from there, and copied
-// only when the file is in another set by now.
 Task<Result<void>> Volume::publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data) {
-  const auto pieces = [&] {
-    return std::vector<Placed>{{at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
-  };
+  std::vector<Placed> pieces{{at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
   inode->in_flight = true;
-  auto done = co_await commit(inode, pieces(), data, {}, false);
-  bool parked = false;
-  const MonotonicTime give_up = runtime_.now() + kChaseFor;
-  while (!done && is_parked(done.error())) {
-    parked = true;
-    if (runtime_.now() > give_up) {
-      done = fail(ErrorCode::kBusy, "the file is renamed all the time");
-    } else if (inode->set == data.set) {
-      done = co_await commit(inode, pieces(), {}, {}, false);
-    } else {
-      const DataRef before = data;
-      auto copied = co_await copy_parked(*inode, data);
-      co_await drop_parked(before);
-      parked = false;
-      if (copied) data = *copied;
-      done = copied ? co_await commit(inode, pieces(), data, {}, false)
-                    : Result<void>(std::unexpected(copied.error()));
-    }
+  auto done = co_await commit(inode, std::move(pieces), data, {}, false);
+  if (!done && is_parked(done.error())) {
+    inode->parked = {at, data};
+    done = co_await publish_parked(inode);
   }
-  if (!done && parked) co_await drop_parked(data);
   inode->in_flight = false;
   co_return done;
+}
+
+// Parked data is taken over where it lies, and copied only when the file is in another set by now. It stays
+// parked after an error, for the next publish, unless the file is gone.
+Task<Result<void>> Volume::publish_parked(OpenInodeRef inode) {
+  const MonotonicTime give_up = runtime_.now() + kChaseFor;
+  while (runtime_.now() < give_up) {
+    const OpenInode::Parked parked = *inode->parked;
+    DataRef data = parked.data;
+    const bool here = inode->set == data.set;
+    if (!here) {
+      auto copied = co_await copy_parked(*inode, data);
+      if (!copied) co_return std::unexpected(copied.error());
+      data = *copied;
+    }
+    std::vector<Placed> pieces{
+        {parked.at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
+    auto done = co_await commit(inode, std::move(pieces), here ? DataRef{} : data, {}, false);
+    const bool moved = !done && is_parked(done.error());
+    if (!done && !moved && !is_lost(done.error().code())) co_return done;
+    if (moved && here) continue;
+    if (!done || !here) co_await drop_parked(parked.data);
+    inode->parked.reset();
+    if (!moved) co_return done;
+    inode->parked = {parked.at, data};
+  }
+  co_return fail(ErrorCode::kBusy, "the file is renamed all the time");
 }
 
 // What has streamed for a name that the file does not have any more, written again for the one that it has.
@@ -304,7 +313,7 @@ Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size) {
   if (size > kMaxFileBytes) co_return fail(ErrorCode::kFileTooLarge);
   co_await inode->writing.acquire();
   Result<void> done;
-  if (inode->streaming) done = co_await publish(inode);
+  if (inode->streaming || inode->parked) done = co_await publish(inode);
   co_await inode->publish_turn.acquire();
   if (done && size < inode->size) {
     inode->dirty.truncate(size);
@@ -334,7 +343,7 @@ Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset,
   if (offset >= inode->size) co_return BufferChain{};
   size = std::min(size, inode->size - offset);
   // What streams, or has streamed and is not committed yet, cannot be read.
-  if (inode->in_flight || (inode->streaming && inode->streaming->at < offset + size))
+  if (inode->in_flight || inode->parked || (inode->streaming && inode->streaming->at < offset + size))
     co_await or_return(publish(inode));
   // Newest first: what is dirty, what is being published, what is committed, zeros. All references are taken
   // before the first wait.

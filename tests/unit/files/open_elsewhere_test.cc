@@ -115,6 +115,47 @@ TEST_F(OpenElsewhereTest, AFileThatIsRenamedBeforeEachTryIsCaught) {
   expect_goes_on(std::move(file), at);
 }
 
+// The error was told once, and the next sync answered success over holes.
+TEST_F(OpenElsewhereTest, WhatHasStreamedOutlivesAnErrorAfterItWasParkedAndAnotherMount) {
+  for (const bool other_set : {true, false}) {
+    const std::string to = name_for("from", other_set);
+    const std::string text(3 << 20, 's');
+    auto file = open_dirty("from", text);
+    mv("from", to);
+    // Parked at the first try; the second one fails.
+    const auto publish = static_cast<cluster::CommandKind>(FileCommand::kPublish);
+    int tries = 0;
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      cluster_->fake(set).set_before_execute([&, set](const cluster::Command& command) {
+        if (command.kind == publish && ++tries == 2)
+          cluster_->fake(set).fail_next(publish, ErrorCode::kReadOnly);
+      });
+    EXPECT_EQ(error(file->sync(false)), ErrorCode::kReadOnly);
+    for (std::uint32_t set = 0; set < sets(); ++set) cluster_->fake(set).set_before_execute({});
+    EXPECT_EQ(orphans(), 1U);
+    run(get(Volume::open(*store_, "bucket", {}, runtime_))->close());  // a third node mounts the bucket
+    EXPECT_EQ(orphans(), 1U);
+    EXPECT_TRUE(read(*file, 0, text.size() + 1) == text);
+    expect_goes_on(std::move(file), to, text);
+    get(volume_->remove("", to));
+  }
+}
+
+TEST_F(OpenElsewhereTest, AnAdoptionWhoseAnswerWasLostIsNotDoneTwice) {
+  const std::string to = name_for("from", false);
+  const std::string text(3 << 20, 's');
+  auto file = open_dirty("from", text);
+  mv("from", to);
+  const auto publish = static_cast<cluster::CommandKind>(FileCommand::kPublish);
+  int tries = 0;
+  cluster_->fake(set_of("from")).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == publish && ++tries == 2) cluster_->fake(set_of("from")).lose_answer(publish);
+  });
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kUnknownOutcome);
+  cluster_->fake(set_of("from")).set_before_execute({});
+  expect_goes_on(std::move(file), to, text);
+}
+
 TEST_F(OpenElsewhereTest, ManyRenamesOneAfterTheOther) {
   auto file = open_dirty("a");
   std::string at = "a";
@@ -313,6 +354,30 @@ TEST_F(OpenInDirectoryElsewhereTest, RenamesOfDirectoriesAndFilesAndAnotherOfThe
   mv("d", "i");
   expect_goes_on(std::move(file), "i/g");
   EXPECT_EQ(object("h/f"), "another");
+}
+
+TEST_F(OpenInDirectoryElsewhereTest, ANameThatVeryManyDirectoriesHad) {
+  mkdir("", "work");
+  auto file = open_dirty("work/f");
+  mv("work", "first");
+  for (int n = 0; n < 40; ++n) {
+    mkdir("", "work");
+    mv("work", "job" + std::to_string(n));
+  }
+  expect_goes_on(std::move(file), "first/f");
+}
+
+TEST_F(OpenInDirectoryElsewhereTest, AFileThatMayBeAtMoreNamesThanAreLookedAtKeepsItsBytes) {
+  mkdir("", "work");
+  auto file = open_dirty("work/f");
+  mv("work", "first");
+  for (int n = 0; n < 100; ++n) {
+    mkdir("", "work");
+    mv("work", "job" + std::to_string(n));
+  }
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kBusy);
+  mv("first", "work");
+  expect_goes_on(std::move(file), "work/f");
 }
 
 TEST_F(OpenInDirectoryElsewhereTest, AnExchangeOfDirectories) {
