@@ -25,6 +25,9 @@ inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 53;
 inline constexpr std::size_t kMaxTargetBytes = 4095;            ///< Of a symlink.
 inline constexpr std::chrono::seconds kDirectoryTimesDelay{1};  ///< How long a directory's times may wait.
 inline constexpr int kMaxStaleRetries = 8;
+/// For how long a name keeps its file after an open found another there than it was told of: the kernel asks
+/// for the name again and comes back, once.
+inline constexpr std::chrono::milliseconds kOpenAgain{200};
 /// Locks across nodes: how often a node says what it holds, after how long without that it holds nothing, and
 /// how often a waiting lock is tried.
 inline constexpr std::chrono::milliseconds kLockRefresh{500};

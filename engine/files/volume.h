@@ -119,7 +119,13 @@ class Volume final : public VolumeApi {
   Task<Result<void>> forget_decisions(std::vector<std::string> decisions);
 
   // volume_names.cc
-  Task<Result<void>> take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole);
+  /// The open files whose names a rename or an unlink changes; it has their turns to publish.
+  struct Turns {
+    OpenInodeRef moving;
+    OpenInodeRef replaced;  ///< Or removed.
+    std::vector<OpenInodeRef> held;
+  };
+  Task<Result<Turns>> take_turns(RenameWatch::Change& change, InodeId moving, InodeId replaced, bool across);
   /// `mover`: as in RenamePayload.
   Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode, Uuid mover = {});
   Task<Result<FileOutcome>> rename_in_set(const Found& from, std::string to_key, RenameMode mode,
@@ -207,6 +213,8 @@ class Volume final : public VolumeApi {
   Task<Result<void>> drop_directory_row(std::string key, InodeId inode, Uuid mover);
   void forget_directories(const std::string& prefix);
   Task<Result<void>> rename_directory(Found from, std::string to_key, RenameMode mode);
+  Task<Result<void>> rename_rows_below(std::string from_key, std::string to_key, RenameMode mode);
+  void follow_directory(const std::string& from_key, const std::string& to_key, RenameMode mode, bool made);
   Task<Result<void>> rename_in_steps(RenamePayload rename);
 
   // volume_publish.cc
@@ -228,6 +236,7 @@ class Volume final : public VolumeApi {
   // volume_open.cc
   /// Opens what was found once, or again. `look` began before it was found.
   Task<Result<OpenInodeRef>> take_open(Found found, RenameWatch::Look& look);
+  Task<void> comes_again(std::string key, RenameWatch::Look& look);
   Task<Result<Found>> find_moved(std::vector<std::string> names, InodeId inode);
   Task<Result<void>> let_go(OpenInodeRef inode);
   /// After a commit found that the file is not at `tried`: whether a rename brought it elsewhere, which the

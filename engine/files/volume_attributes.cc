@@ -90,7 +90,7 @@ Task<Result<Attributes>> Volume::change_row(Found found, AttributesPayload paylo
 }
 
 Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange change) {
-  RenameWatch::Look look(renames_);
+  std::optional<RenameWatch::Look> look(std::in_place, renames_);
   Found found = co_await or_return(resolve(file));
   if (found.key.empty() && found.directory) co_return co_await change_root(change);
   if (change.size && found.directory) co_return fail(ErrorCode::kIsDirectory);
@@ -98,7 +98,8 @@ Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange
   OpenInodeRef open = open_inode(found.attributes.inode);
   if (change.size && !open) {
     // truncate(2) by path: as an open, a cut and a close.
-    open = co_await or_return(take_open(std::move(found), look));
+    open = co_await or_return(take_open(std::move(found), *look));
+    look.reset();
     Result<void> cut = co_await set_size(open, *change.size);
     add(open->posix, posix);
     const Attributes now = open->attributes(defaults_);
@@ -107,6 +108,7 @@ Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange
     if (!cut) co_return std::unexpected(cut.error());
     co_return now;
   }
+  look.reset();
   if (open) {
     if (change.size) co_await or_return(set_size(open, *change.size));
     add(open->posix, posix);

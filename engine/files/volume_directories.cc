@@ -232,11 +232,9 @@ Task<Result<void>> Volume::rename_in_steps(RenamePayload rename) {
   co_return {};
 }
 
-Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, RenameMode mode) {
-  RenameWatch::Change watched(renames_,
-                              {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
+Task<Result<void>> Volume::rename_rows_below(std::string from_key, std::string to_key, RenameMode mode) {
   RenamePayload rename;
-  rename.target.key = from.key;
+  rename.target.key = from_key;
   rename.to_key = to_key;
   rename.mode = mode;
   rename.move = Uuid::make(runtime_.random());
@@ -247,33 +245,54 @@ Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, Rena
     auto standing = co_await or_return(standing_moves('r'));
     bool same = false;
     for (RenamePayload& each : standing) {
-      if (!meets({from.key, to_key}, each.target.key, each.to_key)) continue;
-      same = same || (each.target.key == from.key && each.to_key == to_key);
+      if (!meets({from_key, to_key}, each.target.key, each.to_key)) continue;
+      same = same || (each.target.key == from_key && each.to_key == to_key);
       each.further = true;
       co_await or_return(rename_in_steps(std::move(each)));
     }
     done = same ? Result<void>() : co_await rename_in_steps(rename);
   }
-  if (!done) co_return done;
+  co_return done;
+}
+
+Task<Result<void>> Volume::rename_directory(Found from, std::string to_key, RenameMode mode) {
+  RenameWatch::Change watched(renames_,
+                              {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
+  watched.sent();
+  const auto done = co_await rename_rows_below(from.key, to_key, mode);
   forget_directories(from.key);
   forget_directories(to_key);
-  watched.made();
+  follow_directory(from.key, to_key, mode, done.has_value());
+  if (done) std::erase_if(touched_, [&](const auto& each) { return each.first.starts_with(from.key); });
+  co_return done;
+}
+
+// The open files below it know their new names; where the rename failed, it may be made all the same, or in
+// part.
+void Volume::follow_directory(const std::string& from_key, const std::string& to_key, RenameMode mode,
+                              bool made) {
   std::vector<std::pair<std::string, InodeId>> moved;
   for (const auto& [key, inode] : open_keys_) {
-    if (key.starts_with(from.key)) moved.emplace_back(to_key + key.substr(from.key.size()), inode);
+    if (key.starts_with(from_key)) moved.emplace_back(to_key + key.substr(from_key.size()), inode);
     if (mode == RenameMode::kExchange && key.starts_with(to_key))
-      moved.emplace_back(from.key + key.substr(to_key.size()), inode);
+      moved.emplace_back(from_key + key.substr(to_key.size()), inode);
+  }
+  if (!made) {
+    for (const auto& [maybe, inode] : moved)
+      if (const OpenInodeRef open = open_inode(inode)) open->maybe = maybe;
+    return;
   }
   std::erase_if(open_keys_, [&](const auto& each) {
-    return each.first.starts_with(from.key) ||
+    return each.first.starts_with(from_key) ||
            (mode == RenameMode::kExchange && each.first.starts_with(to_key));
   });
   for (const auto& [now, inode] : moved) {
     open_keys_.insert_or_assign(now, inode);
-    if (const OpenInodeRef open = open_inode(inode)) open->key = now;
+    const OpenInodeRef open = open_inode(inode);
+    if (!open) continue;
+    open->key = now;
+    open->maybe.clear();
   }
-  std::erase_if(touched_, [&](const auto& each) { return each.first.starts_with(from.key); });
-  co_return {};
 }
 
 }  // namespace flashstor::files

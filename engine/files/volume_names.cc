@@ -103,7 +103,10 @@ Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode m
     ++inode->opens;
   } else {
     RenameWatch::Look look(renames_);
-    Found found = co_await or_return(resolve(std::move(file)));
+    auto resolved = co_await resolve(file);
+    if (!resolved && resolved.error().code() == ErrorCode::kStaleHandle)
+      if (const auto place = co_await key_of(std::move(file.path))) co_await comes_again(place->key, look);
+    Found found = co_await or_return(std::move(resolved));
     if (found.directory) co_return fail(ErrorCode::kIsDirectory);
     inode = co_await or_return(take_open(std::move(found), look));
   }
@@ -133,9 +136,8 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
   const std::uint32_t set =
       store_.cluster().set_for((co_await or_return(bucket()))->id, found.key).info().index;
   RenameWatch::Change change_of_name(renames_, {.from = found.key, .to = {}});
-  const OpenInodeRef open = open_inode(found.attributes.inode);
-  if (open) co_await claim(open);
-  if (open) co_await open->publish_turn.acquire();
+  const Turns turns = co_await or_return(take_turns(change_of_name, {}, found.attributes.inode, false));
+  const OpenInodeRef& open = turns.replaced;
   for (int tries = 0;; ++tries) {
     std::vector<std::string> links;
     if (found.attributes.links > 1) {
@@ -156,7 +158,6 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
-    if (done) change_of_name.made();
     if (open && done) {
       open_keys_.erase(found.key);
       open_keys_.erase(open->key);
@@ -210,20 +211,32 @@ Task<Result<void>> Volume::rename(std::string directory, std::string name, std::
   co_return {};
 }
 
-// Holds off publishing while a file changes its name or loses it. In the order of inodes, so that two renames
-// do not wait for each other. `whole`: what streams is published first, since it goes to the old name's set.
-Task<Result<void>> Volume::take_turns(std::vector<OpenInodeRef> inodes, OpenInodeRef whole) {
-  std::ranges::sort(inodes, {}, [](const OpenInodeRef& each) { return each->inode; });
-  for (const OpenInodeRef& each : inodes) co_await each->publish_turn.acquire();
-  while (whole && whole->streaming) {
-    whole->publish_turn.release();
-    const auto published = co_await publish(whole);
-    co_await whole->publish_turn.acquire();
-    if (published) continue;
-    for (const OpenInodeRef& each : inodes) each->publish_turn.release();
-    co_return published;
+// Holds off publishing while a file changes its name or loses it. In the order of inodes, and none is given
+// back and taken again alone, so that two renames do not wait for each other. Who opens one of the files
+// until the command is sent is seen. Across sets, what streams is published first: it goes to the old name's
+// set.
+Task<Result<Volume::Turns>> Volume::take_turns(RenameWatch::Change& change, InodeId moving, InodeId replaced,
+                                               bool across) {
+  while (true) {
+    Turns turns;
+    turns.moving = open_inode(moving);
+    if (replaced != moving) turns.replaced = open_inode(replaced);
+    const OpenInodeRef whole = across ? turns.moving : nullptr;
+    if (whole && whole->streaming) co_await or_return(publish(whole));
+    if (turns.replaced) co_await claim(turns.replaced);
+    for (const OpenInodeRef& each : {turns.moving, turns.replaced})
+      if (each) turns.held.push_back(each);
+    std::ranges::sort(turns.held, {}, [](const OpenInodeRef& each) { return each->inode; });
+    for (const OpenInodeRef& each : turns.held) co_await each->publish_turn.acquire();
+    co_await change.give_way(runtime_);
+    const bool same =
+        open_inode(moving) == turns.moving && (replaced == moving || open_inode(replaced) == turns.replaced);
+    if (same && !(whole && whole->streaming)) {
+      change.sent();
+      co_return turns;
+    }
+    for (const OpenInodeRef& each : turns.held) each->publish_turn.release();
   }
-  co_return {};
 }
 
 Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMode mode, Uuid mover) {
@@ -235,14 +248,13 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     co_return fail(ErrorCode::kCrossDevice, "exchange and names of one file: in one set only");
   RenameWatch::Change change(renames_,
                              {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
-  const OpenInodeRef moving = open_inode(from.attributes.inode);
-  OpenInodeRef replaced;
+  InodeId there_before;
   std::vector<std::string> links;
   if (const auto there = co_await find_key(to_key, false); there && there->directory) {
     if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kInvalidArgument, "a file and a directory");
     co_return fail(mode == RenameMode::kNoReplace ? ErrorCode::kExists : ErrorCode::kIsDirectory);
   } else if (there) {
-    replaced = open_inode(there->attributes.inode);
+    there_before = there->attributes.inode;
     if (there->attributes.links > 1) {
       auto names = co_await or_return(names_of(to_set, there->attributes.inode));
       links.insert(links.end(), names.begin(), names.end());
@@ -252,13 +264,10 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     auto names = co_await or_return(names_of(from_set, from.attributes.inode));
     links.insert(links.end(), names.begin(), names.end());
   }
-  if (replaced == moving) replaced = nullptr;
-  if (replaced) co_await claim(replaced);
   // What is written must not be published under a name that is just moving.
-  std::vector<OpenInodeRef> held;
-  for (const OpenInodeRef& each : {moving, replaced})
-    if (each) held.push_back(each);
-  co_await or_return(take_turns(held, across ? moving : nullptr));
+  const Turns turns = co_await or_return(take_turns(change, from.attributes.inode, there_before, across));
+  const OpenInodeRef& moving = turns.moving;
+  const OpenInodeRef& replaced = turns.replaced;
   Result<FileOutcome> done;
   if (across) {
     MovePayload move;
@@ -273,7 +282,6 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links), mover);
   }
   if (done) {
-    change.made();
     follow_rename(from.key, to_key, mode, *done, moving, replaced);
     if (moving) moving->set = to_set;
     if (replaced && mode != RenameMode::kExchange) replaced->set = to_set;
@@ -283,7 +291,8 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     }
   }
   if (!done && moving) moving->maybe = to_key;
-  for (const OpenInodeRef& each : held) each->publish_turn.release();
+  if (!done && replaced && mode == RenameMode::kExchange) replaced->maybe = from.key;
+  for (const OpenInodeRef& each : turns.held) each->publish_turn.release();
   if (!done) co_return std::unexpected(done.error());
   co_return {};
 }

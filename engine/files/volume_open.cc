@@ -20,12 +20,14 @@ Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& loo
       co_return known;
     }
     if (renames_.changing(found.key)) {
-      co_await renames_.wait();
+      co_await look.wait(found.key);
       continue;
     }
     const auto names = look.moved(found.key);
     if (names.empty()) break;
-    found = co_await or_return(find_moved(names, id));
+    auto moved = co_await find_moved(names, id);
+    if (!moved && moved.error().code() == ErrorCode::kStaleHandle) co_await comes_again(found.key, look);
+    found = co_await or_return(std::move(moved));
   }
   auto inode = std::make_shared<OpenInode>();
   inode->inode = id;
@@ -37,6 +39,13 @@ Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& loo
   open_.insert_or_assign(inode->inode, inode);
   open_keys_.insert_or_assign(inode->key, inode->inode);
   co_return inode;
+}
+
+// Who opens a file that was replaced in that moment is told that it is stale, asks for the name again and
+// opens what is there. A kernel does so once: it must not be overtaken a second time.
+Task<void> Volume::comes_again(std::string key, RenameWatch::Look& look) {
+  co_await look.wait(key);
+  renames_.hold(key, runtime_.now(), runtime_.now() + kOpenAgain);
 }
 
 // Errors: kStaleHandle when it has none of the names any more.
