@@ -34,6 +34,7 @@ Task<Result<std::unique_ptr<Volume>>> Volume::open(objects::ObjectStore& store, 
     volume->gate_.spawn(volume->keep_following());
   }
   if (const auto finished = co_await volume->finish_leftovers(); !finished) {
+    volume->stop_moving();
     volume->closing_.set();
     volume->shared_locks_.stop();
     co_await volume->gate_.close();
@@ -46,6 +47,7 @@ InodeId Volume::root_inode() const { return root_; }
 
 Task<Result<void>> Volume::close() {
   const Result<void> published = co_await sync_all();
+  stop_moving();
   closing_.set();
   shared_locks_.stop();
   co_await gate_.close();

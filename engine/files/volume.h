@@ -35,6 +35,9 @@ class Volume final : public VolumeApi {
   ~Volume() override;
   /// Publishes everything and waits for background work; nothing may be called afterwards.
   Task<Result<void>> close();
+  /// Before the mounts go: renames of directories over sets, and what waits for them, end with kCancelled;
+  /// what is half made others go on with, or the next mount.
+  void stop_moving();
   /// The inode of the root directory, for the mount's first node.
   [[nodiscard]] InodeId root_inode() const;
 
@@ -278,6 +281,7 @@ class Volume final : public VolumeApi {
   Uuid mover_;  ///< What the sets know this volume by when it moves directories.
   async::Signal moved_;
   async::Event closing_;
+  bool moves_cancelled_ = false;  ///< Renames of directories over sets, and what waits for them, end.
   async::Gate gate_;
   InodeId root_;
 };

@@ -225,7 +225,7 @@ Task<Result<void>> Volume::move_entries(const RenamePayload& move, std::vector<F
     // Not a file beside a directory: S3 knows `x` and `x/` both, and a file does not come to where one is.
     while (end < entries.size() && end - at < kMovedAtOnce && entries[end].directory == entries[at].directory)
       ++end;
-    if (closing_.is_set()) co_return fail(ErrorCode::kCancelled, "others go on with the rename");
+    if (moves_cancelled_) co_return fail(ErrorCode::kCancelled, "others go on with the rename");
     if (!may_move()) co_return fail(ErrorCode::kConflict, std::string(kOvertaken));
     std::vector<Task<Result<void>>> moving;
     for (std::size_t i = at; i < end; ++i)

@@ -38,7 +38,13 @@ Task<Result<void>> Volume::take_moving_turn(bool wait) {
 Task<Result<void>> Volume::lock_moving(bool wait) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   moving_lock_ = moving_lock_of(bucket->id);
-  co_return co_await shared_locks_.lock(moving_lock_, lock_range(LockRange::Type::kExclusive), wait, nullptr);
+  co_return co_await shared_locks_.lock(moving_lock_, lock_range(LockRange::Type::kExclusive), wait,
+                                        &moves_cancelled_);
+}
+
+void Volume::stop_moving() {
+  moves_cancelled_ = true;
+  shared_locks_.wake();
 }
 
 Task<void> Volume::give_up_moving_turn() {
@@ -100,6 +106,7 @@ Task<Result<void>> Volume::wait_for_moves_elsewhere(std::string key) {
       co_return ended;
     }
     if (turn.error().code() != ErrorCode::kWouldBlock) co_return turn;
+    if (moves_cancelled_) co_return fail(ErrorCode::kCancelled);
     co_await async::sleep_for(runtime_, kLockRetry);
   }
 }
@@ -124,7 +131,7 @@ Task<void> Volume::watch_directory_moves() {
   while (!closing_.is_set()) {
     if (const auto standing = co_await standing_moves('d'))
       for (const RenamePayload& move : *standing)
-        if (!closing_.is_set() && co_await take_moving_turn(false)) {
+        if (!moves_cancelled_ && co_await take_moving_turn(false)) {
           co_await finish_directory_move(move);
           co_await give_up_moving_turn();
         }

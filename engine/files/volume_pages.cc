@@ -37,6 +37,7 @@ Task<Result<void>> Volume::walk(std::string prefix, Visit visit) {
     prefixes.pop_back();
     std::string after;
     do {
+      if (moves_cancelled_) co_return fail(ErrorCode::kCancelled);
       auto entries = co_await or_return(page_of(directory, after, prefixes));
       std::ranges::partition(entries, [](const Found& entry) { return !entry.directory; });
       co_await or_return(visit(std::move(entries)));

@@ -38,8 +38,9 @@ namespace {
 
 using async::OwnedDescriptor;
 
-Task<void> ask_to_leave(bool* leaving, async::Signal* nudge) {
+Task<void> ask_to_leave(bool* leaving, async::Signal* nudge, files::Volume* volume) {
   *leaving = true;
+  if (volume != nullptr) volume->stop_moving();
   nudge->notify_all();
   co_return;
 }
@@ -88,7 +89,8 @@ Task<void> MountService::stop() {
   std::vector<MountedRef> all;
   for (const auto& [_, mounted] : mounted_) all.push_back(mounted);
   for (const MountedRef& mounted : all)
-    co_await async::run_on(mounted->served->loop.runtime, ask_to_leave(&mounted->leaving, &mounted->nudge));
+    co_await async::run_on(mounted->served->loop.runtime,
+                           ask_to_leave(&mounted->leaving, &mounted->nudge, mounted->served->volume.get()));
   co_await gate_.close();
 }
 

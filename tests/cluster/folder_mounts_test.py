@@ -191,6 +191,24 @@ def mover_is_killed(places):
     places.only_at("to", wanted, "from")
 
 
+def mover_is_stopped(places):
+    """In order: it does not wait for the rest of its rename, which another node ends."""
+    wanted = tree(places, "from")
+    member = places.store.nodes.members[0]
+    renaming = begin_rename(places, "from", "to")
+    began = time.monotonic()
+    assert member.stop() == 0
+    stopped = time.monotonic() - began
+    left = len(places.keys("from/"))
+    renaming.communicate()
+    assert left, "the node ended its whole rename before it stopped"
+    places.only_at("to", wanted, "from")
+    print(f"    stopped in {stopped:.1f} s with {left} of {len(wanted)} files to go", flush=True)
+    member.start()
+    places.store.nodes.await_ready(60, [member])
+    await_true("it is mounted again", GIVE_UP, lambda: os.path.ismount(places.mounts[0]))
+
+
 def main():
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         report.skip("all", "no /dev/fuse")
@@ -210,6 +228,9 @@ def main():
         report.run("a node that stands still while it renames does not go on with what others ended", mover_stands_still, places)
         subprocess.run(["rm", "-rf", places.at(1, "from")], check=True)
         report.run("another node ends the rename of one that was killed", mover_is_killed, places)
+        subprocess.run(["rm", "-rf", places.at(1, "to")], check=True)
+        await_true("all is gone", GIVE_UP, lambda: not os.listdir(places.at(0)))
+        report.run("a node that is to stop leaves its rename to another", mover_is_stopped, places)
     try:
         run(report, nodes, body)
     finally:

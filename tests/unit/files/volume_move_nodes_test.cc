@@ -231,6 +231,42 @@ TEST_F(MoveOverNodesTest, ARenameThatIsMadeIsNotAnsweredWithAnErrorThatPasses) {
   expect_gone("from");
 }
 
+// A node that was to stop waited for a rename of its own, and for those of others, for as long as they took.
+TEST_F(MoveOverNodesTest, ANodeThatStopsLeavesItsRenamesToOthers) {
+  fill("from");
+  mkdir("", "mine");
+  int begun = 0;
+  before_each([&](FileCommand, const std::string& key) {
+    if (!key.starts_with("from/f") || ++begun != 5) return;
+    start(other_->rename("", "mine", "", "yours", RenameMode::kReplace));
+    EXPECT_TRUE(ended_.empty());
+    other_->stop_moving();
+    volume_->stop_moving();
+  });
+  EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kCancelled);
+  live();
+  wait_for_end();
+  EXPECT_EQ(ended_[0].error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(standing(), 1U);
+  const auto third = open_one();
+  while (standing() != 0) wait_a_little();
+  expect_at("to");
+  run(third->close());
+}
+
+TEST_F(MoveOverNodesTest, ALateMoverDropsNoDirectory) {
+  mkdir("", "empty");
+  FileTarget target;
+  target.bucket = get(store_->head_bucket("bucket"))->id;
+  target.epoch = get(store_->head_bucket("bucket"))->epoch;
+  target.key = "empty/";
+  cluster::Command command;
+  command.kind = static_cast<cluster::CommandKind>(FileCommand::kRemoveDirectory);
+  command.payload = encode(RenamePayload{.target = target, .to_key = {}, .move = {}, .mover = {5, 5}});
+  EXPECT_EQ(error(cluster_->fake(set_of("empty/")).execute(std::move(command))), ErrorCode::kConflict);
+  EXPECT_EQ(names(""), std::vector<std::string>{"empty"});
+}
+
 // It knew that the directory is there, and made the file in a directory that nobody had made.
 TEST_F(MoveOverNodesTest, AnotherNodeKnowsSoonThatADirectoryIsGone) {
   mkdir("", "from");

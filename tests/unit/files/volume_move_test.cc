@@ -178,6 +178,40 @@ TEST_F(ManySetsTest, AttributesThatAreSetWhileAFileMovesAreNotAnsweredAndLost) {
   if (!changed) EXPECT_TRUE(is_lost(changed.error().code())) << changed.error().describe();
 }
 
+// Each rename of another file that ended meanwhile used up one of its tries: EBUSY after eight.
+TEST_F(ManySetsTest, WhoMeetsAFileThatIsMovingWaitsForThatOne) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "bytes");
+  async::Event go;
+  cluster_->fake(set_of("from")).hold_answer(static_cast<cluster::CommandKind>(FileCommand::kMoveBegin), go);
+  std::vector<Result<void>> ended;
+  const auto note = [](Task<Result<void>> task, std::vector<Result<void>>* out) -> Task<void> {
+    auto done = co_await std::move(task);
+    out->push_back(std::move(done));
+  };
+  runtime_.run_until([](Volume* volume, std::string target, decltype(note) run,
+                        std::vector<Result<void>>* out) -> Task<void> {
+    async::start_detached(run(volume->rename("", "from", "", target, RenameMode::kReplace), out));
+    async::start_detached(run(volume->remove("", "from"), out));
+    co_return;
+  }(volume_.get(), to, note, &ended));
+  for (int n = 0; n < 2 * kMaxStaleRetries; ++n) {
+    const std::string other = "other" + std::to_string(n);
+    put_file("", other, "x");
+    std::string away = other + "x";
+    while (set_of(away) == set_of(other)) away += "x";
+    mv(other, away);
+  }
+  EXPECT_TRUE(ended.empty());
+  runtime_.run_until([](Runtime* loop, async::Event* event, std::vector<Result<void>>* out) -> Task<void> {
+    event->set();
+    while (out->size() < 2) co_await async::sleep_for(*loop, Milliseconds(1));
+  }(&runtime_, &go, &ended));
+  EXPECT_NE(ended[0].has_value(), ended[1].has_value());
+  for (const auto& each : ended)
+    if (!each) EXPECT_EQ(each.error().code(), ErrorCode::kNoSuchKey);
+}
+
 TEST_F(ManySetsTest, OneOfTwoRenamesOfAFileWins) {
   const std::string one = name_for("from", true);
   put_file("", "from", "bytes");
