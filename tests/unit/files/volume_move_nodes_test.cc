@@ -20,6 +20,18 @@ class MoveOverNodesTest : public MoveDirectoryTest {
     MoveDirectoryTest::TearDown();
   }
   std::unique_ptr<Volume> open_one() { return get(Volume::open(*store_, "bucket", {}, runtime_)); }
+  /// Takes the lock of who moves directories for a session that says nothing any more.
+  LockPayload hold_as_dead() {
+    LockPayload lock{.what = LockPayload::What::kSet, .set = 0, .session = {9, 9}, .wanted = {}, .held = {}};
+    lock.number = 1;
+    lock.wanted.inode = moving_lock_of(get(store_->head_bucket("bucket"))->id);
+    lock.wanted.range.type = LockRange::Type::kExclusive;
+    lock.wanted.range.whole_file = true;
+    lock.set = cluster_->set_for(lock.wanted.inode, "").info().index;
+    const auto kind = static_cast<cluster::CommandKind>(FileCommand::kLock);
+    EXPECT_TRUE(decode<LockAnswer>(get(cluster_->fake(lock.set).query(kind, encode(lock))))->granted);
+    return lock;
+  }
   /// As a process that is stopped for longer than a lease lasts.
   void pause() {
     const MonotonicTime until = runtime_.now() + kLockLease + Milliseconds(100);
@@ -77,16 +89,7 @@ TEST_F(MoveOverNodesTest, WhatADeadMoverLeftIsTakenUpWhenItsLeaseIsOver) {
   live();
   run(volume_->close());
   run(other_->close());
-  // The dead one's lock, which nobody says is held any more.
-  const Uuid bucket = get(store_->head_bucket("bucket"))->id;
-  LockPayload lock{.what = LockPayload::What::kSet, .set = 0, .session = {9, 9}, .wanted = {}, .held = {}};
-  lock.number = 1;
-  lock.wanted.inode = moving_lock_of(bucket);
-  lock.wanted.range.type = LockRange::Type::kExclusive;
-  lock.wanted.range.whole_file = true;
-  lock.set = cluster_->set_for(lock.wanted.inode, "").info().index;
-  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kLock);
-  ASSERT_TRUE(decode<LockAnswer>(get(cluster_->fake(lock.set).query(kind, encode(lock))))->granted);
+  static_cast<void>(hold_as_dead());
   const MonotonicTime held = runtime_.now();
   std::optional<MonotonicTime> taken;
   before_each([&](FileCommand command, const std::string&) {
@@ -244,6 +247,7 @@ TEST_F(MoveOverNodesTest, ANodeThatStopsLeavesItsRenamesToOthers) {
     volume_->stop_moving();
   });
   EXPECT_EQ(rename("from", "to").error().code(), ErrorCode::kCancelled);
+  EXPECT_LE(static_cast<std::size_t>(begun), kMovedAtOnce);
   live();
   wait_for_end();
   EXPECT_EQ(ended_[0].error().code(), ErrorCode::kCancelled);
@@ -252,6 +256,26 @@ TEST_F(MoveOverNodesTest, ANodeThatStopsLeavesItsRenamesToOthers) {
   while (standing() != 0) wait_a_little();
   expect_at("to");
   run(third->close());
+}
+
+TEST_F(MoveOverNodesTest, ANodeThatStopsDoesNotWaitForItsTurn) {
+  mkdir("", "mine");
+  mv("mine", "from");  // from here on the leader grants at once
+  LockPayload lock = hold_as_dead();
+  runtime_.run_until([](MoveOverNodesTest_ANodeThatStopsDoesNotWaitForItsTurn_Test* self) -> Task<void> {
+    self->start(self->volume_->rename("", "from", "", "to", RenameMode::kReplace));
+    EXPECT_TRUE(self->ended_.empty());
+    self->volume_->stop_moving();
+    co_return;
+  }(this));
+  wait_for_end();
+  EXPECT_EQ(ended_[0].error().code(), ErrorCode::kCancelled);
+  // Nor has it waited until the other one's lease was over.
+  lock.what = LockPayload::What::kTest;
+  lock.session = {8, 8};
+  lock.wanted.range.owner = 8;
+  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kLock);
+  EXPECT_TRUE(decode<LockAnswer>(get(cluster_->fake(lock.set).query(kind, encode(lock))))->other);
 }
 
 TEST_F(MoveOverNodesTest, ALateMoverDropsNoDirectory) {
