@@ -54,7 +54,7 @@ struct MemoryDisk {
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
   std::uint64_t given_up = 0;  ///< Calls of stage_abort.
-  std::uint64_t asked = 0;  ///< What it holds.
+  std::uint64_t asked = 0;     ///< What it holds.
   std::uint64_t asked_staged = 0;
   std::uint64_t entry_reads = 0;
   async::Signal thaw;
