@@ -2,6 +2,7 @@
 import ctypes
 import errno
 import fcntl
+import itertools
 import mmap
 import os
 import select
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 MIB = 1 << 20
 
@@ -63,6 +65,58 @@ def atomic_saves(top):
         reader.join()
     assert not wrong, wrong[:5]
     assert len(seen) > 1, "the reader never ran beside the writer"
+
+
+# Opens the file named by the arguments until standard input ends; each open finds one whole save.
+READER = """
+import os, select, sys
+count = 0
+while not select.select([0], [], [], 0)[0]:
+    with open(sys.argv[1], "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read()
+    n = int(data[:6])
+    assert data == b"%06d" % n * (1 + n % 500) and len(data) == size, (n, len(data), size)
+    count += 1
+print(count)
+"""
+
+
+def saves_beside_readers(top, seconds=3):
+    """Two programs replace a file by rename, one save after the other, while others open, read and close it: no call fails."""
+    def save(name, numbers):
+        n = next(numbers)
+        put(f"{top}/{name}", b"%06d" % n * (1 + n % 500))
+        os.rename(f"{top}/{name}", f"{top}/text")
+
+    save("first", itertools.count())
+    readers = [subprocess.Popen([sys.executable, "-c", READER, f"{top}/text"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    failed, end, saves = [], time.monotonic() + seconds, [0, 0]
+
+    def write(which):
+        numbers = itertools.count(which)
+        try:
+            while time.monotonic() < end:
+                save(f"new{which}", numbers)
+                saves[which] += 1
+        except OSError as error:
+            failed.append(repr(error))
+
+    writers = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    counts = []
+    for reader in readers:
+        out, errors = reader.communicate("end", timeout=60)
+        if reader.returncode != 0:
+            failed.append(errors[-500:])
+        counts.append(out.strip())
+    assert not failed, failed
+    assert min(saves) > 0 and all(int(count) > 0 for count in counts), (saves, counts)
+    return saves, counts
 
 
 def mapped(top):
@@ -368,7 +422,8 @@ def space(top):
 
 
 TESTS = [
-    ("60 saves by rename beside a reader", atomic_saves), ("mmap", mapped), ("O_APPEND", append),
+    ("60 saves by rename beside a reader", atomic_saves), ("two programs save by rename beside readers", saves_beside_readers),
+    ("mmap", mapped), ("O_APPEND", append),
     ("O_EXCL and error numbers", exclusive), ("hard links", hard_links), ("symlinks", symlinks),
     ("unlink while open", unlink_open), ("rename over an open file", rename_over_open), ("truncate", truncated),
     ("sparse files", sparse), ("punch hole", punch_hole),
