@@ -227,7 +227,7 @@ class Volume final : public VolumeApi {
   Task<Result<void>> publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data);
   Task<Result<DataRef>> copy_parked(const OpenInode& inode, DataRef data);
   Task<void> drop_parked(DataRef data);
-  Task<Result<bool>> find_again(OpenInodeRef inode, std::string tried);
+  Task<Result<bool>> find_again(OpenInodeRef inode, std::string tried, bool lost);
   Task<Result<void>> commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data, BufferChain bytes,
                             bool last);
   Task<Result<void>> fold(OpenInodeRef inode);

@@ -175,9 +175,10 @@ Task<void> Volume::drop_parked(DataRef data) {
 }
 
 // What a commit that was refused waits for, or looks for, before it is tried again. False: the file is gone.
-Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried) {
+// `lost`: it was not at `tried`.
+Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried, bool lost) {
   inode->check_names = true;
-  if (inode->orphan) co_return true;
+  if (inode->orphan) co_return !lost;  // nobody renames it any more
   if (store_.cluster().set_count() > 1) co_await or_return(await_move(tried));
   co_return co_await follow(inode, std::move(tried));
 }
@@ -211,7 +212,8 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   if (staged || payload.adopt) payload.park = orphans_of((co_await or_return(bucket()))->id);
   payload.may_move = !inode->orphan && store_.cluster().set_count() > 1;
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
-  for (int tries = 0;; ++tries) {
+  int chased = 0;
+  while (true) {
     const bool linked = inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1;
     if ((linked || inode->check_names) && !inode->orphan)
       payload.links = co_await or_return(names_of(inode->set, inode->inode));
@@ -224,7 +226,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     change.orphan = inode->orphan;
     change.locked_keys = payload.links;
     // Who is renamed without end is caught by holding all names for the one moment.
-    payload.chase = tries >= kChasesBeforeLock && !inode->orphan;
+    payload.chase = chased >= kChasesBeforeLock && !inode->orphan;
     if (payload.chase) change.locked_prefixes.emplace_back();
     change.data = data;
     change.bytes = bytes;
@@ -235,7 +237,9 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     auto done = co_await run(std::move(change));
     const bool parked = done && done->more;
     if (parked || (!done && is_refused(done.error()))) {
-      auto found = co_await find_again(inode, key);
+      const bool lost = !done && is_lost(done.error().code());
+      if (lost) ++chased;
+      auto found = co_await find_again(inode, key, lost);
       if (!found) {
         done = std::unexpected(found.error());
       } else if (!*found) {
@@ -257,6 +261,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
     inode->committed(std::move(row));
+    inode->check_names = false;  // the row says whether there are several
     break;
   }
   // What was set while the commit was under way is still to be published.
