@@ -128,6 +128,12 @@ Result<void> XlStorage::relocate_segments() {
   std::ranges::sort(sparse);
   if (sparse.size() > kSegmentsPerPass) sparse.resize(kSegmentsPerPass);
   for (const auto& [bytes, number] : sparse) {
+    const auto segment = segments_.find(number);
+    if (!segment && segment.error().code() == ErrorCode::kCorrupt) {
+      // Its header rotted. What it holds is healed, which leaves nothing in it: no reason to lose the drive.
+      dense_[number] = bytes;
+      continue;
+    }
     auto worth = worth_relocating(number);
     if (!worth) return std::unexpected(worth.error());
     if (closing_) return {};

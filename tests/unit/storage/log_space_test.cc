@@ -131,6 +131,38 @@ TEST_F(LogSpaceTest, SparseSegmentsAreRewrittenAndNothingIsLost) {
   }
 }
 
+// The drive was taken out at each checkpoint, and taken back, for ever. Simulator, files 22210.
+TEST_F(LogSpaceTest, ASegmentWhoseHeaderRottedIsHealedAndLeftNotTheDrive) {
+  options_.data_cache_bytes = 0;
+  start();
+  fill(1, 100);
+  settle();
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t id = 2; id <= 100; ++id)
+    if (id % 8 != 0) gone.push_back(id);
+  free(gone);
+  stop();
+  const std::string first = directory_.path() + "/log/00000001.seg";
+  ASSERT_TRUE(*io_->exists(first));
+  {
+    auto file = io_->open(first, OpenMode::kReadWrite, false);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->write(std::as_bytes(std::span("rot", 3)), 20));
+  }
+  start();
+  ASSERT_EQ(recover_error_, "");
+  for (int round = 0; round < 4; ++round) checkpoint();
+  EXPECT_EQ(run(drive_->verify_shard(record_of({9, 1}, kBytes).ref)).error().code(), ErrorCode::kCorrupt);
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    const DataRecord record = record_of({9, id}, kBytes);
+    if (id != 1 && id % 8 != 0) continue;
+    ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes))));
+    expect_readable(id);
+  }
+  for (int round = 0; round < 2; ++round) checkpoint();
+  EXPECT_FALSE(*io_->exists(first)) << "nothing lies in it any more";
+}
+
 TEST_F(LogSpaceTest, DataThatNoEntryNamesIsKeptUntilRefused) {
   start();
   AppendBatch orphan;
