@@ -123,7 +123,7 @@ TEST(RenameWatchTest, ForgetsWhatEveryLookHasSeenOrCameAfter) {
     (n % 2 == 0 ? one : other).reset();
     EXPECT_EQ(watch.remembered(), 0U);
   }
-  one.emplace(watch);
+  other.emplace(watch);
   {
     RenameWatch::Change change(watch, {.from = "a", .to = "b"});
     change.sent();
