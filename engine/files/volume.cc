@@ -200,17 +200,31 @@ Task<Result<std::vector<std::string>>> Volume::names_of(std::uint32_t set, Inode
   co_return decode<std::vector<std::string>>(bytes);
 }
 
-Task<Result<void>> Volume::finish_leftovers() {
+Task<Result<std::string>> Volume::ask(FileCommand kind, std::string key, InodeId inode) {
   const objects::BucketRef bucket = co_await or_return(this->bucket());
   FileTarget target;
   target.bucket = bucket->id;
+  target.key = std::move(key);
+  target.inode = inode;
+  cluster::SetApi& set = store_.cluster().set_for(bucket->id, target.key);
+  co_return co_await set.query(static_cast<cluster::CommandKind>(kind), encode(target));
+}
+
+Task<Result<std::vector<std::string>>> Volume::leftovers_of(std::uint32_t set, std::string kinds) {
+  const objects::BucketRef bucket = co_await or_return(this->bucket());
+  FileTarget target;
+  target.bucket = bucket->id;
+  target.key = std::move(kinds);
+  const std::string bytes = co_await or_return(store_.cluster().set_at(set).query(
+      static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
+  co_return decode<std::vector<std::string>>(bytes);
+}
+
+Task<Result<void>> Volume::finish_leftovers() {
   std::vector<std::string> decisions;
   std::vector<RenamePayload> directories;
   for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
-    const auto left = co_await or_return(decode<std::vector<std::string>>(bytes));
-    for (const std::string& each : left) {
+    for (const std::string& each : co_await or_return(leftovers_of(index, {}))) {
       const std::string rest = each.substr(1);
       if (each.front() == 'o') {
         if (co_await or_return(is_claimed(rest))) continue;  // open on another node
@@ -255,18 +269,10 @@ Task<Result<void>> Volume::finish_leftovers() {
 // since may be between the two: its intent is there still, for it was there before its decision.
 Task<Result<void>> Volume::forget_decisions(std::vector<std::string> decisions) {
   if (decisions.empty()) co_return {};
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  FileTarget target;
-  target.bucket = bucket->id;
-  target.key = "v";
   std::set<Uuid> under_way;
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
-    for (const std::string& each : co_await or_return(decode<std::vector<std::string>>(bytes)))
-      if (each.front() == 'v')
-        under_way.insert((co_await or_return(decode<MovePayload>(each.substr(1)))).move);
-  }
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index)
+    for (const std::string& each : co_await or_return(leftovers_of(index, "v")))
+      under_way.insert((co_await or_return(decode<MovePayload>(each.substr(1)))).move);
   for (const std::string& decision : decisions) {
     MovePayload move;
     move.move = Uuid::from_bytes(std::string_view(decision).substr(0, kUuidBytes));

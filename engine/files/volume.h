@@ -120,6 +120,10 @@ class Volume final : public VolumeApi {
   Task<Result<std::vector<std::string>>> names_of(std::uint32_t set, InodeId inode);
   Task<Result<void>> finish_leftovers();
   Task<Result<void>> forget_decisions(std::vector<std::string> decisions);
+  /// Asks the set of `key` about it.
+  Task<Result<std::string>> ask(FileCommand kind, std::string key, InodeId inode = {});
+  /// What was begun and not ended, as one set knows it: see query_leftovers, also for `kinds`.
+  Task<Result<std::vector<std::string>>> leftovers_of(std::uint32_t set, std::string kinds);
 
   // volume_names.cc
   /// The open files whose names a rename or an unlink changes; it has their turns to publish.

@@ -120,14 +120,7 @@ Task<Result<void>> Volume::settle_move(std::string key) {
 
 // Nothing when nobody moves `key`.
 Task<Result<MovePayload>> Volume::standing_file_move(std::string key) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  FileTarget target;
-  target.bucket = bucket->id;
-  target.key = key;
-  const std::string bytes =
-      co_await or_return(store_.cluster()
-                             .set_for(bucket->id, key)
-                             .query(static_cast<cluster::CommandKind>(FileCommand::kMove), encode(target)));
+  const std::string bytes = co_await or_return(ask(FileCommand::kMove, std::move(key)));
   if (bytes.empty()) co_return MovePayload{};
   co_return decode<MovePayload>(bytes);
 }

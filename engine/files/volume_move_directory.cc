@@ -194,14 +194,7 @@ Task<Result<void>> Volume::move_directory(RenamePayload move) {
 
 // Nothing when none is under way.
 Task<Result<RenamePayload>> Volume::standing_move(std::string from_key) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  FileTarget target;
-  target.bucket = bucket->id;
-  target.key = from_key;
-  const std::string bytes = co_await or_return(
-      store_.cluster()
-          .set_for(bucket->id, from_key)
-          .query(static_cast<cluster::CommandKind>(FileCommand::kDirectoryMove), encode(target)));
+  const std::string bytes = co_await or_return(ask(FileCommand::kDirectoryMove, std::move(from_key)));
   if (bytes.empty()) co_return RenamePayload{};
   co_return co_await or_return(decode<RenamePayload>(bytes));
 }

@@ -112,17 +112,10 @@ Task<Result<void>> Volume::wait_for_moves_elsewhere(std::string key) {
 }
 
 Task<Result<std::vector<RenamePayload>>> Volume::standing_moves(char kind) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  FileTarget target;
-  target.bucket = bucket->id;
-  target.key = kind;  // every two seconds: no more than is wanted
   std::vector<RenamePayload> moves;
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kLeftovers), encode(target)));
-    for (const std::string& each : co_await or_return(decode<std::vector<std::string>>(bytes)))
-      if (each.front() == kind) moves.push_back(co_await or_return(decode<RenamePayload>(each.substr(1))));
-  }
+  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index)
+    for (const std::string& each : co_await or_return(leftovers_of(index, std::string(1, kind))))
+      moves.push_back(co_await or_return(decode<RenamePayload>(each.substr(1))));
   co_return moves;
 }
 

@@ -121,16 +121,7 @@ Task<Result<bool>> Volume::follow_forwards(OpenInodeRef inode) {
 }
 
 Task<Result<ForwardAnswer>> Volume::ask_forward(std::string key, InodeId inode) {
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  FileTarget target;
-  target.bucket = bucket->id;
-  target.key = key;
-  target.inode = inode;
-  const std::string bytes = co_await or_return(
-      store_.cluster()
-          .set_for(bucket->id, key)
-          .query(static_cast<cluster::CommandKind>(FileCommand::kForward), encode(target)));
-  co_return decode<ForwardAnswer>(bytes);
+  co_return decode<ForwardAnswer>(co_await or_return(ask(FileCommand::kForward, std::move(key), inode)));
 }
 
 Task<Result<bool>> Volume::follow_once(OpenInodeRef inode, std::map<std::string, std::uint64_t>& seen,

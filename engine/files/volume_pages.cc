@@ -69,14 +69,7 @@ Task<Result<std::vector<Volume::Found>>> Volume::page_of(const std::string& pref
 // The set of a directory's row sees only the entries that lie there; with several sets all are asked.
 Task<Result<bool>> Volume::has_entries_elsewhere(std::string prefix) {
   if (store_.cluster().set_count() == 1) co_return false;
-  const objects::BucketRef bucket = co_await or_return(this->bucket());
-  const std::string question = encode(DirectoryPayload{bucket->id, std::move(prefix), {}, 1});
-  for (std::uint32_t index = 0; index < store_.cluster().set_count(); ++index) {
-    const std::string bytes = co_await or_return(store_.cluster().set_at(index).query(
-        static_cast<cluster::CommandKind>(FileCommand::kReadDirectory), question));
-    if (!(co_await or_return(decode<DirectoryAnswer>(bytes))).entries.empty()) co_return true;
-  }
-  co_return false;
+  co_return !(co_await or_return(merged_page(std::move(prefix), {}, 1))).entries.empty();
 }
 
 }  // namespace flashstor::files
