@@ -208,61 +208,6 @@ TEST(Raft, LeaseEndsWithoutAnswersAndReadsGoByRounds) {
   EXPECT_FALSE(group.member(leader).reads[1].confirmed);
 }
 
-TEST(Raft, TransferDropsTheLeaseFirst) {
-  Group group(3);
-  const MemberId leader = group.elect();
-  const MemberId target = leader == 1 ? 2 : 1;
-  group.advance(Milliseconds(100));
-  ASSERT_TRUE(group.at(leader).transfer(group.now, target));
-  EXPECT_FALSE(group.at(leader).has_lease(group.now));
-  EXPECT_FALSE(group.at(leader).propose(group.now, {}));
-  group.pump();
-  EXPECT_TRUE(group.at(target).leader_ready());
-}
-
-TEST(Raft, WhileATransferIsUnderWayReadsAreByRound) {
-  Group group(3);
-  const MemberId leader = group.elect();
-  const MemberId target = leader == 1 ? 2 : 1;
-  group.cut(target);
-  ASSERT_TRUE(group.at(leader).transfer(group.now, target));
-  EXPECT_FALSE(group.at(leader).has_lease(group.now));
-  ASSERT_TRUE(group.at(leader).read(group.now, 9));
-  group.pump();
-  ASSERT_FALSE(group.member(leader).reads.empty());
-  EXPECT_TRUE(group.member(leader).reads.back().confirmed);
-}
-
-// It led on without a lease, and so acknowledged nothing, until somebody else was elected.
-TEST(Raft, ATransferThatFailsEndsInAnElection) {
-  Group group(3);
-  const MemberId leader = group.elect();
-  const MemberId target = leader == 1 ? 2 : 1;
-  group.cut(target);
-  const Term term = group.at(leader).term();
-  ASSERT_TRUE(group.at(leader).transfer(group.now, target));
-  group.advance(kTimeout + Milliseconds(100));
-  EXPECT_NE(group.at(leader).role(), Role::kLeader);
-  group.advance(3 * kTimeout);
-  const MemberId next = group.elect();
-  EXPECT_GT(group.at(next).term(), term);
-  EXPECT_TRUE(group.at(next).has_lease(group.now));
-}
-
-TEST(Raft, ATransferOfWhichNobodyHeardLeavesTheLeaderItsLease) {
-  Group group(3);
-  const MemberId leader = group.elect();
-  const MemberId target = leader == 1 ? 2 : 1;
-  group.cut(target);
-  ASSERT_TRUE(group.at(leader).propose(group.now, Buffer::copy_of("x")));  // which the target lacks
-  group.pump();
-  ASSERT_TRUE(group.at(leader).transfer(group.now, target));
-  group.advance(kTimeout + Milliseconds(100));
-  EXPECT_FALSE(group.at(leader).transferring());
-  EXPECT_TRUE(group.at(leader).has_lease(group.now));
-  EXPECT_TRUE(group.at(leader).propose(group.now, Buffer::copy_of("y")));
-}
-
 TEST(Raft, NoVoteWhileTheLeaderIsHeard) {
   Group group(3);
   const MemberId leader = group.elect();
