@@ -111,12 +111,8 @@ Result<void> share_slices(Random& random, std::uint32_t home, std::vector<Slice>
     auto [at, fresh] = given.try_emplace({slice.data.id, slice.referrer});
     if (fresh) {
       at->second = Uuid::make(random);
-      ByteWriter value;
-      storage::encode_data_ref(value, slice.data);
-      const std::string row = value.take();
-      if (slice.referrer.is_nil())
-        changes.push_back({Family::kRefs, objects::reference_key(slice.data.id, {}), row});
-      changes.push_back({Family::kRefs, objects::reference_key(slice.data.id, at->second), row});
+      if (slice.referrer.is_nil()) changes.push_back(objects::reference_row(slice.data, {}));
+      changes.push_back(objects::reference_row(slice.data, at->second));
     }
     slice.referrer = at->second;
   }

@@ -76,6 +76,10 @@ std::int64_t deadline_of(const Uuid& referrer) { return static_cast<std::int64_t
 
 }  // namespace
 
+RowChange reference_row(const DataRef& data, const Uuid& referrer) {
+  return {Family::kRefs, reference_key(data.id, referrer), encode_use(data)};
+}
+
 // Planned before the deadline, and refused a margin after it: whichever comes to the log first, the other
 // knows of it or does nothing.
 Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slice>& slices,
@@ -104,12 +108,11 @@ PlanTask plan_add_references(cluster::RowView& rows, const cluster::Command& com
         if (!co_await or_return(source_stands(rows, in))) co_return gone();
         source_checked = true;
       }
-      plan.changes.push_back({Family::kRefs, reference_key(use.data.id, {}), encode_use(use.data)});
+      plan.changes.push_back(reference_row(use.data, {}));
     } else if (!co_await or_return(rows.get(Family::kRefs, reference_key(use.data.id, use.referrer)))) {
       co_return gone();
     }
-    plan.changes.push_back(
-        {Family::kRefs, reference_key(use.data.id, in.new_referrer), encode_use(use.data)});
+    plan.changes.push_back(reference_row(use.data, in.new_referrer));
     plan.changes.push_back({Family::kIntents, taken_key(in.new_referrer, in.home, use.data.id), ""});
   }
   plan.write = !plan.changes.empty();
