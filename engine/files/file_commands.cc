@@ -103,6 +103,10 @@ class Reader {
 }  // namespace
 
 template <class C>
+void fields(C& c, TakenReferences& t) {
+  c(t.key, t.referrer, t.data);
+}
+template <class C>
 void fields(C& c, FileTarget& t) {
   c(t.bucket, t.epoch, t.versioning, t.key, t.inode, t.set);
 }
@@ -122,6 +126,7 @@ template <class C>
 void fields(C& c, PublishPayload& p) {
   c(p.target, p.shrink_to, p.pieces, p.size, p.posix, p.revises, p.has_data, p.links);
   c.later(p.may_move, p.chase, p.adopt, p.park);
+  c.later(p.target.taken);
 }
 template <class C>
 void fields(C& c, AttributesPayload& p) {
@@ -130,6 +135,7 @@ void fields(C& c, AttributesPayload& p) {
 template <class C>
 void fields(C& c, RemovePayload& p) {
   c(p.target, p.keep_orphan, p.links, p.now_ns);
+  c.later(p.target.taken);
 }
 template <class C>
 void fields(C& c, RenamePayload& p) {
@@ -137,6 +143,7 @@ void fields(C& c, RenamePayload& p) {
   c.later(p.move, p.mover);
   c.later(p.further);
   c.later(p.forward);
+  c.later(p.target.taken);
 }
 template <class C>
 void fields(C& c, Forward& f) {
@@ -151,10 +158,12 @@ void fields(C& c, MovePayload& p) {
   c(p.target, p.move, p.from_key, p.to_key, p.mode, p.keep_orphan, p.version, p.placed, p.row, p.slices_row);
   c.later(p.mover);
   c.later(p.forward);
+  c.later(p.target.taken);
 }
 template <class C>
 void fields(C& c, LinkPayload& p) {
   c(p.target, p.to_key, p.links, p.now_ns);
+  c.later(p.target.taken);
 }
 template <class C>
 void fields(C& c, LookupPayload& p) {
@@ -210,6 +219,7 @@ namespace flashstor::files {
 template <class C>
 void fields(C& c, FileOutcome& o) {
   c(o.row, o.orphan, o.key, o.more, o.drops);
+  c.later(o.used);
 }
 
 template <class Payload>

@@ -47,14 +47,22 @@ enum class FileCommand : cluster::CommandKind {
 /// Adds the planners and queries of files. Once, by main, before the first set starts.
 void register_file_commands(cluster::CommandRegistry& registry);
 
+/// References to data of other sets that a caller has taken (StoreParts::add_references), for what comes to
+/// share the data of the newest version of `key`.
+struct TakenReferences {
+  std::string key;
+  Uuid referrer;
+  std::vector<Uuid> data;  ///< Ids of data.
+};
 /// The bucket and the key that a command is about; directories end in a slash.
 struct FileTarget {
   Uuid bucket;
   std::uint64_t epoch = 0;
   objects::Versioning versioning = objects::Versioning::kUnversioned;
   std::string key;
-  InodeId inode;          ///< What must be there; nil: anything.
-  std::uint32_t set = 0;  ///< Where the command runs.
+  InodeId inode;                         ///< What must be there; nil: anything.
+  std::uint32_t set = 0;                 ///< Where the command runs.
+  std::vector<TakenReferences> taken{};  ///< Travels with the payloads that may share data.
 };
 
 /// POSIX attributes to set; what is empty stays.
@@ -181,6 +189,7 @@ struct FileOutcome {
   std::string key;     ///< kPublish that chased: where the file was.
   bool more = false;   ///< kRenameDirectory: rows are left; repeat. kPublish: the data was parked instead.
   std::vector<objects::DroppedReference> drops;
+  std::vector<Uuid> used;  ///< The referrers of TakenReferences by which the rows share data.
 };
 /// What lies at a name in one set.
 struct LookupAnswer {

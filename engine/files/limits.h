@@ -34,6 +34,8 @@ inline constexpr std::chrono::milliseconds kLockRefresh{500};
 inline constexpr std::chrono::milliseconds kLockLease{2000};
 inline constexpr std::chrono::milliseconds kLockRetry{50};
 inline constexpr std::string_view kLinksChanged = "links changed";  ///< Why a command over names was refused.
+/// Message of kNotSupported: a row shares data of another set, to which the caller has taken no reference.
+inline constexpr std::string_view kForeignData = "data of another set";
 inline constexpr std::string_view kMoving =
     "being moved to another set";                             ///< Why one was refused: kConflict.
 inline constexpr std::string_view kMoveIntents = "move/";     ///< In Family::kIntents, at the old name's set.

@@ -49,19 +49,20 @@ Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, c
 }
 
 // What the version before uses too gets a reference of its own; new data belongs to the new version alone.
-Result<void> share_kept(cluster::RowView& rows, std::uint32_t home, const std::vector<Slice>& before,
-                        std::vector<Slice>& after, std::vector<RowChange>& changes) {
+Task<Result<void>> share_kept(cluster::RowView& rows, const Replacement& change, std::vector<Slice>& after,
+                              std::vector<RowChange>& changes) {
   std::vector<Slice> kept;
   const auto is_kept = [&](const Slice& slice) {
-    return std::ranges::any_of(before, [&](const Slice& held) { return held.data.id == slice.data.id; });
+    return std::ranges::any_of(change.before,
+                               [&](const Slice& held) { return held.data.id == slice.data.id; });
   };
   for (const Slice& slice : after)
     if (is_kept(slice)) kept.push_back(slice);
-  if (auto shared = share_slices(rows.random(), home, kept, changes); !shared) return shared;
+  co_await or_return(share_slices(rows, change.target, change.key, kept, changes));
   std::size_t next = 0;
   for (Slice& slice : after)
     if (is_kept(slice)) slice = kept[next++];
-  return {};
+  co_return {};
 }
 
 // In a bucket with versions: the first publish of an open adds a version that shares data with the one
@@ -85,8 +86,7 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
     co_await or_return(objects::release_slices(rows, dropped(change.before, version.row.slices), rows.now(),
                                                later, outcome.drops));
   } else {
-    co_await or_return(
-        share_kept(rows, change.target.set, change.before, version.row.slices, version.beside));
+    co_await or_return(share_kept(rows, change, version.row.slices, version.beside));
   }
   objects::VersionOutcome placed;
   VersionRow made = version.row;
@@ -126,7 +126,7 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
       else
         fresh.push_back(slice);
     }
-    co_await or_return(share_slices(rows.random(), in.target.set, fresh, plan.changes));
+    co_await or_return(share_slices(rows, in.target, name, fresh, plan.changes));
     std::size_t next = 0;
     for (Slice& slice : after)
       if (held(slice) == before.end()) slice = fresh[next++];

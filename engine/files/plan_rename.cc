@@ -70,7 +70,7 @@ Task<Result<Room>> make_room(cluster::RowView& rows, const FileTarget& target, c
     co_await or_return(require_live(rows, target.bucket, to_key, {}));  // retention
     const bool last = to->row.attributes.posix.value_or(objects::PosixAttributes{}).nlink < 2;
     if (wanted.keep_orphan && last)
-      room.keep_data = co_await or_return(plan_orphan(rows, target, to->row, plan, outcome));
+      room.keep_data = co_await or_return(plan_orphan(rows, target, to_key, to->row, plan, outcome));
     co_await or_return(rename_in_links(rows, target.bucket, to->row, to_key, std::nullopt, plan));
   }
   room.there = co_await or_return(objects::find_newest(rows, target.bucket, to_key));
@@ -124,7 +124,7 @@ PlanTask plan_rename(cluster::RowView& rows, const cluster::Command& command) {
   std::vector<RowChange> beside;
   // With versions the old name keeps its history, so its data gets a second user.
   if (target.versioning != objects::Versioning::kUnversioned)
-    co_await or_return(share_row(rows, target.set, from.row, beside));
+    co_await or_return(share_row(rows, target, target.key, from.row, beside));
   co_await or_return(
       place(rows, target, in.to_key, from, room.there, room.keep_data, std::move(beside), plan, outcome));
   co_await or_return(plan_vanish(rows, target, from, true, plan, outcome));
@@ -162,7 +162,7 @@ PlanTask plan_link(cluster::RowView& rows, const cluster::Command& command) {
   set_links(target.bucket, target.inode, names, plan);
   live.row.attributes.posix = posix;
   std::vector<RowChange> beside;
-  co_await or_return(share_row(rows, target.set, live.row, beside));
+  co_await or_return(share_row(rows, target, target.key, live.row, beside));
   const auto there = co_await or_return(objects::find_newest(rows, target.bucket, in.to_key));
   co_await or_return(place(rows, target, in.to_key, live, there, false, std::move(beside), plan, outcome));
   co_return answered(std::move(plan), outcome);
@@ -177,8 +177,8 @@ PlanTask plan_remove(cluster::RowView& rows, const cluster::Command& command) {
   cluster::Plan plan;
   FileOutcome outcome;
   const bool last = !live.row.attributes.posix || live.row.attributes.posix->nlink < 2;
-  const bool keep_data =
-      in.keep_orphan && last && co_await or_return(plan_orphan(rows, target, live.row, plan, outcome));
+  const bool keep_data = in.keep_orphan && last &&
+                         co_await or_return(plan_orphan(rows, target, target.key, live.row, plan, outcome));
   co_await or_return(rename_in_links(rows, target.bucket, live.row, target.key, std::nullopt, plan));
   co_await or_return(plan_vanish(rows, target, live, keep_data, plan, outcome));
   co_return answered(std::move(plan), outcome);

@@ -113,7 +113,7 @@ Task<Result<void>> move_versions(cluster::RowView& rows, const RenamePayload& in
     if (!live) co_return std::unexpected(live.error());
     co_await or_return(rename_in_links(rows, target.bucket, live->row, key, to_key, plan));
     std::vector<RowChange> beside;
-    co_await or_return(share_row(rows, target.set, live->row, beside));
+    co_await or_return(share_row(rows, target, key, live->row, beside));
     const auto there = co_await or_return(objects::find_newest(rows, target.bucket, to_key));
     FileOutcome one;
     co_await or_return(place(rows, target, to_key, *live, there, false, std::move(beside), plan, one));

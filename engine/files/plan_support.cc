@@ -102,27 +102,43 @@ void set_slices(VersionRow& row, std::vector<Slice> slices) {
   row.slices = std::move(slices);
 }
 
-Result<void> share_slices(Random& random, std::uint32_t home, std::vector<Slice>& slices,
-                          std::vector<RowChange>& changes) {
+namespace {
+
+// Of data that another set keeps only the caller could take a reference.
+Result<Uuid> taken_reference(const FileTarget& target, std::string_view key, const DataId& data) {
+  for (const TakenReferences& taken : target.taken)
+    if (taken.key == key && std::ranges::find(taken.data, data) != taken.data.end()) return taken.referrer;
+  return fail(ErrorCode::kNotSupported, std::string(kForeignData));
+}
+
+}  // namespace
+
+Task<Result<void>> share_slices(cluster::RowView& rows, const FileTarget& target, std::string_view key,
+                                std::vector<Slice>& slices, std::vector<RowChange>& changes) {
   std::map<std::pair<DataId, Uuid>, Uuid> given;
+  std::vector<Slice> foreign;
   for (Slice& slice : slices) {
     if (slice.data.place == DataPlace::kNone) continue;
-    if (slice.data.set != home) return fail(ErrorCode::kNotSupported, "data of another set");
+    if (slice.data.set != target.set) {
+      slice.referrer = co_await or_return(taken_reference(target, key, slice.data.id));
+      foreign.push_back(slice);
+      continue;
+    }
     auto [at, fresh] = given.try_emplace({slice.data.id, slice.referrer});
     if (fresh) {
-      at->second = Uuid::make(random);
+      at->second = Uuid::make(rows.random());
       if (slice.referrer.is_nil()) changes.push_back(objects::reference_row(slice.data, {}));
       changes.push_back(objects::reference_row(slice.data, at->second));
     }
     slice.referrer = at->second;
   }
-  return {};
+  co_return co_await objects::use_references(rows, foreign, changes);
 }
 
-Task<Result<void>> share_row(cluster::RowView& rows, std::uint32_t home, VersionRow& row,
-                             std::vector<RowChange>& changes) {
+Task<Result<void>> share_row(cluster::RowView& rows, const FileTarget& target, std::string_view key,
+                             VersionRow& row, std::vector<RowChange>& changes) {
   std::vector<Slice> slices = co_await or_return(slices_of(rows, row));
-  co_await or_return(share_slices(rows.random(), home, slices, changes));
+  co_await or_return(share_slices(rows, target, key, slices, changes));
   const VersionRow was = std::move(row);
   row = was;
   set_slices(row, std::move(slices));
@@ -156,11 +172,11 @@ Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target,
   co_return {};
 }
 
-Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target, const VersionRow& row,
-                               cluster::Plan& plan, FileOutcome& outcome) {
+Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target, std::string_view key,
+                               const VersionRow& row, cluster::Plan& plan, FileOutcome& outcome) {
   VersionRow kept = row;
   const bool takes_over = target.versioning == objects::Versioning::kUnversioned;
-  if (!takes_over) co_await or_return(share_row(rows, target.set, kept, plan.changes));
+  if (!takes_over) co_await or_return(share_row(rows, target, key, kept, plan.changes));
   if (!kept.attributes.posix) kept.attributes.posix = posix_of(row, false, {});
   kept.attributes.posix->inode = inode_of(row);
   kept.attributes.posix->nlink = 0;
@@ -188,7 +204,10 @@ void set_links(const Uuid& bucket, const InodeId& inode, const std::vector<std::
   plan.changes.push_back(std::move(change));
 }
 
-cluster::Plan answered(cluster::Plan plan, const FileOutcome& outcome) {
+cluster::Plan answered(cluster::Plan plan, FileOutcome outcome) {
+  for (const RowChange& change : plan.changes)
+    if (change.family == Family::kIntents && change.value == objects::kUsed)
+      if (const auto referrer = objects::parse_referrer_key(change.key)) outcome.used.push_back(*referrer);
   plan.response = encode(outcome);
   plan.write = !plan.changes.empty();
   return plan;

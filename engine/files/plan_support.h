@@ -36,21 +36,23 @@ Task<Result<std::vector<Slice>>> slices_of(cluster::RowView& rows, const objects
 void set_slices(objects::VersionRow& row, std::vector<Slice> slices);
 
 /// Gives each slice of data that stays in use elsewhere a referrer of its own, with its rows in
-/// Family::kRefs: the data then lives as long as either. `home` is the set whose rows are changed. Errors:
-/// kNotSupported for data of another set.
-Result<void> share_slices(Random& random, std::uint32_t home, std::vector<Slice>& slices,
-                          std::vector<RowChange>& changes);
-/// The same for all data of a row that becomes another version too; what S3 shows of its bytes stays.
-Task<Result<void>> share_row(cluster::RowView& rows, std::uint32_t home, objects::VersionRow& row,
-                             std::vector<RowChange>& changes);
+/// Family::kRefs: the data then lives as long as either. Data of another set than the target's needs a
+/// reference that was taken for the version at `key` (FileTarget::taken). Errors: kNotSupported with
+/// kForeignData where there is none.
+Task<Result<void>> share_slices(cluster::RowView& rows, const FileTarget& target, std::string_view key,
+                                std::vector<Slice>& slices, std::vector<RowChange>& changes);
+/// The same for all data of the row at `key`, which becomes another version too; what S3 shows of its bytes
+/// stays.
+Task<Result<void>> share_row(cluster::RowView& rows, const FileTarget& target, std::string_view key,
+                             objects::VersionRow& row, std::vector<RowChange>& changes);
 
 /// Adds to the plan what makes the name of a live file vanish: its row, or a delete marker before it in a
 /// versioned bucket. `keep_data` leaves its data to somebody else.
 Task<Result<void>> plan_vanish(cluster::RowView& rows, const FileTarget& target, const LiveFile& live,
                                bool keep_data, cluster::Plan& plan, FileOutcome& outcome);
-/// Adds the row of a file that lives on without a name. True when it takes the data over from the name, false
-/// when it has references of its own (the name's version stays in a bucket with versions).
-Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target,
+/// Adds the row of the file at `key`, which lives on without a name. True when it takes the data over from
+/// the name, false when it has references of its own (the name's version stays in a bucket with versions).
+Task<Result<bool>> plan_orphan(cluster::RowView& rows, const FileTarget& target, std::string_view key,
                                const objects::VersionRow& row, cluster::Plan& plan, FileOutcome& outcome);
 /// The names of an inode with several, from its row.
 Task<Result<std::vector<std::string>>> links_of(cluster::RowView& rows, const Uuid& bucket,
@@ -88,7 +90,8 @@ Task<Result<void>> check_not_moving(cluster::RowView& rows, const Uuid& bucket, 
 /// Errors: kConflict with kOvertaken when `mover` is neither nil nor who moves directories in this set.
 Task<Result<void>> check_mover(cluster::RowView& rows, const Uuid& bucket, const Uuid& mover);
 
-[[nodiscard]] cluster::Plan answered(cluster::Plan plan, const FileOutcome& outcome);
+/// The plan with its answer, which also tells which taken references it uses.
+[[nodiscard]] cluster::Plan answered(cluster::Plan plan, FileOutcome outcome);
 /// Puts a row at its place as it is.
 void put_row(const Uuid& bucket, std::string_view key, const objects::VersionRow& row, cluster::Plan& plan);
 

@@ -56,6 +56,7 @@ Task<Result<void>> Volume::close() {
 }
 
 Task<Result<FileOutcome>> Volume::run(Change change) {
+  std::vector<std::vector<Slice>> taken;
   for (int tries = 0;; ++tries) {
     const objects::BucketRef bucket = co_await or_return(this->bucket());
     FileTarget target = change.target;
@@ -94,12 +95,54 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
         co_return std::unexpected(done.error());
       continue;
     }
+    if (!done && done.error().code() == ErrorCode::kNotSupported && done.error().message() == kForeignData &&
+        tries < kMaxStaleRetries) {
+      if (!co_await or_return(take_foreign(*bucket, target, change, taken)))
+        co_return std::unexpected(done.error());
+      continue;
+    }
     if (!done) co_return std::unexpected(done.error());
     auto outcome = co_await or_return(decode<FileOutcome>(done->response));
-    if (!outcome.drops.empty())
-      co_await StoreParts{store_}.drop_references(set.info().index, std::move(outcome.drops));
+    const StoreParts parts{store_};
+    if (!outcome.drops.empty()) co_await parts.drop_references(set.info().index, std::move(outcome.drops));
+    for (const std::vector<Slice>& slices : taken) {
+      const bool used = std::ranges::find(outcome.used, slices.front().referrer) != outcome.used.end();
+      if (used)
+        co_await parts.settle_references(set.info().index, slices);
+      else
+        co_await parts.give_back(set, slices);
+    }
     co_return outcome;
   }
+}
+
+// Takes references to what the versions at the names of a change have in other sets. Where the change is not
+// made for another reason, or nobody hears whether it was, a sweep gives them back (StoreParts::sweep_taken).
+// False: there is nothing to take.
+Task<Result<bool>> Volume::take_foreign(const objects::Bucket& bucket, const FileTarget& target,
+                                        Change& change, std::vector<std::vector<Slice>>& taken) {
+  const StoreParts parts{store_};
+  std::set<std::string> keys(change.locked_keys.begin(), change.locked_keys.end());
+  keys.insert(target.key);
+  change.target.taken.clear();
+  for (const std::string& key : keys) {
+    auto found = co_await parts.read_row(bucket, key, {});
+    if (!found && is_lost(found.error().code())) continue;
+    if (!found) co_return std::unexpected(found.error());
+    co_await or_return(parts.inflate(bucket, key, found->row));
+    std::vector<Slice>& slices = found->row.slices;
+    std::erase_if(slices, [&](const Slice& slice) {
+      return slice.data.place == DataPlace::kNone || slice.data.set == target.set;
+    });
+    if (slices.empty()) continue;
+    slices =
+        co_await or_return(parts.add_references(bucket, key, found->row.id, std::move(slices), target.set));
+    TakenReferences one{.key = key, .referrer = slices.front().referrer, .data = {}};
+    for (const Slice& slice : slices) one.data.push_back(slice.data.id);
+    change.target.taken.push_back(std::move(one));
+    taken.push_back(std::move(slices));
+  }
+  co_return !change.target.taken.empty();
 }
 
 Task<Result<Volume::Found>> Volume::find(std::string path) {

@@ -107,6 +107,8 @@ class Volume final : public VolumeApi {
     Uuid parked{};  ///< Data that is taken over from where it was parked.
   };
   Task<Result<FileOutcome>> run(Change change);
+  Task<Result<bool>> take_foreign(const objects::Bucket& bucket, const FileTarget& target, Change& change,
+                                  std::vector<std::vector<Slice>>& taken);
   Task<Result<Found>> find(std::string path);
   /// key_of_path, which also knows names that stand for ones over 255 bytes.
   Task<Result<PathKey>> key_of(std::string path);

@@ -143,14 +143,8 @@ Task<Result<bool>> Volume::check_movable(const std::string& from_key, const std:
     const std::string key = to_key + entry.key.substr(from_key.size());
     const auto& kept = entry.row.attributes;
     cluster::ClusterApi& sets = store_.cluster();
-    const std::uint32_t home = sets.set_for(bucket->id, entry.key).info().index;
-    const bool across = home != sets.set_for(bucket->id, key).info().index;
-    // With versions the old name keeps its history, so its data gets a second user: of its own set only.
-    if (!across && bucket->versioning != objects::Versioning::kUnversioned &&
-        std::ranges::any_of(entry.row.slices, [home](const Slice& slice) {
-          return slice.data.place != DataPlace::kNone && slice.data.set != home;
-        }))
-      return fail(ErrorCode::kCrossDevice, "data of another set, in a bucket with versions");
+    const bool across =
+        sets.set_for(bucket->id, entry.key).info().index != sets.set_for(bucket->id, key).info().index;
     if (key.size() > limits::kMaxKeyBytes)
       return fail(ErrorCode::kNameTooLong, "a key below would be over 1,024 bytes");
     if (kept.legal_hold || kept.retention.until_ns > base::to_nanoseconds(runtime_.wall_now()))

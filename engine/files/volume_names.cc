@@ -370,8 +370,6 @@ Task<Result<Attributes>> Volume::link(FileRef file, std::string to_directory, st
     };
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
-    if (!done && done.error().code() == ErrorCode::kNotSupported)
-      co_return fail(ErrorCode::kCrossDevice, "data of another set");
     if (!done) co_return std::unexpected(done.error());
     touch(directory_prefix(to_parent.key));
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));

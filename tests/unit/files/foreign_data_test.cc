@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "engine/objects/keys.h"
+#include "tests/unit/files/many_sets_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// A bucket with versions over three sets, and in it "file", whose bytes lie in another set than its name.
+/// All of it was EOPNOTSUPP: the version that stays behind shares its bytes across sets.
+class ForeignDataTest : public ManySetsTest {
+ protected:
+  void SetUp() override {
+    ManySetsTest::SetUp();
+    run(store_->set_versioning("bucket", objects::Versioning::kEnabled));
+    empty_ = rows(Family::kVersions);
+    bring("file");
+  }
+  void bring(const std::string& key) {
+    const std::string from = name_for(key, true);
+    put_object(from, bytes_);
+    mv(from, key);
+    EXPECT_EQ(object(key), bytes_);
+    first_.push_back(from);
+  }
+  /// Removes every version of every key; then nobody may refer to any data.
+  void remove_everything() {
+    const auto all = get(store_->list_versions({.bucket = "bucket", .max_keys = 1000}));
+    for (const auto& version : all.versions) {
+      objects::DeleteRequest gone;
+      gone.bucket = "bucket";
+      gone.key = version.key;
+      gone.version_id = version.version_id;
+      run([](objects::ObjectStore* store, objects::DeleteRequest request) -> Task<Result<void>> {
+        co_await or_return(store->delete_object(std::move(request)));
+        co_return {};
+      }(store_.get(), std::move(gone)));
+    }
+    EXPECT_EQ(rows(Family::kVersions), empty_);
+    EXPECT_EQ(rows(Family::kRefs), 0U);
+    EXPECT_EQ(rows(Family::kExtents), 0U);
+    EXPECT_EQ(taken(), 0U);
+  }
+  std::size_t rows(Family family) {
+    std::size_t count = 0;
+    for (std::uint32_t set = 0; set < sets(); ++set) count += cluster_->fake(set).rows().rows(family).size();
+    return count;
+  }
+  /// References that were taken and neither settled nor given back.
+  std::size_t taken() {
+    std::size_t count = 0;
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      for (const auto& [key, value] : cluster_->fake(set).rows().rows(Family::kIntents))
+        count += key.starts_with(objects::kTakenReferences) || key.starts_with(objects::kReferrers);
+    return count;
+  }
+  std::string version_of(const std::string& key, std::size_t age) {
+    const auto all = get(store_->list_versions({.bucket = "bucket", .prefix = key, .max_keys = 1000}));
+    std::vector<std::string> ids;
+    for (const auto& version : all.versions)
+      if (version.key == key) ids.push_back(version.version_id);
+    return age < ids.size() ? ids[age] : "";
+  }
+
+  const std::string bytes_ = std::string(300'000, 'x') + "end";
+  std::vector<std::string> first_;
+  std::size_t empty_ = 0;  ///< Rows of versions in an empty bucket: the bucket's own.
+};
+
+TEST_F(ForeignDataTest, ItIsRenamedWithinItsSet) {
+  const std::string to = name_for("file", false);
+  mv("file", to);
+  EXPECT_EQ(object(to), bytes_);
+  EXPECT_EQ(error(volume_->lookup("", "file")), ErrorCode::kNoSuchKey);
+  mv(to, "file");
+  EXPECT_EQ(object("file"), bytes_);
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
+TEST_F(ForeignDataTest, ItIsAppendedToAndItsOldVersionStays) {
+  const std::string old_id = version_of("file", 0);
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"file", {}}, mode));
+  write(*file, bytes_.size(), "more");
+  get(file->sync(false));
+  EXPECT_EQ(object("file"), bytes_ + "more");
+  write(*file, 0, "X");
+  get(file->sync(false));  // revises the version that the first one made
+  get(file->release());
+  EXPECT_EQ(object("file"), "X" + bytes_.substr(1) + "more");
+  const auto versions = get(store_->list_versions({.bucket = "bucket", .prefix = "file"})).versions;
+  EXPECT_EQ(std::ranges::count(versions, "file", &objects::ListedVersion::key), 2);
+  EXPECT_EQ(version_of("file", 1), old_id);
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
+TEST_F(ForeignDataTest, ItIsReadAndWrittenAfterItsLastNameIsGone) {
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"file", {}}, mode));
+  get(volume_->remove("", "file"));
+  EXPECT_EQ(read(*file), bytes_);
+  write(*file, bytes_.size(), "more");
+  get(file->sync(false));
+  EXPECT_EQ(read(*file), bytes_ + "more");
+  get(file->release());
+  EXPECT_EQ(orphans(), 0U);
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
+TEST_F(ForeignDataTest, ItIsReplacedByARenameWhileItIsOpen) {
+  const std::string from = name_for("file", false);
+  bring(from);  // both sides of the rename share across sets
+  const auto reader = get(volume_->open({"file", {}}, {}));
+  mv(from, "file");
+  EXPECT_EQ(read(*reader), bytes_);
+  EXPECT_EQ(object("file"), bytes_);
+  get(reader->release());
+  const std::string far = name_for("file", true);
+  put_object(far, "over sets");
+  const auto again = get(volume_->open({"file", {}}, {}));
+  mv(far, "file");
+  EXPECT_EQ(read(*again), bytes_);
+  get(again->release());
+  EXPECT_EQ(orphans(), 0U);
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
+TEST_F(ForeignDataTest, ItGetsAnotherNameAndBothAreWritten) {
+  const std::string other = name_for("file", false);
+  get(volume_->link({"file", {}}, "", other));
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({other, {}}, mode));
+  write(*file, bytes_.size(), "more");
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("file"), bytes_ + "more");
+  EXPECT_EQ(object(other), bytes_ + "more");
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
+// Where all of it lies in one set too: what the versions of a file shared was never freed.
+TEST_F(ForeignDataTest, WhatVersionsOfAFileShareGoesWithTheLastOfThem) {
+  put_object("home", bytes_);
+  const std::string other = name_for("home", false);
+  get(volume_->link({"home", {}}, "", other));
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({other, {}}, mode));
+  write(*file, bytes_.size(), "more");
+  get(file->sync(false));
+  get(file->release());
+  std::string third = "third";  // in their set, whose files with several names stay in it
+  while (set_of(third) != set_of("home")) third += "x";
+  mv("home", third);
+  EXPECT_EQ(object(third), bytes_ + "more");
+  EXPECT_EQ(object(other), bytes_ + "more");
+  remove_everything();
+}
+
+// Whether the command was made is not known: what was taken for it is settled or given back by a sweep.
+TEST_F(ForeignDataTest, AnAnswerThatIsLostLosesNoByte) {
+  const std::string to = name_for("file", false);
+  fail_next(FileCommand::kRename, set_of("file"));
+  static_cast<void>(rename("file", to));
+  EXPECT_TRUE(rename("file", to));
+  EXPECT_EQ(object(to), bytes_);
+  for (const std::string& key : first_)
+    run([](objects::ObjectStore* store, std::string name) -> Task<Result<void>> {
+      objects::DeleteRequest request;
+      request.bucket = "bucket";
+      request.key = std::move(name);
+      co_await or_return(store->delete_object(std::move(request)));
+      co_return {};
+    }(store_.get(), key));
+  EXPECT_EQ(object(to), bytes_);
+  remove_everything();
+}
+
+}  // namespace
+}  // namespace flashstor::files
