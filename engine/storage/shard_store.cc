@@ -28,9 +28,17 @@ Result<void> ShardStore::publish(const DataId& id) {
   const std::string from = staging_path(id);
   auto staged = io_.exists(from);
   if (!staged) return std::unexpected(staged.error());
-  if (!*staged) return {};
   const std::string text = id.to_text();
   const std::string directory = fmt::format("{}/shards/{}", drive_, fan_out(text));
+  if (!*staged) {
+    // A process before this one may have moved it, and was killed before the names were safe.
+    auto placed = io_.exists(directory + "/" + text);
+    if (!placed) return std::unexpected(placed.error());
+    if (!*placed) return {};
+    const std::lock_guard lock(mutex_);
+    dirty_.insert({drive_ + "/shards", directory});
+    return {};
+  }
   auto there = io_.exists(directory);
   if (!there) return std::unexpected(there.error());
   if (!*there) {

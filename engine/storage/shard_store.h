@@ -35,8 +35,8 @@ class ShardStore {
 
   /// Makes names in staging durable.
   Result<void> sync_staging();
-  /// Moves a staged shard to its place; durable after `sync_published`. Success when it is there already or
-  /// this drive never had it.
+  /// Moves a staged shard to its place; durable after `sync_published`, also when a process that was killed
+  /// moved it. Success when this drive never had it.
   Result<void> publish(const DataId& id);
   /// Every rename done before is durable on return.
   Result<void> sync_published();

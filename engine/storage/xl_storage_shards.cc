@@ -168,6 +168,8 @@ Task<Result<void>> XlStorage::verify_shard(DataRef data) {
     }
     if (data.place != DataPlace::kFile) return {};
     // A drive that was filled never applied the entry that puts it in its place.
+    if (auto staged = io_.exists(shards_.staging_path(data.id)); !staged || !*staged)
+      return staged ? Result<void>() : std::unexpected(staged.error());
     if (auto done = shards_.publish(data.id); !done) return done;
     return shards_.sync_published();
   });
