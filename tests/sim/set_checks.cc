@@ -155,7 +155,8 @@ void SetWorld::check_end() {
   if (!failure_.empty() || plan_.parity == 0) return;
   // Any m drives down: reads go on.
   // What is damaged and was not read since counts among them.
-  if (plan_.rots || plan_.bad_writes) down |= plan_.victims;
+  // A shard file is that, too, of which a cache held the last second and lost it.
+  if (plan_.rots || plan_.bad_writes || plan_.lies) down |= plan_.victims;
   const int most = plan_.clients.reduced ? 1 : plan_.parity;
   if (std::popcount(down) > most) return;
   while (std::popcount(down) < most) down |= 1U << below(plan_.drives);
