@@ -207,8 +207,8 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
   co_return answered(std::move(plan), outcome);
 }
 
-// A set drops staged data that no entry names, and the file may be found again elsewhere: until then the data
-// belongs to a file without a name, like one that was unlinked while it is open.
+// A set drops staged data that no entry names, and the file may be found elsewhere, or here again: until then
+// the data belongs to a file without a name, like one that was unlinked while it is open.
 PlanTask plan_park(cluster::RowView& rows, const PublishPayload& in) {
   const Slice& slice = in.pieces.front().slice;
   objects::NewVersion version{.bucket = in.park,
@@ -229,10 +229,12 @@ PlanTask plan_park(cluster::RowView& rows, const PublishPayload& in) {
   co_return answered(std::move(plan), outcome);
 }
 
-bool may_be_elsewhere(const Error& error) {
+// The file may be elsewhere, or the caller has to take references first.
+bool comes_again(const Error& error) {
   return error.code() == ErrorCode::kNoSuchKey || error.code() == ErrorCode::kStaleHandle ||
          error.code() == ErrorCode::kStale ||
-         (error.code() == ErrorCode::kConflict && error.message() == kMoving);
+         (error.code() == ErrorCode::kConflict && error.message() == kMoving) ||
+         (error.code() == ErrorCode::kNotSupported && error.message() == kForeignData);
 }
 
 }  // namespace
@@ -244,8 +246,7 @@ PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
     if (!key.empty()) in.target.key = std::move(key);
   }
   auto plan = co_await plan_publish_here(rows, in);
-  if (plan || in.park.is_nil() || in.adopt || in.pieces.empty() || !may_be_elsewhere(plan.error()))
-    co_return plan;
+  if (plan || in.park.is_nil() || in.adopt || in.pieces.empty() || !comes_again(plan.error())) co_return plan;
   co_return co_await plan_park(rows, in);
 }
 

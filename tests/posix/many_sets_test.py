@@ -133,6 +133,45 @@ def folder_renamed_by_a_node_that_dies(door, top):
     is_at(f"{top}/to", wanted)
 
 
+def changed_where_it_came_to(door, top):
+    """Files whose bytes stayed in the set of an earlier name are written to, renamed, and unlinked while they are open."""
+    s3 = Client(door.node)
+    for n in range(30):
+        data = os.urandom(1 + n * 9000)
+        calls.put(f"{top}/a{n}", data)
+        os.rename(f"{top}/a{n}", f"{top}/b{n}")
+        with open(f"{top}/b{n}", "ab", buffering=0) as file:
+            file.write(b"more")
+            os.fsync(file.fileno())
+        data += b"more"
+        for name in ("c", "d", "b"):
+            calls.put(f"{top}/new", b"to be replaced")
+            os.rename(f"{top}/b{n}", f"{top}/{name}{n}")
+            with open(f"{top}/{name}{n}", "r+b", buffering=0) as file:
+                os.pwrite(file.fileno(), name.encode(), 0)
+                os.fsync(file.fileno())
+                data = name.encode() + data[1:]
+            os.rename(f"{top}/{name}{n}", f"{top}/new")
+            os.rename(f"{top}/new", f"{top}/b{n}")
+        assert calls.get(f"{top}/b{n}") == data
+        key = os.path.relpath(f"{top}/b{n}", door.mount)
+        assert s3.request("GET", f"/{BUCKET}/{key}")[1] == data
+        with open(f"{top}/b{n}", "r+b", buffering=0) as file:
+            os.unlink(f"{top}/b{n}")
+            file.seek(0, os.SEEK_END)
+            file.write(b"unseen")
+            os.fsync(file.fileno())
+            file.seek(0)
+            assert file.read() == data + b"unseen"
+    assert os.listdir(top) == []
+
+
+def keep_versions(door):
+    state = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    status, body = Client(door.node).request("PUT", f"/{BUCKET}", state, {"versioning": ""})[:2]
+    assert status == 200, body
+
+
 def main():
     report = Report("posix many sets: ")
     if doors.why_not():
@@ -164,6 +203,16 @@ def main():
                 folder = os.path.join(door.mount, f"call{number}")
                 os.mkdir(folder)
                 report.run(name, test, folder)
+            report.run("the bucket keeps versions from now on", keep_versions, door)
+            for name, test in [*own[:4], ("a file is changed where renames brought it", changed_where_it_came_to)]:
+                folder = os.path.join(door.mount, "versions-" + name.replace(" ", "-"))
+                os.mkdir(folder)
+                report.run(f"{name}, with versions", test, door, folder)
+            with_versions = os.path.join(door.mount, "versions")
+            os.mkdir(with_versions)
+            for name, program, test in programs.PROGRAMS:
+                if program != "rsync" and shutil.which(program) is not None:
+                    report.run(f"{name}, with versions", test, local, with_versions)
     finally:
         shutil.rmtree(local, ignore_errors=True)
     report.end()

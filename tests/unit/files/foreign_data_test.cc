@@ -99,6 +99,22 @@ TEST_F(ForeignDataTest, ItIsAppendedToAndItsOldVersionStays) {
   remove_everything();
 }
 
+// A set drops what was staged for a command that it refuses.
+TEST_F(ForeignDataTest, WhatStreamsIntoItIsKept) {
+  const std::string streamed(3 << 20, 's');
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"file", {}}, mode));
+  write(*file, bytes_.size(), streamed);
+  get(file->sync(false));
+  write(*file, bytes_.size() + streamed.size(), streamed);
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("file"), bytes_ + streamed + streamed);
+  EXPECT_EQ(taken(), 0U);
+  remove_everything();
+}
+
 TEST_F(ForeignDataTest, ItIsReadAndWrittenAfterItsLastNameIsGone) {
   OpenMode mode;
   mode.write = true;
