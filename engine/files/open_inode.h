@@ -43,6 +43,13 @@ struct OpenInode {
   std::optional<Parked> parked;  ///< Has streamed; lies under a row of its own until it can be published.
   bool in_flight = false;        ///< What has streamed is on its way.
   std::optional<Streaming> streaming;
+  struct Lost {
+    std::uint64_t at = 0;  ///< The first byte of them.
+    Error error;
+  };
+  /// Bytes had streamed and could not be kept: nothing more is published, so that nobody takes what lies
+  /// around them for the file, until the file is cut before them or closed by all.
+  std::optional<Lost> lost;
   PosixChange posix;           ///< Not published.
   objects::VersionId revises;  ///< The version that these opens made.
 
@@ -51,7 +58,8 @@ struct OpenInode {
   std::uint64_t read_end = 0;  ///< Where the last read ended, to know a sequential reader.
 
   [[nodiscard]] bool is_dirty() const {
-    return !dirty.empty() || streaming || parked || shrink_to || !posix.empty() || size != row.header.size;
+    return !dirty.empty() || streaming || parked || lost || shrink_to || !posix.empty() ||
+           size != row.header.size;
   }
   /// Takes over a committed row; what is written and not published stays over it.
   void committed(objects::VersionRow now);

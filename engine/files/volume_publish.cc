@@ -13,6 +13,11 @@ bool is_parked(const Error& error) {
   return error.code() == ErrorCode::kConflict && error.message() == kParked;
 }
 
+Error lose(OpenInode& inode, std::uint64_t at, const Error& cause) {
+  inode.lost = {at, cause.wrap(cause.code(), "bytes that were written before are lost")};
+  return cause;
+}
+
 bool is_refused(const Error& error) {
   return is_lost(error.code()) || error.code() == ErrorCode::kStale ||
          (error.code() == ErrorCode::kConflict && error.message() == kMoving);
@@ -39,6 +44,7 @@ DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t 
 Task<Result<void>> Volume::publish(OpenInodeRef inode) {
   co_await inode->publish_turn.acquire();
   Result<void> done;
+  if (inode->lost) done = std::unexpected(inode->lost->error);
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
   while (done && inode->is_dirty() && !inode->gone) {
     done = co_await publish_step(inode);
@@ -65,8 +71,12 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
   if (inode->streaming) {
     Streaming streamed = std::move(*inode->streaming);
     inode->streaming.reset();
-    const DataRef data = co_await or_return(streamed.stage->finish());
-    co_return co_await publish_staged(inode, streamed.at, data);
+    const auto data = co_await streamed.stage->finish();
+    if (!data) co_return std::unexpected(lose(*inode, streamed.at, data.error()));
+    auto done = co_await publish_staged(inode, streamed.at, *data);
+    if (!done && !inode->parked && !is_lost(done.error().code()))
+      co_return std::unexpected(lose(*inode, streamed.at, done.error()));
+    co_return done;
   }
   const std::uint64_t run = inode->dirty.first_run_bytes();
   if (run == 0) co_return co_await commit(inode, {}, {}, {}, true);
@@ -307,8 +317,9 @@ Task<Result<void>> Volume::stream(OpenInode& inode, BufferChain bytes) {
   const std::uint64_t length = bytes.size();
   auto written = co_await inode.streaming->stage->write(std::move(bytes));
   if (!written) {
+    const std::uint64_t at = inode.streaming->at;
     inode.streaming.reset();
-    co_return std::unexpected(written.error());
+    co_return std::unexpected(lose(inode, at, written.error()));
   }
   inode.streaming->bytes += length;
   co_return {};
@@ -318,8 +329,11 @@ Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size) {
   if (size > kMaxFileBytes) co_return fail(ErrorCode::kFileTooLarge);
   co_await inode->writing.acquire();
   Result<void> done;
+  std::optional<OpenInode::Lost> cut_off;
+  if (inode->lost && size <= inode->lost->at) cut_off.swap(inode->lost);
   if (inode->streaming || inode->parked) done = co_await publish(inode);
   co_await inode->publish_turn.acquire();
+  if (!done && cut_off) inode->lost = std::move(cut_off);
   if (done && size < inode->size) {
     inode->dirty.truncate(size);
     inode->shrink_to = std::min(inode->shrink_to.value_or(size), size);
@@ -350,6 +364,7 @@ Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset,
   // What streams, or has streamed and is not committed yet, cannot be read.
   if (inode->in_flight || inode->parked || (inode->streaming && inode->streaming->at < offset + size))
     co_await or_return(publish(inode));
+  if (inode->lost && inode->lost->at < offset + size) co_return std::unexpected(inode->lost->error);
   // Newest first: what is dirty, what is being published, what is committed, zeros. All references are taken
   // before the first wait.
   struct Piece {

@@ -148,11 +148,13 @@ class FakeStage final : public cluster::StageApi {
     if (open_) --set_.staged_;
   }
   Task<Result<void>> write(BufferChain bytes) override {
+    if (set_.stage_failure_) co_return fail(*set_.stage_failure_, "as the test wants");
     for (const Buffer& each : bytes.slices()) bytes_.append(each.view());
     co_return {};
   }
   Task<Result<DataRef>> finish() override {
     close();
+    if (set_.stage_failure_) co_return fail(*set_.stage_failure_, "as the test wants");
     data_.length = bytes_.size();
     set_.data_[data_.id] = std::move(bytes_);
     co_return data_;

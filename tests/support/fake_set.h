@@ -73,6 +73,8 @@ class FakeSet final : public cluster::SetApi {
   void fail_next(cluster::CommandKind kind, ErrorCode code) { failures_.emplace_back(kind, code); }
   /// Reads of data fail from now on with this error (nothing: they work again).
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
+  /// The same for bytes that are staged.
+  void fail_stages(std::optional<ErrorCode> code) { stage_failure_ = code; }
   /// Runs before each command is planned; for what happens in between.
   void set_before_execute(std::function<void(const cluster::Command&)> hook) { before_ = std::move(hook); }
   /// The next command of `kind` is done and answered as if nothing were known of it.
@@ -108,6 +110,7 @@ class FakeSet final : public cluster::SetApi {
   std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
   std::deque<cluster::CommandKind> lost_answers_;
   std::optional<ErrorCode> read_failure_;
+  std::optional<ErrorCode> stage_failure_;
   std::function<void(const cluster::Command&)> before_;
   bool remote_ = false;
   bool lazy_confirm_ = false;

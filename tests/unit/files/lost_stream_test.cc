@@ -1,0 +1,89 @@
+#include <string>
+
+#include "tests/unit/files/volume_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// What has streamed to the drives is nowhere else: an error loses it, and the fsync after the one that said
+/// so answered 0 over a file with a hole.
+class LostStreamTest : public VolumeTest {
+ protected:
+  std::unique_ptr<OpenFileApi> open_to_write() {
+    OpenMode mode;
+    mode.write = true;
+    return get(volume_->open({"f", {}}, mode));
+  }
+  void expect_kept_out(OpenFileApi& file, ErrorCode code) {
+    EXPECT_EQ(error(file.sync(false)), code);
+    write(file, streamed_.size() + 10, "behind the hole");
+    EXPECT_EQ(error(file.sync(false)), code);
+    EXPECT_EQ(error(file.flush()), code);  // close(2)
+    EXPECT_EQ(error(file.read(2'000'000, 10)), code);
+    EXPECT_EQ(read(file, 0, 6), "before");
+    EXPECT_EQ(object("f"), "before");
+  }
+  void expect_as_before() {
+    EXPECT_EQ(read_file("f"), "before");
+    const auto file = open_to_write();
+    write(*file, 6, ", after");
+    get(file->sync(false));
+    get(file->release());
+    EXPECT_EQ(object("f"), "before, after");
+  }
+  const std::string streamed_ = std::string(3 << 20, 's');
+};
+
+TEST_F(LostStreamTest, ACommitThatFailsIsToldUntilTheLastClose) {
+  put_file("", "f", "before");
+  const auto file = open_to_write();
+  write(*file, 6, streamed_);
+  cluster_->fake(0).fail_next(static_cast<cluster::CommandKind>(FileCommand::kPublish), ErrorCode::kReadOnly);
+  expect_kept_out(*file, ErrorCode::kReadOnly);
+  EXPECT_EQ(error(file->release()), ErrorCode::kReadOnly);
+  expect_as_before();
+}
+
+TEST_F(LostStreamTest, SoIsADriveThatTakesNoMoreOfIt) {
+  put_file("", "f", "before");
+  const auto file = open_to_write();
+  write(*file, 6, streamed_);
+  cluster_->fake(0).fail_stages(ErrorCode::kWriteQuorum);
+  EXPECT_EQ(error(file->write(6 + streamed_.size(), BufferChain(Buffer::copy_of("more")))),
+            ErrorCode::kWriteQuorum);
+  cluster_->fake(0).fail_stages({});
+  expect_kept_out(*file, ErrorCode::kWriteQuorum);
+  EXPECT_EQ(error(file->release()), ErrorCode::kWriteQuorum);
+  expect_as_before();
+}
+
+TEST_F(LostStreamTest, AndTheEndOfTheStream) {
+  put_file("", "f", "before");
+  const auto file = open_to_write();
+  write(*file, 6, streamed_);
+  cluster_->fake(0).fail_stages(ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNoSpace);
+  cluster_->fake(0).fail_stages({});
+  expect_kept_out(*file, ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->release()), ErrorCode::kNoSpace);
+  expect_as_before();
+}
+
+TEST_F(LostStreamTest, WhoCutsTheFileBeforeThemWritesOn) {
+  put_file("", "f", "before");
+  const auto file = open_to_write();
+  write(*file, 6, streamed_);
+  cluster_->fake(0).fail_stages(ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNoSpace);
+  cluster_->fake(0).fail_stages({});
+  AttributeChange cut;
+  cut.size = 3;
+  get(volume_->change_attributes({"f", {}}, cut));
+  write(*file, 3, "inning");
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("f"), "befinning");
+}
+
+}  // namespace
+}  // namespace flashstor::files
