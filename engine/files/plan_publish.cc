@@ -22,7 +22,14 @@ struct Replacement {
   std::vector<Slice> before;
   VersionRow row;
   bool has_data = false;
+  std::vector<RowChange> beside{};  ///< References of the row, which go with it when it is voided.
 };
+
+// While versions are not kept any more, one of before stays under the first write too.
+bool adds_version(const FileTarget& target, const LiveFile& live) {
+  return target.versioning == Versioning::kEnabled ||
+         (target.versioning == Versioning::kSuspended && !live.row.header.is_null);
+}
 
 // The new row takes the place of the old one; data that both use stays, data that only the old one used goes
 // once the new one is sure.
@@ -32,7 +39,8 @@ Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, c
                               .key = change.key,
                               .versioning = change.target.versioning,
                               .row = std::move(change.row),
-                              .has_data = change.has_data};
+                              .has_data = change.has_data,
+                              .beside = std::move(change.beside)};
   version.releases = dropped(change.before, version.row.slices);
   if (change.live.row.header.layout == objects::Layout::kSlicesRow)
     version.on_confirm.push_back(
@@ -73,8 +81,10 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
                               .key = change.key,
                               .versioning = change.target.versioning,
                               .row = std::move(change.row),
-                              .has_data = change.has_data};
-  if (revises.is_set() && revises == change.live.found.id && !change.live.row.header.is_null) {
+                              .has_data = change.has_data,
+                              .beside = std::move(change.beside)};
+  if (revises.is_set() && change.target.versioning == Versioning::kEnabled &&
+      revises == change.live.found.id && !change.live.row.header.is_null) {
     std::vector<RowChange>& later = version.on_confirm;
     later.push_back(
         {Family::kVersions, objects::version_key(change.target.bucket, change.key, revises), std::nullopt});
@@ -86,7 +96,11 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
     co_await or_return(objects::release_slices(rows, dropped(change.before, version.row.slices), rows.now(),
                                                later, outcome.drops));
   } else {
-    co_await or_return(share_kept(rows, change, version.row.slices, version.beside));
+    std::vector<RowChange> shared;
+    co_await or_return(share_kept(rows, change, version.row.slices, shared));
+    // That the version before has the data too holds whatever becomes of this one.
+    for (RowChange& row : shared)
+      (objects::is_own_reference(row) ? plan.changes : version.beside).push_back(std::move(row));
   }
   objects::VersionOutcome placed;
   VersionRow made = version.row;
@@ -126,15 +140,22 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
       else
         fresh.push_back(slice);
     }
-    co_await or_return(share_slices(rows, in.target, name, fresh, plan.changes));
+    std::vector<RowChange> shared;
+    co_await or_return(share_slices(rows, in.target, name, fresh, shared));
     std::size_t next = 0;
     for (Slice& slice : after)
       if (held(slice) == before.end()) slice = fresh[next++];
     Replacement change{in.target, name, *live, std::move(before), published, in.has_data};
+    for (RowChange& row : shared) {
+      const bool is_new = std::ranges::any_of(in.pieces, [&row](const Placed& piece) {
+        return row.key.starts_with(piece.slice.data.id.to_bytes());
+      });
+      (objects::is_own_reference(row) && !is_new ? plan.changes : change.beside).push_back(std::move(row));
+    }
     change.row.hides = {};
     set_slices(change.row, std::move(after));
     change.row.header.etag = published.header.etag;
-    if (in.target.versioning == Versioning::kEnabled) {
+    if (adds_version(in.target, *live)) {
       const std::string shown = outcome.row;  // the answer is about the name that was published
       co_await or_return(add_version(rows, std::move(change), {}, plan, outcome));
       outcome.row = shown;
@@ -189,7 +210,7 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
   cluster::Plan plan;
   FileOutcome outcome;
   Replacement change{in.target, in.target.key, live, std::move(before), std::move(row), in.has_data};
-  if (in.target.versioning == Versioning::kEnabled)
+  if (adds_version(in.target, live))
     co_await or_return(add_version(rows, std::move(change), in.revises, plan, outcome));
   else
     co_await or_return(replace_version(rows, std::move(change), plan, outcome));

@@ -16,6 +16,8 @@
 namespace flashstor::objects {
 namespace {
 
+constexpr std::size_t kIdBytes = 16;
+
 std::string encode_use(const DataRef& data) {
   ByteWriter out;
   write_slice(out, {.data = data, .offset = 0, .length = 0, .referrer = {}});
@@ -78,6 +80,11 @@ std::int64_t deadline_of(const Uuid& referrer) { return static_cast<std::int64_t
 
 RowChange reference_row(const DataRef& data, const Uuid& referrer) {
   return {Family::kRefs, reference_key(data.id, referrer), encode_use(data)};
+}
+
+bool is_own_reference(const RowChange& change) {
+  return change.family == Family::kRefs &&
+         Uuid::from_bytes(std::string_view(change.key).substr(kIdBytes)).is_nil();
 }
 
 // Planned before the deadline, and refused a margin after it: whichever comes to the log first, the other

@@ -44,6 +44,8 @@ Task<Result<void>> check_gate(cluster::RowView& rows, const Uuid& bucket, std::u
 /// The row that keeps `data` for `referrer`; nil: for the version that it was written with, which needs one
 /// as soon as another uses the data too.
 [[nodiscard]] RowChange reference_row(const DataRef& data, const Uuid& referrer);
+/// Whether it is such a row for the version that the data was written with.
+[[nodiscard]] bool is_own_reference(const RowChange& change);
 /// The row that a command writes uses data by the references of `slices`: notes so beside it. Errors:
 /// kTimeout when these were taken so long ago that they may be gone.
 Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slice>& slices,

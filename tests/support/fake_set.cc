@@ -114,6 +114,11 @@ Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command comma
   largest_entry_ = std::max(largest_entry_, entry_bytes);
   rows_.apply(plan->changes);
   confirm();
+  if (const auto at = std::ranges::find(voided_, command.kind); at != voided_.end()) {
+    voided_.erase(at);
+    rows_.apply(plan->on_void);
+    co_return fail(ErrorCode::kWriteQuorum, "as the test wants");
+  }
   if (lazy_confirm_)
     deferred_ = std::move(plan->on_confirm);
   else

@@ -71,6 +71,8 @@ class FakeSet final : public cluster::SetApi {
   void set_lazy_confirm(bool lazy) { lazy_confirm_ = lazy; }
   /// The next commands of `kind` end with these errors, before anything is planned.
   void fail_next(cluster::CommandKind kind, ErrorCode code) { failures_.emplace_back(kind, code); }
+  /// The next command of `kind` is voided, as a new leader does with one that too few drives hold.
+  void void_next(cluster::CommandKind kind) { voided_.push_back(kind); }
   /// Reads of data fail from now on with this error (nothing: they work again).
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
   /// The same for bytes that are staged.
@@ -109,6 +111,7 @@ class FakeSet final : public cluster::SetApi {
   std::deque<std::pair<cluster::CommandKind, ErrorCode>> failures_;
   std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
   std::deque<cluster::CommandKind> lost_answers_;
+  std::deque<cluster::CommandKind> voided_;
   std::optional<ErrorCode> read_failure_;
   std::optional<ErrorCode> stage_failure_;
   std::function<void(const cluster::Command&)> before_;

@@ -25,19 +25,20 @@ class ForeignDataTest : public ManySetsTest {
     EXPECT_EQ(object(key), bytes_);
     first_.push_back(from);
   }
+  void remove_version(const std::string& key, const std::string& id) {
+    objects::DeleteRequest gone;
+    gone.bucket = "bucket";
+    gone.key = key;
+    gone.version_id = id;
+    run([](objects::ObjectStore* store, objects::DeleteRequest request) -> Task<Result<void>> {
+      co_await or_return(store->delete_object(std::move(request)));
+      co_return {};
+    }(store_.get(), std::move(gone)));
+  }
   /// Removes every version of every key; then nobody may refer to any data.
   void remove_everything() {
     const auto all = get(store_->list_versions({.bucket = "bucket", .max_keys = 1000}));
-    for (const auto& version : all.versions) {
-      objects::DeleteRequest gone;
-      gone.bucket = "bucket";
-      gone.key = version.key;
-      gone.version_id = version.version_id;
-      run([](objects::ObjectStore* store, objects::DeleteRequest request) -> Task<Result<void>> {
-        co_await or_return(store->delete_object(std::move(request)));
-        co_return {};
-      }(store_.get(), std::move(gone)));
-    }
+    for (const auto& version : all.versions) remove_version(version.key, version.version_id);
     EXPECT_EQ(rows(Family::kVersions), empty_);
     EXPECT_EQ(rows(Family::kRefs), 0U);
     EXPECT_EQ(rows(Family::kExtents), 0U);
@@ -180,6 +181,48 @@ TEST_F(ForeignDataTest, WhatVersionsOfAFileShareGoesWithTheLastOfThem) {
   mv("home", third);
   EXPECT_EQ(object(third), bytes_ + "more");
   EXPECT_EQ(object(other), bytes_ + "more");
+  remove_everything();
+}
+
+// With the voided version went the note that the one before it has the data too: it was freed with the last
+// of those that share it, and the file lost its bytes.
+TEST_F(ForeignDataTest, AVersionThatIsVoidedTakesNoReferenceOfAnotherAlong) {
+  put_object("home", bytes_);
+  const std::string other = name_for("home", false);
+  get(volume_->link({"home", {}}, "", other));
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"home", {}}, mode));
+  write(*file, bytes_.size(), "more");
+  cluster_->fake(set_of("home")).void_next(static_cast<cluster::CommandKind>(FileCommand::kPublish));
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kWriteQuorum);
+  const std::size_t due_before = due();
+  while (!version_of(other, 0).empty()) remove_version(other, version_of(other, 0));
+  EXPECT_EQ(due(), due_before);
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("home"), bytes_ + "more");
+  remove_everything();
+}
+
+// It became the null version with the bytes of the one before, of which nothing said that two have them.
+TEST_F(ForeignDataTest, TheFirstWriteAfterVersionsWereSuspendedLeavesTheVersionBefore) {
+  put_object("home", bytes_);
+  const std::string kept = version_of("home", 0);
+  run(store_->set_versioning("bucket", objects::Versioning::kSuspended));
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"home", {}}, mode));
+  write(*file, bytes_.size(), "more");
+  get(file->sync(false));
+  write(*file, 0, "X");
+  get(file->sync(false));
+  get(file->release());
+  const std::size_t due_before = due();
+  EXPECT_EQ(version_of("home", 1), kept);
+  remove_version("home", kept);
+  EXPECT_EQ(due(), due_before);
+  EXPECT_EQ(object("home"), "X" + bytes_.substr(1) + "more");
   remove_everything();
 }
 
