@@ -20,7 +20,11 @@ Task<Result<std::size_t>> OpenFile::write(std::uint64_t offset, BufferChain byte
   if (offset > kMaxFileBytes - length) co_return fail(ErrorCode::kFileTooLarge);
   co_await inode_->writing.acquire();
   if (mode_.append) offset = inode_->size;
-  const Result<void> done = co_await put(offset, std::move(bytes));
+  Result<void> done;
+  if (inode_->lost)
+    done = std::unexpected(inode_->lost->error);
+  else
+    done = co_await put(offset, std::move(bytes));
   inode_->writing.release();
   if (!done) co_return std::unexpected(done.error());
   co_return length;

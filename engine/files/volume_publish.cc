@@ -14,7 +14,8 @@ bool is_parked(const Error& error) {
 }
 
 Error lose(OpenInode& inode, std::uint64_t at, const Error& cause) {
-  inode.lost = {at, cause.wrap(cause.code(), "bytes that were written before are lost")};
+  inode.lost = {inode.lost ? std::min(at, inode.lost->at) : at,
+                cause.wrap(cause.code(), "bytes that were written before are lost")};
   return cause;
 }
 

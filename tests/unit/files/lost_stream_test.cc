@@ -16,7 +16,8 @@ class LostStreamTest : public VolumeTest {
   }
   void expect_kept_out(OpenFileApi& file, ErrorCode code) {
     EXPECT_EQ(error(file.sync(false)), code);
-    write(file, streamed_.size() + 10, "behind the hole");
+    EXPECT_EQ(error(file.write(streamed_.size() + 10, BufferChain(Buffer::copy_of("behind the hole")))),
+              code);
     EXPECT_EQ(error(file.sync(false)), code);
     EXPECT_EQ(error(file.flush()), code);  // close(2)
     EXPECT_EQ(error(file.read(2'000'000, 10)), code);
