@@ -408,10 +408,12 @@ void Group::tick() {
 }
 
 // When no entry is on its way that would tell them: a heartbeat, so that followers learn what is committed.
+// What the leader still writes brings another one about. What another member writes may hang there for long,
+// and it tells nobody anything: those that have an entry in memory learn that it is committed all the same.
 void Group::beat() {
-  if (std::ranges::any_of(members_, [](const auto& m) { return m->open() && m->appends > 0; })) return;
-  beat_due_ = false;
   MemberState& member = *members_[*leader_];
+  if (member.appends > 0) return;
+  beat_due_ = false;
   if (is_spread()) {
     member.core->announce(clock());
   } else {

@@ -18,6 +18,20 @@ TEST_F(SlowDrives, AWriteWaitsForASilentDriveNotLongerThanItsDeadline) {
   EXPECT_LE(now() - begun, limits::kCommitDeadline + 2 * limits::kHousePace);
 }
 
+// They were told with the next entry only, or when the drive was given up.
+TEST_F(SlowDrives, TheOthersLearnWhatIsCommittedWhileADriveHangs) {
+  ASSERT_TRUE(runtime_.run_until(put("a")).has_value());
+  world_.run_for(std::chrono::seconds(10));  // all is said and applied
+  const std::uint32_t hanging = follower();
+  disks_[hanging]->frozen = true;
+  begin([](auto putting) -> Task<void> { static_cast<void>(co_await std::move(putting)); }(put("b")));
+  world_.run_for(limits::kCommitDeadline / 2);
+  const raft::Index committed = set_->group().committed();
+  EXPECT_LT(set_->group().applied(hanging), committed);
+  for (std::uint32_t slot = 0; slot < kDrives; ++slot)
+    if (slot != hanging) EXPECT_EQ(set_->group().applied(slot), committed) << slot;
+}
+
 TEST_F(SlowDrives, ALargeSliceIsFinishedWithoutADriveThatTakesNoStripe) {
   disks_[follower()]->frozen = true;
   const Nanoseconds begun = now();
