@@ -10,26 +10,28 @@
 
 namespace flashstor::cluster {
 
-/// Slices that an entry frees of which it is not known yet what becomes of it: a shard that was rebuilt after
-/// its drive applied the entry would stay for good, for no row names it and no drive compares it with others.
-/// Threads: the set's loop.
+/// Slices that an entry frees which some drive has not applied yet, or of which it is not known what becomes:
+/// a shard that was rebuilt, from drives that are behind, after its own drive applied the entry would stay
+/// for good, for no row names it and no drive compares it with others. Threads: the set's loop.
 class Leaving {
  public:
   /// An entry that frees `ids` is about to be proposed.
   void add(const std::vector<DataId>& ids) { ids_.insert(ids.begin(), ids.end()); }
-  /// It was not, or has happened.
+  /// It was not.
   void remove(const std::vector<DataId>& ids) {
     for (const DataId& id : ids) ids_.erase(ids_.find(id));
   }
-  /// Nobody could tell whether it has: the log still may have it happen, or another entry in its place.
+  /// It was: the log has it happen, or, where nobody could tell, perhaps another entry in its place.
   void keep(raft::Index index, raft::Term term, std::vector<DataId> ids) {
     kept_.push_back({.index = index, .term = term, .ids = std::move(ids)});
   }
   /// The leader of `term` has applied up to `applied`, its own first entry included: what was proposed in
-  /// another term is before that, or lost.
-  void settle(raft::Term term, raft::Index applied) {
-    std::erase_if(kept_, [&](const Kept& kept) {
-      const bool settled = kept.term != term || kept.index <= applied;
+  /// another term is before that, or lost. All drives that are open have applied up to `by_all`.
+  void settle(raft::Term term, raft::Index applied, raft::Index by_all) {
+    std::erase_if(kept_, [&](Kept& kept) {
+      if (kept.term != term)
+        kept = {.index = std::min(kept.index, applied), .term = term, .ids = std::move(kept.ids)};
+      const bool settled = kept.index <= by_all;
       if (settled) remove(kept.ids);
       return settled;
     });

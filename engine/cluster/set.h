@@ -221,7 +221,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   void confirm_settled(const Inquiry& inquiry);
   /// What becomes of a version that drives hold in shards enough to read it and too few to confirm it.
   enum class Few : std::uint8_t { kOpen, kReadable, kComplete, kLost };
-  Task<Few> complete_shards(Inquiry& inquiry, std::uint32_t answered);
+  Task<Few> complete_shards(Inquiry& inquiry, std::uint32_t answered, raft::Term term);
   Task<bool> void_lost(const std::vector<Inquiry>& lost, std::uint32_t answered, raft::Term term);
 
   // set_rows.cc: any loop.
@@ -274,16 +274,17 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
   Task<std::vector<std::uint32_t>> heal_slices(std::vector<HealItem> items);
+  void settle_leaving();
   Task<std::vector<HealItem>> heal_found(std::vector<HealItem> items);
   Task<bool> heal_lane(std::span<const HealItem>& left, std::vector<HealItem>& rest);
   Task<std::vector<std::uint32_t>> held_of(const std::vector<HealItem>& items);
-  Task<std::uint32_t> heal_item(HealItem item, std::uint32_t held);
-  Task<std::uint32_t> repair(HealItem item, std::uint32_t held);
+  Task<std::uint32_t> heal_item(HealItem item, std::uint32_t held, raft::Term term);
+  Task<std::uint32_t> repair(HealItem item, std::uint32_t held, raft::Term term);
   void begin_healing();
   void measure_healing();
   Task<bool> is_freed(DataId id);
-  Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot);
-  Task<Result<void>> rebuild_shard(DataRef data, std::uint32_t slot);
+  Task<Result<void>> heal_shard(DataRef data, std::uint32_t slot, raft::Term term);
+  Task<Result<void>> rebuild_shard(DataRef data, std::uint32_t slot, raft::Term term);
 
   struct HouseTimer : async::TimerNode {
     ErasureSet* set = nullptr;

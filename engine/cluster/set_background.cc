@@ -115,11 +115,12 @@ Task<Result<void>> ErasureSet::commit_frees(storage::EntryBody body) {
   leaving_.add(ids);
   Flight flight;
   const auto done = co_await fly(std::move(body), flight, {});
-  if (done || flight.index == 0) {
+  if (flight.index == 0) {
     leaving_.remove(ids);
   } else {
     leaving_.keep(flight.index, flight.term, std::move(ids));
   }
+  settle_leaving();
   if (!done) co_return std::unexpected(done.error());
   co_return Result<void>();
 }

@@ -194,12 +194,28 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   co_return left;
 }
 
+// A drive that hangs is given up, and no longer counts: what it has not applied frees the slice there when it
+// is back. Nor does one that must be filled, for it may take hours: a scan finds afterwards what is left
+// over. One that is merely behind is so by no more than the log keeps.
+void ErasureSet::settle_leaving() {
+  if (!group_.leader()) return;
+  const raft::Raft& core = *group_.core(*group_.leader());
+  const raft::Index applied = group_.applied(*group_.leader());
+  raft::Index by_all = applied;
+  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
+    if (group_.is_open(slot) && !core.needs_fill(group_.member(slot).id))
+      by_all = std::min(by_all, group_.applied(slot));
+  leaving_.settle(group_.leader_term(), applied, by_all);
+}
+
 // Gives by item the slots that lack their shard still. What was freed before it was pinned has left every
-// drive when it is read: a shard rebuilt of it would never go.
+// drive when it is read: a shard rebuilt of it would never go. Pins keep nobody but this leader from freeing:
+// once another one led meanwhile, nothing is restored.
 Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> items) {
+  const raft::Term term = group_.leader_term();
   std::vector<std::unique_ptr<DataPin>> pins;
   std::vector<std::uint32_t> rests;
-  if (group_.leader()) leaving_.settle(group_.leader_term(), group_.applied(*group_.leader()));
+  settle_leaving();
   for (HealItem& item : items) {
     pins.push_back(pin(item.data));
     rests.push_back(item.slots);
@@ -212,10 +228,10 @@ Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> i
     if (const MonotonicTime now = parts_.home->now(); now - begun >= limits::kCommitDeadline)
       heal_waits_from_ = now + limits::kHealPeriod;
   }
-  if (!group_.leader()) co_return rests;
+  if (!group_.leads(term)) co_return rests;
   const std::vector<std::uint32_t> held = co_await held_of(items);
   std::vector<Task<std::uint32_t>> healing;
-  for (std::size_t i = 0; i < items.size(); ++i) healing.push_back(heal_item(items[i], held[i]));
+  for (std::size_t i = 0; i < items.size(); ++i) healing.push_back(heal_item(items[i], held[i], term));
   const auto healed = co_await async::gather(std::move(healing));
   for (std::size_t i = 0; i < items.size(); ++i)
     if (items[i].slots != 0) rests[i] = healed[i];
@@ -274,30 +290,30 @@ Task<std::vector<std::uint32_t>> ErasureSet::held_of(const std::vector<HealItem>
 }
 
 // Gives the slots that still lack their shard afterwards; one of `held` may turn out to be sound.
-Task<std::uint32_t> ErasureSet::heal_item(HealItem item, std::uint32_t held) {
+Task<std::uint32_t> ErasureSet::heal_item(HealItem item, std::uint32_t held, raft::Term term) {
   // Two rows of one slice may name the same drive, and a scan find it too: not at the same time.
   if (!under_repair_.insert(item.data.id).second) {
     next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
     co_return item.slots;
   }
-  const std::uint32_t rest = co_await repair(item, held);
+  const std::uint32_t rest = co_await repair(item, held, term);
   under_repair_.erase(item.data.id);
   co_return rest;
 }
 
 // The slice is not freed meanwhile.
-Task<std::uint32_t> ErasureSet::repair(HealItem item, std::uint32_t held) {
+Task<std::uint32_t> ErasureSet::repair(HealItem item, std::uint32_t held, raft::Term term) {
   const auto pinned = pin(item.data);
   std::uint32_t rest = item.slots;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {
     const std::uint32_t bit = std::uint32_t{1} << slot;
-    if ((item.slots & bit) == 0 || !group_.is_open(slot) || !group_.leader()) continue;
+    if ((item.slots & bit) == 0 || !group_.is_open(slot) || !group_.leads(term)) continue;
     if ((full_mask_.load() & bit) != 0) continue;
     if ((held & bit) != 0 && co_await drives_[slot]->verify_shard(item.data)) {
       rest &= ~bit;
       continue;
     }
-    const auto healed = co_await heal_shard(item.data, slot);
+    const auto healed = co_await heal_shard(item.data, slot, term);
     if (healed) {
       rest &= ~bit;
       healed_.fetch_add(1);
@@ -320,8 +336,8 @@ Task<bool> ErasureSet::is_freed(DataId id) {
   co_return true;
 }
 
-Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
-  auto done = co_await rebuild_shard(data, slot);
+Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot, raft::Term term) {
+  auto done = co_await rebuild_shard(data, slot, term);
   // What its successor heals is staged under the same name: the sweep takes what a deposed one left.
   if (!done && data.place == DataPlace::kFile && done.error().code() != ErrorCode::kNotLeader)
     static_cast<void>(co_await drives_[slot]->stage_abort(data.id));
@@ -330,14 +346,13 @@ Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot) {
 
 // Some stripes at a time: a shard may be larger than memory. Another leader may have the slice freed
 // meanwhile.
-Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot) {
+Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot, raft::Term term) {
   const std::uint64_t stripes =
       (data.length + flashstor::limits::kStripeBytes - 1) / flashstor::limits::kStripeBytes;
   const std::size_t alignment =
       data.place == DataPlace::kLog ? codec::kInlineBlockAlignment : codec::kFileBlockAlignment;
   const std::uint32_t shard = shard_of_slot(data.id, slot, parts_.info.drives);
   const codec::PresenceMask all = (codec::PresenceMask{1} << data.geometry.data_shards) - 1;
-  const raft::Term term = group_.leader_term();
   std::uint64_t restored = 0;
   for (std::uint64_t first = 0; first < stripes; first += kStripesAtOnce) {
     if (!group_.leads(term)) co_return fail(ErrorCode::kNotLeader);
@@ -354,11 +369,13 @@ Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot) {
       at += block;
     }
     const std::size_t bytes = blocks.size();
+    if (!group_.leads(term)) co_return fail(ErrorCode::kNotLeader);  // reading took its time
     co_await or_return(
         drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), restored, std::move(blocks)));
     restored += bytes;
     healed_bytes_.fetch_add(bytes);
   }
+  if (!group_.leads(term)) co_return fail(ErrorCode::kNotLeader);
   co_return Result<void>();
 }
 

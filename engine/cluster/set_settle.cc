@@ -133,7 +133,7 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again, Nanoseconds pati
   }
   for (Inquiry& inquiry : few) {
     if (!group_.leads(term) || closing_.load()) co_return true;
-    const Few end = co_await complete_shards(inquiry, answered);
+    const Few end = co_await complete_shards(inquiry, answered, term);
     if (!group_.leads(term)) co_return true;
     if (end == Few::kLost) lost.push_back(inquiry);
     // Drives that are full cannot be given what they lack; all have answered, so it stays with what it has.
@@ -151,7 +151,7 @@ Task<bool> ErasureSet::settle_once(raft::Term term, bool again, Nanoseconds pati
 // of one shard, and one of them may be rotten already: then what it replaces, which was acknowledged, must
 // stay. So what they hold is verified, and the others, of which some may be away for good, are given what
 // they lack.
-Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_t answered) {
+Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_t answered, raft::Term term) {
   const auto pinned = pin(inquiry.data);
   const int k = inquiry.data.geometry.data_shards;
   std::uint32_t sound = 0;
@@ -175,7 +175,7 @@ Task<ErasureSet::Few> ErasureSet::complete_shards(Inquiry& inquiry, std::uint32_
     const bool lacks = (answered >> slot & 1) != 0 && (sound >> slot & 1) == 0;
     if (lacks && group_.applied(slot) >= inquiry.index) item.slots |= std::uint32_t{1} << slot;
   }
-  sound |= item.slots & ~co_await heal_item(item, item.slots);
+  sound |= item.slots & ~co_await heal_item(item, item.slots, term);
   inquiry.held = sound;
   co_return std::popcount(sound) >= static_cast<int>(needed_for(inquiry.data)) ? Few::kComplete
                                                                                : Few::kReadable;

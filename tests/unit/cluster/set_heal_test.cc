@@ -81,6 +81,36 @@ TEST_F(LeavingSlice, NorOfWhatAnEntryFreesWhoseEndIsNotKnown) {
   expect_all_gone();
 }
 
+// Those that are behind have enough of it for a rebuild.
+TEST_F(LeavingSlice, NorOfWhatSomeDrivesHaveNotAppliedThatItIsFreed) {
+  for (const std::uint32_t slot : {followers_[1], followers_[2]})
+    disks_[slot]->apply_delay = 5 * limits::kCommitDeadline;
+  begin_freeing();
+  ASSERT_TRUE(world_.run_until([this] { return freed_.has_value(); }, kWhile));
+  ASSERT_EQ(freed_, true);
+  begin_healing();
+  world_.run_for(3 * limits::kCommitDeadline);
+  EXPECT_TRUE(holds(followers_[1]));
+  EXPECT_FALSE(holds(lacks_));
+  for (const std::uint32_t slot : followers_) disks_[slot]->apply_delay = {};
+  expect_all_gone();
+}
+
+// A pass that another leader's term overtook: that one may free what was pinned here before.
+TEST_F(LeavingSlice, NothingIsRestoredUnderALaterTermThanThePassBeganIn) {
+  const std::uint32_t leader = *set_->group().leader();
+  disks_[lacks_]->holds_delay = kWhile;
+  begin_healing();
+  world_.run_for(kWhile / 2);
+  runtime_.run_until(set_->fail_drive(leader, "pulled"));
+  ASSERT_TRUE(world_.run_until([this] { return set_->group().leader().has_value(); }, kWhile / 4));
+  world_.run_for(kWhile);
+  EXPECT_FALSE(holds(lacks_));
+  disks_[lacks_]->holds_delay = {};
+  world_.run_for(std::chrono::minutes(1));
+  EXPECT_TRUE(holds(lacks_)) << "a later pass heals it";
+}
+
 // The entry is lost with its leader: the slice stays for now, and is healed.
 TEST_F(LeavingSlice, WhatAnEntryWouldHaveFreedThatWasLostIsHealed) {
   const std::uint32_t leader = *set_->group().leader();
