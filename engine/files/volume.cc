@@ -97,9 +97,10 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     }
     if (!done && done.error().code() == ErrorCode::kNotSupported && done.error().message() == kForeignData &&
         tries < kMaxStaleRetries) {
-      if (!co_await or_return(take_foreign(*bucket, target, change, taken)))
-        co_return std::unexpected(done.error());
-      continue;
+      const auto took = co_await take_foreign(*bucket, target, change, taken);
+      if (!took && took.error().code() != ErrorCode::kConflict) co_return std::unexpected(took.error());
+      if (took && !*took) co_return std::unexpected(done.error());
+      continue;  // also when a version went meanwhile
     }
     if (!done) co_return std::unexpected(done.error());
     auto outcome = co_await or_return(decode<FileOutcome>(done->response));

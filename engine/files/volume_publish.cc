@@ -72,7 +72,9 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
   if (inode->streaming) {
     Streaming streamed = std::move(*inode->streaming);
     inode->streaming.reset();
+    inode->in_flight = true;  // nor can it be read while it comes to its end
     const auto data = co_await streamed.stage->finish();
+    inode->in_flight = data.has_value();
     if (!data) co_return std::unexpected(lose(*inode, streamed.at, data.error()));
     auto done = co_await publish_staged(inode, streamed.at, *data);
     if (!done && !inode->parked && !is_lost(done.error().code()))
@@ -252,7 +254,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
       if (lost) ++chased;
       auto found = co_await find_again(inode, key, lost);
       if (!found) {
-        done = std::unexpected(found.error());
+        done = parked ? fail(ErrorCode::kConflict, std::string(kParked)) : std::unexpected(found.error());
       } else if (!*found) {
         done = fail(ErrorCode::kStaleHandle);
       } else if (parked || (bound && *bound != inode->set)) {
