@@ -14,6 +14,18 @@ class LostStreamTest : public VolumeTest {
     mode.write = true;
     return get(volume_->open({"f", {}}, mode));
   }
+  /// A file of which as much was written as streams.
+  std::unique_ptr<OpenFileApi> begin_stream() {
+    put_file("", "f", "before");
+    auto file = open_to_write();
+    write(*file, 6, streamed_);
+    return file;
+  }
+  void lose_at_its_end(OpenFileApi& file) {
+    cluster_->fake(0).fail_stages(ErrorCode::kNoSpace);
+    EXPECT_EQ(error(file.sync(false)), ErrorCode::kNoSpace);
+    cluster_->fake(0).fail_stages({});
+  }
   void expect_kept_out(OpenFileApi& file, ErrorCode code) {
     EXPECT_EQ(error(file.sync(false)), code);
     EXPECT_EQ(error(file.write(streamed_.size() + 10, BufferChain(Buffer::copy_of("behind the hole")))),
@@ -36,9 +48,7 @@ class LostStreamTest : public VolumeTest {
 };
 
 TEST_F(LostStreamTest, ACommitThatFailsIsToldUntilTheLastClose) {
-  put_file("", "f", "before");
-  const auto file = open_to_write();
-  write(*file, 6, streamed_);
+  const auto file = begin_stream();
   cluster_->fake(0).fail_next(static_cast<cluster::CommandKind>(FileCommand::kPublish), ErrorCode::kReadOnly);
   expect_kept_out(*file, ErrorCode::kReadOnly);
   EXPECT_EQ(error(file->release()), ErrorCode::kReadOnly);
@@ -46,9 +56,7 @@ TEST_F(LostStreamTest, ACommitThatFailsIsToldUntilTheLastClose) {
 }
 
 TEST_F(LostStreamTest, SoIsADriveThatTakesNoMoreOfIt) {
-  put_file("", "f", "before");
-  const auto file = open_to_write();
-  write(*file, 6, streamed_);
+  const auto file = begin_stream();
   cluster_->fake(0).fail_stages(ErrorCode::kWriteQuorum);
   EXPECT_EQ(error(file->write(6 + streamed_.size(), BufferChain(Buffer::copy_of("more")))),
             ErrorCode::kWriteQuorum);
@@ -59,24 +67,16 @@ TEST_F(LostStreamTest, SoIsADriveThatTakesNoMoreOfIt) {
 }
 
 TEST_F(LostStreamTest, AndTheEndOfTheStream) {
-  put_file("", "f", "before");
-  const auto file = open_to_write();
-  write(*file, 6, streamed_);
-  cluster_->fake(0).fail_stages(ErrorCode::kNoSpace);
-  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNoSpace);
-  cluster_->fake(0).fail_stages({});
+  const auto file = begin_stream();
+  lose_at_its_end(*file);
   expect_kept_out(*file, ErrorCode::kNoSpace);
   EXPECT_EQ(error(file->release()), ErrorCode::kNoSpace);
   expect_as_before();
 }
 
 TEST_F(LostStreamTest, WhoCutsTheFileBeforeThemWritesOn) {
-  put_file("", "f", "before");
-  const auto file = open_to_write();
-  write(*file, 6, streamed_);
-  cluster_->fake(0).fail_stages(ErrorCode::kNoSpace);
-  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNoSpace);
-  cluster_->fake(0).fail_stages({});
+  const auto file = begin_stream();
+  lose_at_its_end(*file);
   AttributeChange cut;
   cut.size = 3;
   get(volume_->change_attributes({"f", {}}, cut));
