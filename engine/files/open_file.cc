@@ -60,8 +60,10 @@ Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes) {
   if (!inode.streaming && inode.dirty.bytes() >= kStageFromBytes &&
       inode.dirty.first_run_bytes() == inode.dirty.bytes() && inode.dirty.end() == end) {
     co_await inode.publish_turn.acquire();
-    // An fsync beside this write may have published the run while it waited for its turn.
-    if (inode.dirty.bytes() < kStageFromBytes || inode.dirty.first_run_bytes() != inode.dirty.bytes()) {
+    // An fsync beside this write may have published the run while it waited for its turn, or lost what was
+    // before it.
+    if (inode.lost || inode.dirty.bytes() < kStageFromBytes ||
+        inode.dirty.first_run_bytes() != inode.dirty.bytes()) {
       inode.publish_turn.release();
       co_return {};
     }
@@ -89,7 +91,7 @@ Task<Result<void>> OpenFile::sync(bool /*data_only*/) {
 }
 
 Task<Result<void>> OpenFile::flush() {
-  if (inode_->gone || !inode_->is_dirty()) co_return {};
+  if (inode_->gone || (!inode_->is_dirty() && !inode_->lost)) co_return {};
   if (inode_->orphan) co_return {};  // nobody will read it after the last release
   co_return co_await volume_.publish(inode_);
 }

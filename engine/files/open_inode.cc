@@ -10,6 +10,12 @@ void OpenInode::committed(objects::VersionRow now) {
   if (shrink_to) resize(slices, std::min(*shrink_to, bytes_of(slices)));
 }
 
+Error OpenInode::lose(std::uint64_t at, const Error& cause) {
+  lost = {lost ? std::min(at, lost->at) : at,
+          cause.wrap(cause.code(), "bytes that were written before are lost")};
+  return cause;
+}
+
 Attributes OpenInode::attributes(const FileDefaults& defaults) const {
   objects::VersionRow seen = row;
   if (!posix.empty()) {

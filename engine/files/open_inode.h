@@ -57,10 +57,12 @@ struct OpenInode {
   async::Semaphore publish_turn{1};
   std::uint64_t read_end = 0;  ///< Where the last read ended, to know a sequential reader.
 
+  /// Whether there is something to publish.
   [[nodiscard]] bool is_dirty() const {
-    return !dirty.empty() || streaming || parked || lost || shrink_to || !posix.empty() ||
-           size != row.header.size;
+    return !dirty.empty() || streaming || parked || shrink_to || !posix.empty() || size != row.header.size;
   }
+  /// Notes that bytes from `at` on are lost; gives `cause` back.
+  Error lose(std::uint64_t at, const Error& cause);
   /// Takes over a committed row; what is written and not published stays over it.
   void committed(objects::VersionRow now);
   /// As stat shows it, with what is not published.

@@ -228,6 +228,7 @@ class Volume final : public VolumeApi {
 
   // volume_publish.cc
   Task<Result<void>> publish(OpenInodeRef inode);
+  Task<Result<void>> publish_held(OpenInodeRef inode);
   Task<Result<void>> publish_step(OpenInodeRef inode);
   Task<Result<void>> publish_parked(OpenInodeRef inode);
   Task<Result<void>> publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data);
@@ -237,10 +238,13 @@ class Volume final : public VolumeApi {
   Task<Result<void>> commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data, BufferChain bytes,
                             bool last);
   Task<Result<void>> fold(OpenInodeRef inode);
+  [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
+
+  // volume_bytes.cc
   Task<Result<BufferChain>> read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size);
   Task<Result<void>> stream(OpenInode& inode, BufferChain bytes);
   Task<Result<void>> set_size(OpenInodeRef inode, std::uint64_t size);
-  [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
+  Task<Result<void>> publish_open(bool lost);
 
   // volume_open.cc
   /// Opens what was found once, or again. `look` began before it was found.

@@ -196,7 +196,8 @@ Task<Result<void>> Volume::rename(std::string directory, std::string name, std::
     if (to.starts_with(from.key)) co_return fail(ErrorCode::kInvalidArgument, "into itself");
     if (mode == RenameMode::kExchange && from.key.starts_with(to))
       co_return fail(ErrorCode::kInvalidArgument, "with a directory above it");
-    co_await or_return(sync_all());
+    co_await or_return(publish_open(false));
+    co_await or_return(publish_all_times());
     if (store_.cluster().set_count() > 1) {
       co_await or_return(rename_directory_across(std::move(from), to, mode));
     } else {

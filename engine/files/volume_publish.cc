@@ -13,12 +13,6 @@ bool is_parked(const Error& error) {
   return error.code() == ErrorCode::kConflict && error.message() == kParked;
 }
 
-Error lose(OpenInode& inode, std::uint64_t at, const Error& cause) {
-  inode.lost = {inode.lost ? std::min(at, inode.lost->at) : at,
-                cause.wrap(cause.code(), "bytes that were written before are lost")};
-  return cause;
-}
-
 bool is_refused(const Error& error) {
   return is_lost(error.code()) || error.code() == ErrorCode::kStale ||
          (error.code() == ErrorCode::kConflict && error.message() == kMoving);
@@ -44,6 +38,13 @@ DataRef Volume::new_data(const OpenInode& inode, DataPlace place, std::uint64_t 
 
 Task<Result<void>> Volume::publish(OpenInodeRef inode) {
   co_await inode->publish_turn.acquire();
+  auto done = co_await publish_held(inode);
+  inode->publish_turn.release();
+  co_return done;
+}
+
+// The caller has the turn to publish.
+Task<Result<void>> Volume::publish_held(OpenInodeRef inode) {
   Result<void> done;
   if (inode->lost) done = std::unexpected(inode->lost->error);
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
@@ -62,7 +63,6 @@ Task<Result<void>> Volume::publish(OpenInodeRef inode) {
     inode->streaming.reset();
     done = fail(ErrorCode::kStaleHandle, "the file was replaced or removed meanwhile");
   }
-  inode->publish_turn.release();
   co_return done;
 }
 
@@ -75,10 +75,10 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
     inode->in_flight = true;  // nor can it be read while it comes to its end
     const auto data = co_await streamed.stage->finish();
     inode->in_flight = data.has_value();
-    if (!data) co_return std::unexpected(lose(*inode, streamed.at, data.error()));
+    if (!data) co_return std::unexpected(inode->lose(streamed.at, data.error()));
     auto done = co_await publish_staged(inode, streamed.at, *data);
     if (!done && !inode->parked && !is_lost(done.error().code()))
-      co_return std::unexpected(lose(*inode, streamed.at, done.error()));
+      co_return std::unexpected(inode->lose(streamed.at, done.error()));
     co_return done;
   }
   const std::uint64_t run = inode->dirty.first_run_bytes();
@@ -212,7 +212,6 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     payload.size = std::min(payload.size, inode->size);
   }
   const PosixChange sent = inode->posix;
-  const auto shrunk = std::exchange(inode->shrink_to, std::nullopt);
   // Where its data is; refused if the file is not there. Data that is parked already is taken over.
   std::optional<std::uint32_t> bound;
   if (payload.has_data) bound = data.set;
@@ -266,10 +265,8 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
       }
       if (parked && !is_parked(done.error())) co_await drop_parked(data);
     }
-    if (!done) {
-      if (shrunk) inode->shrink_to = std::min(inode->shrink_to.value_or(*shrunk), *shrunk);
-      co_return std::unexpected(done.error());
-    }
+    if (!done) co_return std::unexpected(done.error());
+    inode->shrink_to.reset();
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
@@ -314,103 +311,6 @@ Task<Result<void>> Volume::fold(OpenInodeRef inode) {
     if (!done) co_return done;
   }
   co_return {};
-}
-
-Task<Result<void>> Volume::stream(OpenInode& inode, BufferChain bytes) {
-  const std::uint64_t length = bytes.size();
-  auto written = co_await inode.streaming->stage->write(std::move(bytes));
-  if (!written) {
-    const std::uint64_t at = inode.streaming->at;
-    inode.streaming.reset();
-    co_return std::unexpected(lose(inode, at, written.error()));
-  }
-  inode.streaming->bytes += length;
-  co_return {};
-}
-
-Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size) {
-  if (size > kMaxFileBytes) co_return fail(ErrorCode::kFileTooLarge);
-  co_await inode->writing.acquire();
-  Result<void> done;
-  std::optional<OpenInode::Lost> cut_off;
-  if (inode->lost && size <= inode->lost->at) cut_off.swap(inode->lost);
-  if (inode->streaming || inode->parked) done = co_await publish(inode);
-  co_await inode->publish_turn.acquire();
-  if (!done && cut_off) inode->lost = std::move(cut_off);
-  if (done && size < inode->size) {
-    inode->dirty.truncate(size);
-    inode->shrink_to = std::min(inode->shrink_to.value_or(size), size);
-    resize(inode->slices, std::min(size, bytes_of(inode->slices)));
-  }
-  if (done) {
-    inode->size = size;
-    inode->posix.mtime_ns = inode->posix.ctime_ns = base::to_nanoseconds(runtime_.wall_now());
-  }
-  inode->publish_turn.release();
-  inode->writing.release();
-  co_return done;
-}
-
-Task<Result<void>> Volume::sync_all() {
-  std::vector<OpenInodeRef> inodes;
-  for (const auto& [id, inode] : open_) inodes.push_back(inode);
-  Result<void> all;
-  for (const OpenInodeRef& inode : inodes)
-    if (auto done = co_await publish(inode); !done && all && !inode->gone) all = done;
-  if (auto done = co_await publish_all_times(); !done && all) all = done;
-  co_return all;
-}
-
-Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size) {
-  if (offset >= inode->size) co_return BufferChain{};
-  size = std::min(size, inode->size - offset);
-  // What streams, or has streamed and is not committed yet, cannot be read.
-  if (inode->in_flight || inode->parked || (inode->streaming && inode->streaming->at < offset + size))
-    co_await or_return(publish(inode));
-  if (inode->lost && inode->lost->at < offset + size) co_return std::unexpected(inode->lost->error);
-  // Newest first: what is dirty, what is being published, what is committed, zeros. All references are taken
-  // before the first wait.
-  struct Piece {
-    std::uint64_t offset;
-    BufferChain bytes;
-    Slice slice;
-  };
-  std::vector<Piece> pieces;
-  const auto committed = [&](std::uint64_t from, std::uint64_t length) {
-    std::uint64_t at = from;
-    for (Slice& slice : cut(inode->slices, from, length)) {
-      pieces.push_back({at, {}, slice});
-      at += slice.length;
-    }
-    if (at < from + length) pieces.push_back({at, {}, {.length = from + length - at}});
-  };
-  const auto fill = [&](const WriteBuffer& buffer, std::uint64_t from, std::uint64_t length, auto below) {
-    std::uint64_t at = from;
-    for (WriteBuffer::Run& run : buffer.find(from, length)) {
-      if (run.offset > at) below(at, run.offset - at);
-      at = run.offset + run.bytes.size();
-      pieces.push_back({run.offset, std::move(run.bytes), {}});
-    }
-    if (at < from + length) below(at, from + length - at);
-  };
-  fill(inode->dirty, offset, size,
-       [&](std::uint64_t from, std::uint64_t length) { fill(inode->publishing, from, length, committed); });
-  const bool ahead = offset == inode->read_end;
-  inode->read_end = offset + size;
-  BufferChain out;
-  for (Piece& piece : pieces) {
-    if (!piece.bytes.empty()) {
-      out.append(std::move(piece.bytes));
-    } else if (piece.slice.data.place == DataPlace::kNone) {
-      Buffer zeros = Buffer::allocate(piece.slice.length);
-      std::fill(zeros.writable_span().begin(), zeros.writable_span().end(), std::byte{0});
-      out.append(std::move(zeros));
-    } else {
-      out.append(
-          co_await or_return(stripes_.read(piece.slice.data, piece.slice.offset, piece.slice.length, ahead)));
-    }
-  }
-  co_return out;
 }
 
 }  // namespace flashstor::files

@@ -88,15 +88,17 @@ Task<void> FakeSet::wait_for_answer(cluster::CommandKind kind) {
   co_await until.wait();
 }
 
+Result<void> FakeSet::take_failure(cluster::CommandKind kind) {
+  const auto failure = std::ranges::find(failures_, kind, &std::pair<cluster::CommandKind, ErrorCode>::first);
+  if (failure == failures_.end()) return {};
+  const ErrorCode code = failure->second;
+  failures_.erase(failure);
+  return fail(code, "as the test wants");
+}
+
 Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command command) {
   if (before_) before_(command);
-  const auto failure =
-      std::ranges::find(failures_, command.kind, &std::pair<cluster::CommandKind, ErrorCode>::first);
-  if (failure != failures_.end()) {
-    const ErrorCode code = failure->second;
-    failures_.erase(failure);
-    co_return fail(code, "as the test wants");
-  }
+  co_await or_return(take_failure(command.kind));
   const cluster::Planner* planner = registry_.planner(command.kind);
   if (planner == nullptr) co_return fail(ErrorCode::kNotImplemented, "no planner of this kind");
   auto plan = co_await (*planner)(rows_, command);
@@ -129,6 +131,7 @@ Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command comma
 Task<Result<std::string>> FakeSet::query(cluster::CommandKind kind, std::string payload) {
   const cluster::QueryHandler* handler = registry_.query(kind);
   if (handler == nullptr) co_return fail(ErrorCode::kNotImplemented, "no query of this kind");
+  co_await or_return(take_failure(kind));
   auto answer = co_await (*handler)(rows_, payload);
   co_await wait_for_answer(kind);
   co_return answer;

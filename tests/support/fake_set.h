@@ -101,6 +101,7 @@ class FakeSet final : public cluster::SetApi {
 
  private:
   friend class FakeStage;
+  Result<void> take_failure(cluster::CommandKind kind);
   Task<Result<cluster::CommandResult>> execute_now(cluster::Command command);
   Task<void> wait_for_answer(cluster::CommandKind kind);
   const cluster::CommandRegistry& registry_;

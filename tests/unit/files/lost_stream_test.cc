@@ -26,6 +26,11 @@ class LostStreamTest : public VolumeTest {
     EXPECT_EQ(error(file.sync(false)), ErrorCode::kNoSpace);
     cluster_->fake(0).fail_stages({});
   }
+  void cut_at(std::uint64_t size) {
+    AttributeChange cut;
+    cut.size = size;
+    get(volume_->change_attributes({"f", {}}, cut));
+  }
   void expect_kept_out(OpenFileApi& file, ErrorCode code) {
     EXPECT_EQ(error(file.sync(false)), code);
     EXPECT_EQ(error(file.write(streamed_.size() + 10, BufferChain(Buffer::copy_of("behind the hole")))),
@@ -77,13 +82,53 @@ TEST_F(LostStreamTest, AndTheEndOfTheStream) {
 TEST_F(LostStreamTest, WhoCutsTheFileBeforeThemWritesOn) {
   const auto file = begin_stream();
   lose_at_its_end(*file);
-  AttributeChange cut;
-  cut.size = 3;
-  get(volume_->change_attributes({"f", {}}, cut));
+  cut_at(3);
   write(*file, 3, "inning");
   get(file->sync(false));
   get(file->release());
   EXPECT_EQ(object("f"), "befinning");
+}
+
+TEST_F(LostStreamTest, ACutBehindTheirBeginningKeepsThemLost) {
+  const auto file = begin_stream();
+  lose_at_its_end(*file);
+  AttributeChange cut;
+  cut.size = 1 << 20;
+  EXPECT_EQ(error(volume_->change_attributes({"f", {}}, cut)), ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->release()), ErrorCode::kNoSpace);
+  EXPECT_EQ(object("f"), "before");
+}
+
+TEST_F(LostStreamTest, DoesNotHoldUpARenameOfAnotherDirectory) {
+  const auto file = begin_stream();
+  lose_at_its_end(*file);
+  mkdir("", "d");
+  put_file("d", "inside", "moves");
+  get(volume_->rename("", "d", "", "e", RenameMode::kReplace));
+  EXPECT_EQ(object("e/inside"), "moves");
+  EXPECT_EQ(error(volume_->sync_all()), ErrorCode::kNoSpace);
+  EXPECT_EQ(error(file->release()), ErrorCode::kNoSpace);
+}
+
+/// A commit that does not come to be sent forgot that the file was cut: what lay behind showed again when the
+/// file grew.
+TEST_F(VolumeTest, ACutOutlivesACommitThatIsNotSent) {
+  put_file("", "f", "0123456789");
+  get(volume_->link({"f", {}}, "", "g"));
+  OpenMode mode;
+  mode.write = true;
+  const auto file = get(volume_->open({"f", {}}, mode));
+  write(*file, 0, "ab");  // what is being written is published later, and so is the cut
+  AttributeChange cut;
+  cut.size = 2;
+  get(volume_->change_attributes({"f", {}}, cut));
+  write(*file, 4, "45");
+  cluster_->fake(0).fail_next(static_cast<cluster::CommandKind>(FileCommand::kLinks), ErrorCode::kNotLeader);
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kNotLeader);
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("f"), std::string("ab\0\00045", 6));
 }
 
 }  // namespace
