@@ -23,6 +23,8 @@ struct Due {
 [[nodiscard]] std::string due_bound(WallTime now);
 /// Errors: kMalformed.
 [[nodiscard]] Result<Due> decode_due(std::string_view value);
+/// Some of these rows, in order.
+using DueRows = std::vector<std::pair<std::string, Due>>;
 
 /// Remembers the answer of a request, and when to forget it.
 void keep_result(std::vector<RowChange>& changes, const Uuid& request_id, std::string_view response,

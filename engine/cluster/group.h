@@ -13,6 +13,7 @@
 #include "engine/cluster/due.h"
 #include "engine/cluster/member_state.h"
 #include "engine/cluster/peers/bundle.h"
+#include "engine/cluster/pin_holders.h"
 #include "engine/cluster/raft/raft.h"
 #include "engine/storage/storage_api.h"
 
@@ -53,6 +54,9 @@ class GroupTransport {
   virtual void send(std::uint32_t node, Bundle bundle) = 0;
   /// Tells the leader of `set`, on `node`, of shards that reads here found bad.
   virtual void send_bad(std::uint32_t node, std::uint32_t set, std::vector<HealItem> bad) = 0;
+  /// Asks every other process that may read which of `ids` (at most kMaxFrees) its readers use; one answer
+  /// for each of them, also where it is not reached.
+  virtual Task<std::vector<PinAnswer>> ask_pinned(std::uint32_t set, std::vector<DataId> ids) = 0;
 };
 
 /// Where the members of a group run whose drives are on several nodes: each beside its drive.

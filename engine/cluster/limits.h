@@ -83,6 +83,12 @@ inline constexpr std::chrono::seconds kStageDeadline{10};
 /// Due rows looked at, and slices freed, at a time.
 inline constexpr std::size_t kMaxFrees = 256;
 inline constexpr std::chrono::seconds kDuePeriod{10};
+/// Nothing is freed for so long while a node that may be reading it does not answer; and a silence is another
+/// one when the node was not asked for so long. Those that are known by their channels are remembered for so
+/// long after the last one ended.
+inline constexpr std::chrono::minutes kPinPatience{3};
+inline constexpr std::chrono::minutes kPinSilence{1};
+inline constexpr std::chrono::minutes kGuestKept{10};
 /// Rows of the heal queue looked at at a time, and how often the queue is looked at when nobody calls.
 inline constexpr std::size_t kMaxHealBatch = 512;
 inline constexpr std::chrono::seconds kHealPeriod{5};

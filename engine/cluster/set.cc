@@ -39,6 +39,7 @@ Task<Result<void>> ErasureSet::open() {
   const auto on_home = [](ErasureSet* self) -> Task<Result<void>> {
     co_await self->group_.start();
     self->generation_ = self->group_.generation();
+    self->pin_holders_.begin(self->parts_.home->now());
     for (std::uint32_t slot = 0; slot < self->drives_.size(); ++slot)
       if (self->group_.is_open(slot) && self->is_current(slot))
         self->seen_ = std::max(self->seen_, self->group_.applied(slot));

@@ -110,6 +110,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   /// any loop.
   void end_waits();
   [[nodiscard]] bool waits_ended() const { return waits_ended_.load(); }
+  /// Those of `ids` that readers and open files of this process use. From any thread.
+  [[nodiscard]] std::vector<DataId> pinned_of(const std::vector<DataId>& ids) const;
   /// Looks at the heal queue now rather than at its next turn.
   Task<Result<void>> heal_now();
   /// Notes durably that a scan has to find what the drive at `slot` lacks: until it has, the set is not
@@ -243,6 +245,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   void start_background(MonotonicTime now);
   Task<void> due_round();
   Task<Result<std::size_t>> free_due_home(WallTime now);
+  Task<Result<DueRows>> due_rows(std::string from, std::string to);
+  Task<std::optional<std::set<DataId>>> unused_of(const DueRows& rows);
   Task<Result<void>> commit_frees(storage::EntryBody body);
   void drop_old_staged();
   Task<void> drop_staged(DataId id);
@@ -324,6 +328,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::set<std::string> renewed_;   // rows of the queue that were owed anew since healing began
   std::set<DataId> under_repair_;   // slices whose shards are being rebuilt
   Leaving leaving_;
+  PinHolders pin_holders_;
   std::optional<std::set<DataId>> named_in_sweep_;  // by entries since the sweep of a drive began
   raft::Index unknown_through_ = 0;  // entries up to here may have ended without anybody knowing how
   Witnesses witnesses_;

@@ -76,37 +76,72 @@ Task<Result<std::size_t>> ErasureSet::free_due_home(WallTime now) {
   std::size_t freed = 0;
   std::string from;
   while (group_.leader() && !closing_.load()) {
-    std::vector<std::pair<std::string, std::string>> rows;
-    SetRows view(*this);
-    co_await or_return(view.scan(
-        Family::kDue, from, due_bound(now),
-        [&rows](std::string_view key, std::string_view value) -> ScanStep {
-          rows.emplace_back(key, value);
-          return {.kind = rows.size() < limits::kMaxFrees ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
-        },
-        [&rows] { rows.clear(); }));
+    DueRows rows = co_await or_return(due_rows(from, due_bound(now)));
     if (rows.empty()) break;
+    const bool more = rows.size() == limits::kMaxFrees;
+    std::string next = rows.back().first;
+    next.push_back('\0');
+    const auto unused = co_await unused_of(rows);
+    if (!unused) break;
+    // Nothing may come between a look at the rows and what is made of them: others may have changed
+    // meanwhile.
+    if (group_.is_spread()) rows = co_await or_return(due_rows(std::move(from), next));
     storage::EntryBody body;
-    for (const auto& [key, value] : rows) {
-      auto due = decode_due(value);
-      if (!due) co_return std::unexpected(std::move(due).error());
-      if (due->kind == DueKind::kFreeData) {
-        if (pins_.pinned(due->data.id) && !parts_.defects.free_in_use) continue;
-        body.frees.push_back(due->data.id);
+    for (const auto& [key, due] : rows) {
+      if (due.kind == DueKind::kFreeData) {
+        const bool pinned = pins_.pinned(due.data.id) && !parts_.defects.free_in_use;
+        if (pinned || !unused->contains(due.data.id)) continue;
+        body.frees.push_back(due.data.id);
       } else {
         body.changes.push_back(
-            {.family = Family::kResults, .key = due->request_id.to_bytes(), .value = std::nullopt});
+            {.family = Family::kResults, .key = due.request_id.to_bytes(), .value = std::nullopt});
       }
       body.changes.push_back({.family = Family::kDue, .key = key, .value = std::nullopt});
     }
-    from = rows.back().first;
-    from.push_back('\0');
+    from = std::move(next);
     const std::size_t count = body.frees.size();
     if (!body.changes.empty()) co_await or_return(commit_frees(std::move(body)));
     freed += count;
-    if (rows.size() < limits::kMaxFrees) break;
+    if (!more) break;
   }
   co_return freed;
+}
+
+Task<Result<DueRows>> ErasureSet::due_rows(std::string from, std::string to) {
+  DueRows rows;
+  Result<void> decoded;
+  SetRows view(*this);
+  co_await or_return(view.scan(
+      Family::kDue, std::move(from), std::move(to),
+      [&rows, &decoded](std::string_view key, std::string_view value) -> ScanStep {
+        auto due = decode_due(value);
+        if (!due) {
+          decoded = std::unexpected(std::move(due).error());
+          return {.kind = ScanStep::Kind::kStop};
+        }
+        rows.emplace_back(key, *due);
+        return {.kind = rows.size() < limits::kMaxFrees ? ScanStep::Kind::kNext : ScanStep::Kind::kStop};
+      },
+      [&rows] { rows.clear(); }));
+  if (!decoded) co_return std::unexpected(std::move(decoded).error());
+  co_return rows;
+}
+
+// The slices of `rows` that nobody reads, here or elsewhere; nothing while a node may that does not answer.
+// Who is asked cannot begin to read one of them any more: no row has named it for kDataGrace.
+Task<std::optional<std::set<DataId>>> ErasureSet::unused_of(const DueRows& rows) {
+  std::set<DataId> unused;
+  for (const auto& [key, due] : rows)
+    if (due.kind == DueKind::kFreeData && (!pins_.pinned(due.data.id) || parts_.defects.free_in_use))
+      unused.insert(due.data.id);
+  if (!group_.is_spread() || unused.empty() || parts_.defects.free_in_use) co_return unused;
+  const raft::Term term = group_.leader_term();
+  auto answers =
+      co_await parts_.place.transport->ask_pinned(parts_.place.set, {unused.begin(), unused.end()});
+  const auto pinned = pin_holders_.hear(std::move(answers), term, parts_.home->now());
+  if (!pinned) co_return std::nullopt;
+  for (const DataId& id : *pinned) unused.erase(id);
+  co_return unused;
 }
 
 // Healing keeps away from what is about to go: it was not pinned when that was decided.

@@ -43,6 +43,13 @@ void ErasureSet::end_waits() {
   parts_.home->post_function([this, inside] { leader_signal_.notify_all(); });
 }
 
+std::vector<DataId> ErasureSet::pinned_of(const std::vector<DataId>& ids) const {
+  std::vector<DataId> out;
+  for (const DataId& id : ids)
+    if (pins_.pinned(id)) out.push_back(id);
+  return out;
+}
+
 void ErasureSet::adopt_staged(const DataId& id, std::uint32_t slots) {
   const std::lock_guard lock(staged_mutex_);
   staged_[id] = {.slots = slots, .since = Runtime::current()->now()};

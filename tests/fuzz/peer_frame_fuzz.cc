@@ -86,6 +86,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       static_cast<void>(wire::decode_error(bytes));
       if (const auto result = decode_result(bytes))
         FLASHSTOR_CHECK(decode_result(encode_result(*result)).has_value());
+      if (const auto slices = decode_slice_ids(bytes)) {
+        const auto again = decode_slice_ids(encode_slice_ids(*slices));
+        FLASHSTOR_CHECK(again.has_value() && again->ids == slices->ids);
+      }
   }
   return 0;
 }

@@ -158,6 +158,24 @@ Result<BadShards> decode_bad_shards(std::string_view bytes) {
   return out;
 }
 
+std::string encode_slice_ids(const SliceIds& slices) {
+  ByteWriter out;
+  out.varint(slices.set).varint(slices.ids.size());
+  for (const DataId& id : slices.ids) out.append(id.to_bytes());
+  return out.take();
+}
+
+Result<SliceIds> decode_slice_ids(std::string_view bytes) {
+  ByteReader in(bytes);
+  SliceIds out;
+  out.set = static_cast<std::uint32_t>(in.varint());
+  const std::uint64_t count = in.varint();
+  if (count > limits::kMaxFrees) in.mark_bad();
+  for (std::uint64_t i = 0; in.ok() && i < count; ++i) out.ids.push_back(Uuid::from_bytes(in.raw(16)));
+  if (!in.ok() || !in.at_end()) return bad("a list of slices does not parse");
+  return out;
+}
+
 std::string encode_result(const CommandResult& result) {
   ByteWriter out;
   out.varint(result.revision).bytes(result.response);

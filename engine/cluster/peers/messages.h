@@ -59,6 +59,14 @@ struct BadShards {
 [[nodiscard]] std::string encode_bad_shards(const BadShards& bad);
 /// Errors: kMalformed.
 [[nodiscard]] Result<BadShards> decode_bad_shards(std::string_view bytes);
+/// Slices of one set: of which a leader asks whether they are in use, and which are.
+struct SliceIds {
+  std::uint32_t set = 0;
+  std::vector<DataId> ids;  ///< At most kMaxFrees.
+};
+[[nodiscard]] std::string encode_slice_ids(const SliceIds& slices);
+/// Errors: kMalformed.
+[[nodiscard]] Result<SliceIds> decode_slice_ids(std::string_view bytes);
 [[nodiscard]] std::string encode_result(const CommandResult& result);
 [[nodiscard]] Result<CommandResult> decode_result(std::string_view bytes);
 

@@ -10,13 +10,6 @@ namespace flashstor::cluster {
 namespace wire = storage::wire;
 using wire::Method;
 
-struct Peers::Node {
-  std::string name;
-  std::unique_ptr<wire::Link> consensus;  // both null for this node itself
-  std::unique_ptr<wire::Link> data;
-  std::unique_ptr<Caller> caller;
-};
-
 class Peers::Caller final : public storage::PeerCaller {
  public:
   explicit Caller(Node& node) : node_(node) {}
@@ -47,6 +40,10 @@ Peers::Peers(PeersOptions options)
       link.deployment = [this] { return deployment(); };
       link.greet = [this](wire::Channel& channel) { return greet(channel); };
       link.ping_method = wire::number_of(Method::kPing);
+      if (options_.spread.gateway)
+        link.answer = [this](std::uint16_t method, wire::Payload request) {
+          return answer_as_guest(method, std::move(request));
+        };
       link.changed = [](bool) {};
       node->data = std::make_unique<wire::Link>(*options_.home, link);
       link.changed = [this, index](bool up) { told(index, up); };

@@ -70,6 +70,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
 
   void send(std::uint32_t node, Bundle bundle) override;
   void send_bad(std::uint32_t node, std::uint32_t set, std::vector<HealItem> bad) override;
+  Task<std::vector<PinAnswer>> ask_pinned(std::uint32_t set, std::vector<DataId> ids) override;
   Task<Result<SetView>> view(std::uint32_t node, std::uint32_t set) override;
   Task<Result<FillStart>> open_fill(std::uint32_t node, std::uint32_t set) override;
   Task<Result<storage::RowPage>> fill_rows(std::uint32_t node, std::uint32_t set, Uuid session, Family family,
@@ -93,8 +94,13 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   void on_change(std::function<Task<void>()> taken);
 
  private:
-  struct Node;
   class Caller;
+  struct Node {
+    std::string name;
+    std::unique_ptr<storage::wire::Link> consensus;  ///< Both null for this node itself.
+    std::unique_ptr<storage::wire::Link> data;
+    std::unique_ptr<storage::PeerCaller> caller;
+  };
   [[nodiscard]] Hello hello() const;
   Task<Result<void>> greet(storage::wire::Channel& channel);
   Task<Result<storage::wire::Payload>> answer(bool& greeted, std::uint16_t method,
@@ -105,6 +111,23 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   Task<Result<storage::wire::Payload>> answer_keeper(storage::wire::Method method,
                                                      storage::wire::Payload request);
   Result<storage::wire::Payload> take_bad_shards(const storage::wire::Payload& request);
+  // peers_pins.cc
+  /// A channel that a gateway has opened; null once it has ended. On its loop only.
+  struct Guest {
+    Runtime* runtime = nullptr;
+    storage::wire::Channel* channel = nullptr;
+  };
+  using GuestRef = std::shared_ptr<Guest>;
+  struct GuestNode {
+    std::vector<GuestRef> channels;  ///< The newest last.
+    MonotonicTime seen{};            ///< When the last one that ended did.
+  };
+  static Task<Result<storage::wire::Payload>> call_guest(GuestRef guest, std::string question);
+  Result<storage::wire::Payload> answer_pinned(const storage::wire::Payload& request);
+  Task<Result<storage::wire::Payload>> answer_as_guest(std::uint16_t method, storage::wire::Payload request);
+  GuestRef welcome_guest(const std::string& name, storage::wire::Channel& channel);
+  void part_from_guest(const std::string& name, const GuestRef& guest);
+  [[nodiscard]] std::vector<std::pair<std::string, std::vector<GuestRef>>> guests_now();
   void take_bundle(std::uint32_t from, const storage::wire::Payload& request);
   [[nodiscard]] std::optional<std::uint32_t> number_of_node(std::string_view name) const;
   [[nodiscard]] ErasureSet* find_set(std::uint32_t index);
@@ -130,6 +153,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   std::vector<ErasureSet*> sets_;
   std::map<std::uint32_t, DriveKeeper*> keepers_;
   std::function<Task<void>()> change_taken_;
+  std::map<std::string, GuestNode> guests_;  ///< Gateways, by name.
 };
 
 }  // namespace flashstor::cluster

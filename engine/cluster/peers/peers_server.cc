@@ -22,18 +22,22 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
   // Who has the secret and is no node of the list is a gateway: it asks, and has no part in any consensus.
   const auto from = number_of_node(claims->from);
   bool greeted = false;
-  wire::Channel channel(
-      runtime, connection,
-      [this, &greeted, from](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
-        if (greeted && method >= wire::number_of(Method::kDrives) &&
-            method <= wire::number_of(Method::kQuery))
-          return answer_set(static_cast<Method>(method), std::move(request), from);
-        if (greeted && method >= wire::number_of(Method::kSetView) &&
-            method <= wire::number_of(Method::kReports))
-          return answer_keeper(static_cast<Method>(method), std::move(request));
-        return answer(greeted, method, std::move(request));
-      });
+  GuestRef guest;
+  wire::Channel* opened = nullptr;
+  wire::Channel channel(runtime, connection,
+                        [&, this](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
+                          if (greeted && !from && !guest) guest = welcome_guest(claims->from, *opened);
+                          if (greeted && method >= wire::number_of(Method::kDrives) &&
+                              method <= wire::number_of(Method::kQuery))
+                            return answer_set(static_cast<Method>(method), std::move(request), from);
+                          if (greeted && method >= wire::number_of(Method::kSetView) &&
+                              method <= wire::number_of(Method::kReports))
+                            return answer_keeper(static_cast<Method>(method), std::move(request));
+                          return answer(greeted, method, std::move(request));
+                        });
+  opened = &channel;
   static_cast<void>(co_await channel.run());
+  if (guest) part_from_guest(claims->from, guest);
 }
 
 Task<Result<Payload>> Peers::answer(bool& greeted, std::uint16_t method, Payload request) {
@@ -49,6 +53,7 @@ Task<Result<Payload>> Peers::answer(bool& greeted, std::uint16_t method, Payload
   if (wire::is_drive_method(method))
     co_return co_await drives_.handle(static_cast<Method>(method), std::move(request));
   if (method == wire::number_of(Method::kBadShards)) co_return take_bad_shards(request);
+  if (method == wire::number_of(Method::kPinned)) co_return answer_pinned(request);
   if (method == wire::number_of(Method::kEpochChanged)) {
     std::function<Task<void>()> taken;
     {

@@ -64,7 +64,8 @@ Task<Result<void>> Link::session() {
   co_await or_return(std::move(opened));
   // `stop` found no channel to close while the handshake ran.
   if (stopping_) co_return fail(ErrorCode::kCancelled, "this node is stopping");
-  Channel channel(home_, *connection, [](std::uint16_t, Payload) -> Task<Result<Payload>> {
+  Channel channel(home_, *connection, [this](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
+    if (options_.answer) co_return co_await options_.answer(method, std::move(request));
     co_return fail(ErrorCode::kNotSupported, "this side of the channel answers nothing");
   });
   opening_ = &channel;

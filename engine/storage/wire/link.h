@@ -28,6 +28,8 @@ struct LinkOptions {
   /// Called on the link's runtime when the peer can be asked, and when it no longer can.
   std::function<void(bool up)> changed;
   std::uint16_t ping_method = 0;
+  /// Answers what the peer asks over this channel. Empty: nothing.
+  Channel::Handler answer;
 };
 
 /// Times of a link.

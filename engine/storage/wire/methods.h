@@ -36,6 +36,7 @@ enum class Method : std::uint16_t {
   kQueryLeaderless = 58,
   kReports = 59,
   kBadShards = 60,
+  kPinned = 61,
   // The node: s3d/node.
   kEpochChanged = 64,
 };

@@ -102,6 +102,20 @@ TEST(ForwardedCommand, ComesBackAsItWasWritten) {
   EXPECT_EQ(back->command.bytes.flatten().view(), "bytes");
 }
 
+TEST(SliceIds, ComeBackAsTheyWereWrittenAndAreBounded) {
+  const SliceIds some{.set = 3, .ids = {{1, 2}, {3, 4}}};
+  const std::string bytes = encode_slice_ids(some);
+  const auto back = decode_slice_ids(bytes);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->set, 3U);
+  EXPECT_EQ(back->ids, some.ids);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_slice_ids(std::string_view(bytes).substr(0, size)).has_value()) << size;
+  EXPECT_FALSE(decode_slice_ids(bytes + "x").has_value());
+  EXPECT_TRUE(decode_slice_ids(encode_slice_ids({.set = 0, .ids = std::vector<DataId>(256)})).has_value());
+  EXPECT_FALSE(decode_slice_ids(encode_slice_ids({.set = 0, .ids = std::vector<DataId>(257)})).has_value());
+}
+
 TEST(Hello, SaysInWordsWhatDiffers) {
   Hello own;
   own.version = "1";

@@ -89,6 +89,18 @@ struct SimNode final : GroupTransport {
     });
   }
 
+  Task<std::vector<PinAnswer>> ask_pinned(std::uint32_t set, std::vector<DataId> ids) override {
+    co_await async::sleep_for(*Runtime::current(), kDelay);
+    std::vector<PinAnswer> answers;
+    for (std::uint32_t node = 0; node < kNodes; ++node) {
+      if (node == self) continue;
+      answers.push_back({.holder = std::to_string(node), .answered = net.passes(self, node), .pinned = {}});
+      const auto question = decode_slice_ids(encode_slice_ids({.set = set, .ids = ids}));
+      if (answers.back().answered) answers.back().pinned = net.nodes_[node]->set->pinned_of(question->ids);
+    }
+    co_return answers;
+  }
+
   SpreadNet& net;
   std::uint32_t self;
   sim::SimRuntime runtime;
