@@ -6,6 +6,7 @@ namespace flashstor::files {
 
 void OpenInode::committed(objects::VersionRow now) {
   row = std::move(now);
+  pins.hold(row.slices);
   slices = row.slices;
   if (shrink_to) resize(slices, std::min(*shrink_to, bytes_of(slices)));
 }

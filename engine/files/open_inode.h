@@ -7,6 +7,7 @@
 #include "engine/async/sync.h"
 #include "engine/cluster/set_api.h"
 #include "engine/files/file_rows.h"
+#include "engine/files/slice_pins.h"
 #include "engine/files/write_buffer.h"
 
 namespace flashstor::files {
@@ -20,6 +21,9 @@ struct Streaming {
 
 /// One inode that is open on a volume, however often: what is committed of it and what is not yet.
 struct OpenInode {
+  /// `cluster` outlives it.
+  explicit OpenInode(cluster::ClusterApi& cluster) : pins(cluster) {}
+
   InodeId inode;
   std::string key;           ///< One of its names; of an orphan the inode's text.
   std::uint32_t set = 0;     ///< Where its row is.
@@ -32,6 +36,7 @@ struct OpenInode {
 
   objects::VersionRow row;    ///< As committed.
   std::vector<Slice> slices;  ///< The committed bytes, cut and extended to `size`.
+  SlicePins pins;             ///< Of `row`.
   std::uint64_t size = 0;
   std::optional<std::uint64_t> shrink_to;  ///< The smallest size since the last publish.
   WriteBuffer dirty;                       ///< Written, not published.

@@ -29,7 +29,7 @@ Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& loo
     if (!moved && moved.error().code() == ErrorCode::kStaleHandle) co_await comes_again(found.key, look);
     found = co_await or_return(std::move(moved));
   }
-  auto inode = std::make_shared<OpenInode>();
+  auto inode = std::make_shared<OpenInode>(store_.cluster());
   inode->inode = id;
   inode->key = found.key;
   inode->set = store_.cluster().set_for(bucket->id, found.key).info().index;

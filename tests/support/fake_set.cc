@@ -3,11 +3,23 @@
 #include <algorithm>
 #include <functional>
 
+#include "engine/cluster/due.h"
+
 namespace flashstor::testing {
 
-namespace {
-class NoPin final : public cluster::DataPin {};
-}  // namespace
+class FakeSet::Pin final : public cluster::DataPin {
+ public:
+  Pin(FakeSet& set, const DataId& id) : set_(set), id_(id) { ++set_.pins_[id]; }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  ~Pin() override {
+    if (--set_.pins_[id_] == 0) set_.pins_.erase(id_);
+  }
+
+ private:
+  FakeSet& set_;
+  DataId id_;
+};
 
 Task<Result<std::optional<std::string>>> FakeRows::get(Family family, std::string key) {
   const auto& rows = rows_[family];
@@ -198,7 +210,23 @@ Task<Result<BufferChain>> FakeSet::read(DataRef data, std::uint64_t offset, std:
   co_return BufferChain(Buffer::copy_of(std::string_view(at->second).substr(offset, length)));
 }
 
-std::unique_ptr<cluster::DataPin> FakeSet::pin(const DataRef&) { return std::make_unique<NoPin>(); }
+std::unique_ptr<cluster::DataPin> FakeSet::pin(const DataRef& data) {
+  return std::make_unique<Pin>(*this, data.id);
+}
+
+std::size_t FakeSet::free_due(WallTime now) {
+  std::size_t freed = 0;
+  std::vector<RowChange> done;
+  for (const auto& [key, value] : rows_.rows(Family::kDue)) {
+    const auto due = cluster::decode_due(value);
+    if (key >= cluster::due_bound(now) || !due || due->kind != cluster::DueKind::kFreeData) continue;
+    if (pins_.contains(due->data.id)) continue;
+    freed += data_.erase(due->data.id);
+    done.push_back({Family::kDue, key, std::nullopt});
+  }
+  rows_.apply(done);
+  return freed;
+}
 
 FakeCluster::FakeCluster(const cluster::CommandRegistry& registry, std::uint32_t sets, std::uint32_t drives) {
   for (std::uint32_t i = 0; i < sets; ++i) {

@@ -84,6 +84,9 @@ class FakeSet final : public cluster::SetApi {
   /// The next answer to a command or query of `kind` is held back until `until`: what it answers has
   /// happened.
   void hold_answer(cluster::CommandKind kind, async::Event& until) { held_.emplace_back(kind, &until); }
+  /// Frees what is due at `now` and not pinned, as a set does; gives how many slices went.
+  std::size_t free_due(WallTime now);
+  [[nodiscard]] std::size_t pinned() const { return pins_.size(); }
   /// Drops all stored data and due rows, so that a test can count anew.
   void forget_data();
   /// Bytes of keys and values in the largest plan since the reset.
@@ -101,6 +104,7 @@ class FakeSet final : public cluster::SetApi {
 
  private:
   friend class FakeStage;
+  class Pin;
   Result<void> take_failure(cluster::CommandKind kind);
   Task<Result<cluster::CommandResult>> execute_now(cluster::Command command);
   Task<void> wait_for_answer(cluster::CommandKind kind);
@@ -108,6 +112,7 @@ class FakeSet final : public cluster::SetApi {
   cluster::SetInfo info_;
   FakeRows rows_;
   std::map<DataId, std::string> data_;
+  std::map<DataId, std::size_t> pins_;  ///< How often each is pinned.
   std::vector<RowChange> deferred_;
   std::deque<std::pair<cluster::CommandKind, ErrorCode>> failures_;
   std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
