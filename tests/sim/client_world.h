@@ -123,6 +123,10 @@ class ClientWorld {
   /// What crashes left of renames was finished: it has exactly one name.
   Task<void> check_moved(ClientNode* node);
   Task<Result<std::string>> read_all(ClientNode* node, objects::GetRequest request);
+  // slow_read.cc
+  /// Reads at `reader` what is removed at `remover` after the first bytes, slower than its grace lasts. False
+  /// when that fails.
+  bool read_slowly(ClientNode& reader, ClientNode& remover);
   static std::string md5_of(std::string_view bytes);
   int new_content(std::size_t size);
   int content_of(const std::string& bytes, const char* what);
@@ -150,6 +154,17 @@ class ClientWorld {
   std::string failure_;
 
  private:
+  struct SlowRead {
+    std::unique_ptr<objects::ObjectReader> reader;
+    std::string expected;
+    std::string got;
+    bool running = false;
+    std::string error;
+  };
+  using SlowReadRef = std::shared_ptr<SlowRead>;
+  static Task<void> begin_slow_read(ClientNode* node, SlowReadRef read);
+  static Task<void> remove_slow(ClientNode* node, SlowReadRef read);
+  static Task<void> end_slow_read(SlowReadRef read);
   static constexpr const char* kTurned = "turned";  ///< A bucket.
   enum class Turned : std::uint8_t { kNo, kAsked, kAnswered };
   /// A file under changing names, one rename after the other.

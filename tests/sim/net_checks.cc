@@ -220,6 +220,17 @@ void NetWorld::check_end() {
   if (!failure_.empty() || !whole()) return;
   NET_PROBE("nodes-settled-whole");
   check_node_death();
+  if (failure_.empty() && chance(150)) check_slow_read();
+}
+
+/// What a node reads is not freed, whichever one leads, though another one is dead.
+void NetWorld::check_slow_read() {
+  NET_PROBE("slow-read");
+  std::vector<NetNode*> nodes;
+  for (Place& place : places_)
+    if (place.node && place.node->ready) nodes.push_back(place.node.get());
+  NetNode& reader = *nodes[below(nodes.size())];
+  read_slowly(reader, *nodes[below(nodes.size())]);
 }
 
 // What it counts down outlives a wait that a failure cuts off.

@@ -119,6 +119,7 @@ class NetWorld final : private ClientWorld {
   void describe();
   void check_reads(NetNode& node, const char* when, bool strict);
   void check_node_death();
+  void check_slow_read();
   Task<void> write_until_done(NetNode* node, Key* key, std::shared_ptr<std::size_t> left);
 
   static constexpr std::size_t kMostCalls = 3;  ///< At one node.

@@ -28,37 +28,6 @@ void SetWorld::check_drives_agree() {
   }
 }
 
-Task<void> SetWorld::begin_slow_read(SetNode* node, std::shared_ptr<SlowRead> read) {
-  objects::ObjectStore& store = node->store();
-  objects::BufferSource body(Buffer::copy_of(read->expected), 999);
-  objects::PutRequest put{.bucket = "plain", .key = "slow"};
-  put.body = &body;
-  const auto done = co_await store.put_object(std::move(put));
-  auto found = co_await store.get_object({.bucket = "plain", .key = "slow"});
-  if (done && found) {
-    read->reader = std::move(found->reader);
-    const auto window = co_await read->reader->next();
-    if (window) read->got.append(window->flatten().view());
-    if (!window) read->error = window.error().describe();
-    const auto removed = co_await store.delete_object({.bucket = "plain", .key = "slow"});
-    if (!removed) read->error = removed.error().describe();
-  } else {
-    read->error = done ? found.error().describe() : done.error().describe();
-  }
-  read->running = false;
-}
-
-Task<void> SetWorld::end_slow_read(std::shared_ptr<SlowRead> read) {
-  while (true) {
-    const auto window = co_await read->reader->next();
-    if (!window) read->error = window.error().describe();
-    if (!window || window->empty()) break;
-    read->got.append(window->flatten().view());
-  }
-  read->reader.reset();
-  read->running = false;
-}
-
 void SetWorld::check_nothing_staged() {
   struct Asked {
     std::size_t open = 0;
@@ -111,18 +80,7 @@ void SetWorld::check_references(const std::set<std::pair<DataId, Uuid>>& uses) {
 
 void SetWorld::check_leftovers() {
   SET_PROBE("leftovers-counted");
-  const auto read = std::make_shared<SlowRead>();
-  read->expected = contents_[static_cast<std::size_t>(new_content(chance(500) ? 6000 : 1400))];
-  read->running = true;
-  const auto ended = [read] { return !read->running; };
-  node_->spawn(begin_slow_read(node_.get(), read));
-  if (!wait(ended, std::chrono::minutes(1))) return violate("a read in an idle set does not begin");
-  wait([] { return false; }, std::chrono::minutes(15));
-  read->running = read->reader != nullptr;
-  if (read->running) node_->spawn(end_slow_read(read));
-  if (!wait(ended, std::chrono::minutes(1))) return violate("a slow read does not end");
-  if (!read->error.empty() || read->got != read->expected)
-    return violate("a slow read fails: " + read->error);
+  if (!read_slowly(*node_, *node_)) return;
   // The grace of data, and that of staged data that nothing named, with what runs now and then after them.
   wait([] { return false; }, std::chrono::minutes(20));
   sweep_references();

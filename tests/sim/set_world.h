@@ -105,16 +105,6 @@ class SetWorld final : private ClientWorld {
   void check_leftovers();
   void sweep_references();
   void check_references(const std::set<std::pair<DataId, Uuid>>& uses);
-  /// A read that takes longer than the grace of what it reads.
-  struct SlowRead {
-    std::unique_ptr<objects::ObjectReader> reader;
-    std::string expected;
-    std::string got;
-    bool running = false;
-    std::string error;
-  };
-  Task<void> begin_slow_read(SetNode* node, std::shared_ptr<SlowRead> read);
-  Task<void> end_slow_read(std::shared_ptr<SlowRead> read);
   void take_down(std::uint32_t mask);
   /// `strict`: each must be answered.
   void check_reads(const char* when, bool strict);

@@ -37,6 +37,7 @@ PLANTED = [
     ("one-drive-too-few", "set", 245),
     ("show-pending", "set", 0),
     ("free-in-use", "set", 0),
+    ("free-in-use", "net", 15),
     ("free-referenced", "set", 0),
     ("sweep-at-start", "set", 0),
     ("replay-past-torn", "files", 0),
