@@ -24,13 +24,19 @@ std::string encode_use(const DataRef& data) {
   return seal(std::move(out));
 }
 
-Result<DataRef> decode_use(std::string_view value) {
-  const auto body = unseal(value);
-  if (!body) return fail(ErrorCode::kCorrupt, "a reference does not match its checksum");
-  ByteReader in(*body);
-  Slice slice = read_slice(in);
-  if (!in.ok()) return fail(ErrorCode::kCorrupt, "a reference does not parse");
-  return slice.data;
+Result<DataRef> decode_use(std::string_view value, const DataId& id) {
+  if (const auto body = unseal(value)) {
+    ByteReader in(*body);
+    Slice slice = read_slice(in);
+    if (!in.ok()) return fail(ErrorCode::kCorrupt, "a reference does not parse");
+    return slice.data;
+  }
+  // As mounts wrote them until 2026-11-27: bare, like the data of an entry.
+  ByteReader in(value);
+  const DataRef data = storage::decode_data_ref(in);
+  if (!in.ok() || !in.at_end() || data.id != id)
+    return fail(ErrorCode::kCorrupt, "a reference does not match its checksum");
+  return data;
 }
 
 // Whether anybody uses `data` who is not `leaving` with this command.
@@ -141,8 +147,8 @@ PlanTask plan_drop_references(cluster::RowView& rows, const cluster::Command& co
       plan.changes.push_back({Family::kIntents, taken_key(use.referrer, in.home, use.data.id), std::nullopt});
     std::string key = reference_key(use.data.id, use.referrer);
     const auto row = co_await or_return(rows.get(Family::kRefs, key));
-    if (!row) continue;            // dropped before
-    auto data = decode_use(*row);  // an intent that a crash left knows no more than the id
+    if (!row) continue;                         // dropped before
+    auto data = decode_use(*row, use.data.id);  // an intent that a crash left knows no more than the id
     if (!data) co_return std::unexpected(std::move(data).error());
     leaving.insert(std::move(key));
     touched.emplace(use.data.id, *data);

@@ -226,6 +226,29 @@ TEST_F(CopyTest, AReplacedSourceGivesNoReferences) {
   EXPECT_EQ(count(Family::kRefs), 0U);
 }
 
+// Mounts of earlier builds wrote references as an entry has its data: these could not be dropped, nor could
+// what the same command was to drop.
+TEST_F(CopyTest, AReferenceInTheFormOfEarlierBuildsEndsToo) {
+  ASSERT_TRUE(put("from", "a", std::string(300, 'x')).has_value());
+  ASSERT_TRUE(copy("a", "b").has_value());
+  DataRef data;
+  for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kVersions))
+    if (parse_version_key(key)->key == "b") data = decode_version(value)->slices.front().data;
+  base::ByteWriter bare;
+  storage::encode_data_ref(bare, data);
+  std::vector<RowChange> old;
+  for (const auto& [key, value] : cluster_->fake(0).rows().rows(Family::kRefs))
+    old.push_back({Family::kRefs, key, std::string(bare.view())});
+  ASSERT_EQ(old.size(), 2U);
+  cluster_->fake(0).rows().apply(old);
+  ASSERT_TRUE(remove("from", "a").has_value());
+  EXPECT_EQ(*get("into", "b"), std::string(300, 'x'));
+  ASSERT_TRUE(remove("into", "b").has_value());
+  EXPECT_EQ(count(Family::kRefs), 0U);
+  EXPECT_EQ(count(Family::kDue), 1U);
+  EXPECT_EQ(run(store_->sweep_references()).value(), 0U) << "an intent is left";
+}
+
 // The node dies after the command that removed the last row and before the references are dropped.
 TEST_F(CopyOverSetsTest, WhatACrashLeftBetweenRowAndReferenceIsSwept) {
   const std::string bytes(300, 'x');
