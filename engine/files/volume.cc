@@ -80,6 +80,8 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
       for (auto& lock : objects::write_locks(orphans_of(bucket->id), parked.to_text()))
         command.locks.push_back(std::move(lock));
     command.payload = change.encode(target);
+    for (const TakenReferences& one : target.taken)
+      command.locks.push_back(objects::referrer_lock(one.referrer));
     command.data = change.data;
     command.bytes = change.bytes;
     auto done = co_await set.execute(std::move(command));

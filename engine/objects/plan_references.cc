@@ -174,7 +174,8 @@ PlanTask plan_settle_references(cluster::RowView& /*rows*/, const cluster::Comma
 }
 
 // Answers whether the row that uses a referrer's references was written; if not, it never will be. An empty
-// answer: it is too early to say.
+// answer: it is too early to say. Waits for a command under way that has the referrer's lock, and while it is
+// undecided: a version that is voided takes along that its references were used.
 PlanTask plan_refuse_referrer(cluster::RowView& rows, const cluster::Command& command) {
   const auto in = co_await or_return(decode<ReferencesPayload>(command.payload));
   cluster::Plan plan{.write = false};

@@ -124,6 +124,10 @@ struct StoreParts {
                                   AbortUploadPayload::Mode mode) const;
 };
 
+/// What a command with data locks besides for each referrer whose references its row uses: what became of the
+/// referrer is then not told while the command is undecided.
+[[nodiscard]] cluster::LockName referrer_lock(const Uuid& referrer);
+
 /// `row` as a door shows it.
 [[nodiscard]] VersionRef make_known(const Bucket& bucket, std::string key, VersionRow row, bool is_latest);
 [[nodiscard]] Result<void> check_attributes(const ObjectAttributes& attributes);

@@ -11,6 +11,7 @@ namespace flashstor::objects {
 namespace {
 
 constexpr std::size_t kMaxNamedLocks = 64;       // more data than this locks all references of the set
+constexpr int kMaxSilentReferrers = 4;           // of a set that cannot answer for them, in one pass
 constexpr std::size_t kMaxUsesACommand = 2'000;  // keeps the entry far under kMaxEntryBytes
 
 cluster::Command make_command(ObjectCommand kind, const ReferencesPayload& payload, Random& random) {
@@ -18,6 +19,7 @@ cluster::Command make_command(ObjectCommand kind, const ReferencesPayload& paylo
   command.kind = static_cast<cluster::CommandKind>(kind);
   command.request_id = Uuid::make(random);
   command.payload = encode(payload);
+  if (kind == ObjectCommand::kRefuseReferrer) command.locks.push_back(referrer_lock(payload.new_referrer));
   if (payload.uses.size() > kMaxNamedLocks) {
     command.locks.push_back({cluster::lock_name(Family::kRefs, {}), true});
     return command;
@@ -49,6 +51,10 @@ Task<Result<void>> run_all(cluster::SetApi* set, ObjectCommand kind, ReferencesP
 }
 
 }  // namespace
+
+cluster::LockName referrer_lock(const Uuid& referrer) {
+  return {.name = cluster::lock_name(Family::kIntents, referrer_key(referrer)), .exclusive = true};
+}
 
 Task<Result<std::vector<Slice>>> StoreParts::add_references(const Bucket& bucket, const std::string& key,
                                                             const VersionId& source,
@@ -129,6 +135,7 @@ Task<void> StoreParts::drop_references(std::uint32_t home_set, std::vector<Dropp
 }
 
 // References of the set `at` whose deadline passed: used, and only the note of it was lost, or never to be.
+// One of which nobody can say yet does not hold up the others.
 Task<Result<std::size_t>> StoreParts::sweep_taken(std::uint32_t at, WallTime now) const {
   std::map<std::pair<Uuid, std::uint32_t>, std::vector<DroppedReference>> taken;  // by referrer and home
   std::string after(kTakenReferences);
@@ -149,22 +156,27 @@ Task<Result<std::size_t>> StoreParts::sweep_taken(std::uint32_t at, WallTime now
     if (!keys.empty()) after = keys.back();
   }
   std::size_t dropped = 0;
+  Result<void> failed;
+  std::map<std::uint32_t, int> silent;
   for (auto& [who, uses] : taken) {
-    if (who.second >= cluster().set_count()) continue;
+    if (who.second >= cluster().set_count() || silent[who.second] == kMaxSilentReferrers) continue;
     ReferencesPayload payload{.new_referrer = who.first, .home = who.second};
-    const auto fate =
-        co_await or_return(cluster()
-                               .set_at(who.second)
-                               .execute(make_command(ObjectCommand::kRefuseReferrer, payload, random())));
-    if (fate.response == kRefused) {
+    const auto fate = co_await cluster()
+                          .set_at(who.second)
+                          .execute(make_command(ObjectCommand::kRefuseReferrer, payload, random()));
+    if (!fate) {
+      ++silent[who.second];
+      failed = std::unexpected(fate.error());
+    } else if (fate->response == kRefused) {
       dropped += uses.size();
       co_await drop_references(who.second, std::move(uses));
-    } else if (fate.response == kUsed) {
+    } else if (fate->response == kUsed) {
       payload.uses = std::move(uses);
       co_await or_return(
           run_all(&cluster().set_at(at), ObjectCommand::kSettleReferences, std::move(payload), &random()));
     }
   }
+  if (!failed) co_return std::unexpected(failed.error());
   co_return dropped;
 }
 
@@ -213,8 +225,15 @@ Task<Result<std::size_t>> ObjectStore::sweep_references() {
   }
   const StoreParts parts{*this};
   const WallTime now = Runtime::current()->wall_now();
-  for (std::uint32_t set = 0; set < cluster_.set_count(); ++set)
-    dropped += co_await or_return(parts.sweep_taken(set, now));
+  Result<void> failed;
+  for (std::uint32_t set = 0; set < cluster_.set_count(); ++set) {
+    const auto swept = co_await parts.sweep_taken(set, now);
+    if (swept)
+      dropped += *swept;
+    else
+      failed = std::unexpected(swept.error());
+  }
+  co_await or_return(std::move(failed));
   co_await or_return(parts.forget_referrers(now));
   co_return dropped;
 }

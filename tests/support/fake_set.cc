@@ -22,6 +22,7 @@ class FakeSet::Pin final : public cluster::DataPin {
 };
 
 Task<Result<std::optional<std::string>>> FakeRows::get(Family family, std::string key) {
+  if (undecided_.covers(cluster::lock_name(family, key))) co_return fail(ErrorCode::kTimeout, "undecided");
   const auto& rows = rows_[family];
   const auto at = rows.find(key);
   if (at == rows.end()) co_return std::nullopt;
@@ -34,6 +35,8 @@ Task<Result<void>> FakeRows::scan(Family family, std::string lower, std::string 
   auto at = rows.lower_bound(lower);
   while (at != rows.end() && (upper.empty() || at->first < upper)) {
     ++visited_;
+    if (undecided_.covers(cluster::lock_name(family, at->first)))
+      co_return fail(ErrorCode::kTimeout, "undecided");
     const cluster::ScanStep step = visitor(at->first, at->second);
     if (step.kind == cluster::ScanStep::Kind::kStop) break;
     if (step.kind == cluster::ScanStep::Kind::kSeek)
@@ -79,13 +82,19 @@ void FakeSet::forget_data() {
   rows_.apply(due);
 }
 
+void FakeSet::decide(bool voided) {
+  rows_.undecided().clear();
+  rows_.apply(voided ? undecided_.on_void : undecided_.on_confirm);
+  undecided_ = {};
+}
+
 void FakeSet::confirm() { rows_.apply(std::exchange(deferred_, {})); }
 
 Task<Result<cluster::CommandResult>> FakeSet::execute(cluster::Command command) {
   const cluster::CommandKind kind = command.kind;
   auto done = co_await execute_now(std::move(command));
   co_await wait_for_answer(kind);
-  if (const auto lost = std::ranges::find(lost_answers_, kind); lost != lost_answers_.end()) {
+  if (const auto lost = std::ranges::find(lost_answers_, kind); done && lost != lost_answers_.end()) {
     lost_answers_.erase(lost);
     co_return fail(ErrorCode::kUnknownOutcome, "as the test wants");
   }
@@ -132,6 +141,15 @@ Task<Result<cluster::CommandResult>> FakeSet::execute_now(cluster::Command comma
     voided_.erase(at);
     rows_.apply(plan->on_void);
     co_return fail(ErrorCode::kWriteQuorum, "as the test wants");
+  }
+  if (const auto at = std::ranges::find(doubtful_, command.kind); at != doubtful_.end()) {
+    doubtful_.erase(at);
+    std::vector<std::string> names;  // those of the leader that made it, not of its successors
+    for (const cluster::LockName& lock : command.locks)
+      if (lock.exclusive) names.push_back(lock.name);
+    rows_.undecided().add(++revision_, std::move(names));
+    undecided_ = std::move(*plan);
+    co_return fail(ErrorCode::kUnknownOutcome, "as the test wants");
   }
   if (lazy_confirm_)
     deferred_ = std::move(plan->on_confirm);

@@ -11,6 +11,7 @@
 
 #include "engine/async/sync.h"
 #include "engine/cluster/set_api.h"
+#include "engine/cluster/undecided.h"
 #include "engine/storage/write_marks.h"
 
 /// Sets in memory for unit tests of what stands on them: planners run one after the other and their plans are
@@ -35,12 +36,15 @@ class FakeRows final : public cluster::RowView {
   void set_now(WallTime now) { now_ns_ = base::to_nanoseconds(now); }
   /// Rows that scans have shown.
   [[nodiscard]] std::size_t visited() const { return visited_; }
+  /// Who reads rows under these names is told kTimeout, as after a wait.
+  [[nodiscard]] cluster::UndecidedNames& undecided() { return undecided_; }
   /// Rows of one family.
   [[nodiscard]] const std::map<std::string, std::string>& rows(Family family) { return rows_[family]; }
 
  private:
   std::map<Family, std::map<std::string, std::string>> rows_;
   storage::WriteMarks marks_;
+  cluster::UndecidedNames undecided_;
   std::size_t visited_ = 0;
   std::uint64_t leadership_ = 1;
   std::int64_t now_ns_ = 1'700'000'000'000'000'000;
@@ -73,13 +77,17 @@ class FakeSet final : public cluster::SetApi {
   void fail_next(cluster::CommandKind kind, ErrorCode code) { failures_.emplace_back(kind, code); }
   /// The next command of `kind` is voided, as a new leader does with one that too few drives hold.
   void void_next(cluster::CommandKind kind) { voided_.push_back(kind); }
+  /// The next command of `kind`, which has data, is made and nobody knows whether enough drives hold that:
+  /// until `decide`, which confirms or voids it.
+  void leave_undecided(cluster::CommandKind kind) { doubtful_.push_back(kind); }
+  void decide(bool voided);
   /// Reads of data fail from now on with this error (nothing: they work again).
   void fail_reads(std::optional<ErrorCode> code) { read_failure_ = code; }
   /// The same for bytes that are staged.
   void fail_stages(std::optional<ErrorCode> code) { stage_failure_ = code; }
   /// Runs before each command is planned; for what happens in between.
   void set_before_execute(std::function<void(const cluster::Command&)> hook) { before_ = std::move(hook); }
-  /// The next command of `kind` is done and answered as if nothing were known of it.
+  /// The next command of `kind` that is done is answered as if nothing were known of it.
   void lose_answer(cluster::CommandKind kind) { lost_answers_.push_back(kind); }
   /// The next answer to a command or query of `kind` is held back until `until`: what it answers has
   /// happened.
@@ -118,6 +126,8 @@ class FakeSet final : public cluster::SetApi {
   std::deque<std::pair<cluster::CommandKind, async::Event*>> held_;
   std::deque<cluster::CommandKind> lost_answers_;
   std::deque<cluster::CommandKind> voided_;
+  std::deque<cluster::CommandKind> doubtful_;
+  cluster::Plan undecided_;
   std::optional<ErrorCode> read_failure_;
   std::optional<ErrorCode> stage_failure_;
   std::function<void(const cluster::Command&)> before_;

@@ -1,0 +1,101 @@
+#include <chrono>
+#include <string>
+
+#include "engine/objects/store_parts.h"
+#include "tests/unit/files/foreign_data_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// What becomes of references that were taken across sets when the command that uses them does not end well.
+class ForeignDataFaultsTest : public ForeignDataTest {
+ protected:
+  static constexpr auto kPublish = static_cast<cluster::CommandKind>(FileCommand::kPublish);
+  static constexpr auto kRename = static_cast<cluster::CommandKind>(FileCommand::kRename);
+  /// As after everything that is under way has had its time.
+  void sweep() {
+    const WallTime now = runtime_.wall_now();
+    const objects::StoreParts parts{*store_};
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      cluster_->fake(set).rows().set_now(now + std::chrono::hours(1));
+    for (std::uint32_t set = 0; set < sets(); ++set)
+      static_cast<void>(runtime_.run_until(parts.sweep_taken(set, now + std::chrono::hours(1))));
+    static_cast<void>(runtime_.run_until(parts.forget_referrers(now + std::chrono::hours(48))));
+    for (std::uint32_t set = 0; set < sets(); ++set) cluster_->fake(set).rows().set_now(now);
+  }
+  /// The names that the bytes had first go: only what was taken keeps them.
+  void forget_first_names() {
+    for (const std::string& key : first_)
+      while (!version_of(key, 0).empty()) remove_version(key, version_of(key, 0));
+  }
+  testing::FakeSet& home() { return cluster_->fake(set_of("file")); }
+};
+
+TEST_F(ForeignDataFaultsTest, AnAnswerThatIsLostLeavesThemTaken) {
+  const auto file = open_to_write("file");
+  write(*file, bytes_.size(), "more");
+  home().lose_answer(kPublish);
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(object("file"), bytes_ + "more");
+  EXPECT_GT(taken(), 0U);
+  sweep();
+  EXPECT_EQ(taken(), 0U);
+  forget_first_names();
+  EXPECT_EQ(object("file"), bytes_ + "more");
+  EXPECT_EQ(due(), 0U);
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_EQ(object("file"), bytes_ + "more");
+  remove_everything();
+}
+
+TEST_F(ForeignDataFaultsTest, SoDoesThatOfARename) {
+  const std::string to = name_for("file", false);
+  home().lose_answer(kRename);
+  EXPECT_FALSE(rename("file", to));
+  sweep();
+  EXPECT_EQ(taken(), 0U);
+  forget_first_names();
+  EXPECT_EQ(object(to), bytes_);
+  EXPECT_EQ(due(), 0U);
+  remove_everything();
+}
+
+TEST_F(ForeignDataFaultsTest, WhatTheCommandNeverUsedIsGivenBack) {
+  const std::string to = name_for("file", false);
+  int tries = 0;
+  home().set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == kRename && ++tries == 2) home().fail_next(kRename, ErrorCode::kUnknownOutcome);
+  });
+  EXPECT_FALSE(rename("file", to));
+  home().set_before_execute({});
+  EXPECT_GT(taken(), 0U);
+  sweep();
+  EXPECT_EQ(taken(), 0U);
+  EXPECT_EQ(object("file"), bytes_);
+  remove_everything();
+}
+
+// It was taken for used where the entry was to be seen: what the version that went with it had taken was
+// never given back.
+TEST_F(ForeignDataFaultsTest, ThoseOfAVersionThatIsNotDecidedYetStayAsTheyAre) {
+  for (const bool voided : {true, false}) {
+    const auto file = open_to_write("file");
+    write(*file, bytes_.size(), "more");
+    home().leave_undecided(kPublish);
+    EXPECT_EQ(error(file->sync(false)), ErrorCode::kUnknownOutcome);
+    const std::size_t before = taken();
+    sweep();
+    EXPECT_EQ(taken(), before);
+    home().decide(voided);
+    sweep();
+    EXPECT_EQ(taken(), 0U);
+    get(file->sync(false));
+    get(file->release());
+    EXPECT_EQ(object("file"), bytes_ + "more");
+  }
+  remove_everything();
+}
+
+}  // namespace
+}  // namespace flashstor::files
