@@ -264,7 +264,11 @@ PlanTask plan_publish(cluster::RowView& rows, const cluster::Command& command) {
   auto in = co_await or_return(decode<PublishPayload>(command.payload));
   if (in.chase) {
     auto key = co_await or_return(chase(rows, in.target.bucket, in.target.inode, in.target.key));
-    if (!key.empty()) in.target.key = std::move(key);
+    if (!key.empty()) {
+      for (TakenReferences& taken : in.target.taken)  // to its data, whatever its name is
+        if (taken.key == in.target.key) taken.key = key;
+      in.target.key = std::move(key);
+    }
   }
   auto plan = co_await plan_publish_here(rows, in);
   if (plan || in.park.is_nil() || in.adopt || in.pieces.empty() || !comes_again(plan.error())) co_return plan;

@@ -66,6 +66,11 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     target.epoch = bucket->epoch;
     target.set = set.info().index;
     target.versioning = change.orphan ? objects::Versioning::kUnversioned : bucket->versioning;
+    if (change.takes_first && tries == 0) {
+      const auto took = co_await take_foreign(*bucket, target, change, taken);
+      if (!took && took.error().code() != ErrorCode::kConflict) co_return std::unexpected(took.error());
+      target.taken = change.target.taken;
+    }
     cluster::Command command;
     command.kind = static_cast<cluster::CommandKind>(change.kind);
     command.request_id = Uuid::make(runtime_.random());

@@ -104,7 +104,8 @@ class Volume final : public VolumeApi {
     bool orphan = false;
     DataRef data{};
     BufferChain bytes{};
-    Uuid parked{};  ///< Data that is taken over from where it was parked.
+    Uuid parked{};             ///< Data that is taken over from where it was parked.
+    bool takes_first = false;  ///< References across sets, before the set has asked for them.
   };
   Task<Result<FileOutcome>> run(Change change);
   Task<Result<bool>> take_foreign(const objects::Bucket& bucket, const FileTarget& target, Change& change,

@@ -13,6 +13,10 @@ bool is_parked(const Error& error) {
   return error.code() == ErrorCode::kConflict && error.message() == kParked;
 }
 
+bool is_foreign(const Error& error) {
+  return error.code() == ErrorCode::kNotSupported && error.message() == kForeignData;
+}
+
 bool is_refused(const Error& error) {
   return is_lost(error.code()) || error.code() == ErrorCode::kStale ||
          (error.code() == ErrorCode::kConflict && error.message() == kMoving);
@@ -225,6 +229,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   payload.may_move = !inode->orphan && store_.cluster().set_count() > 1;
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
   int chased = 0;
+  int foreign = 0;
   while (true) {
     const bool linked = inode->row.attributes.posix && inode->row.attributes.posix->nlink > 1;
     if ((linked || inode->check_names) && !inode->orphan)
@@ -240,6 +245,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     // Who is renamed without end is caught by holding all names for the one moment.
     payload.chase = chased >= kChasesBeforeLock && !inode->orphan;
     if (payload.chase) change.locked_prefixes.emplace_back();
+    change.takes_first = foreign > 0;
     change.data = data;
     change.bytes = bytes;
     change.encode = [&payload](const FileTarget& to) {
@@ -248,7 +254,9 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     };
     auto done = co_await run(std::move(change));
     const bool parked = done && done->more;
-    if (parked || (!done && is_refused(done.error()))) {
+    // The name for which references were to be taken is not the file's any more.
+    const bool vain = !done && is_foreign(done.error()) && ++foreign <= kMaxStaleRetries;
+    if (parked || vain || (!done && is_refused(done.error()))) {
       const bool lost = !done && is_lost(done.error().code());
       if (lost) ++chased;
       auto found = co_await find_again(inode, key, lost);

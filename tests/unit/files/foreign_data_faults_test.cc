@@ -28,6 +28,9 @@ class ForeignDataFaultsTest : public ForeignDataTest {
     for (const std::string& key : first_)
       while (!version_of(key, 0).empty()) remove_version(key, version_of(key, 0));
   }
+  static Task<void> rename_it(Volume* volume, std::string from, std::string to) {
+    EXPECT_TRUE(co_await volume->rename("", from, "", to, RenameMode::kReplace));
+  }
   testing::FakeSet& home() { return cluster_->fake(set_of("file")); }
 };
 
@@ -94,6 +97,37 @@ TEST_F(ForeignDataFaultsTest, ThoseOfAVersionThatIsNotDecidedYetStayAsTheyAre) {
     get(file->release());
     EXPECT_EQ(object("file"), bytes_ + "more");
   }
+  remove_everything();
+}
+
+// Holding all names it was found, and nobody knew before for which name to take references: EOPNOTSUPP.
+TEST_F(ForeignDataFaultsTest, AFileThatIsRenamedBeforeEachTryIsCaught) {
+  run(volume_->close());
+  cluster_->set_spans_nodes(true);
+  open();
+  const auto other = get(Volume::open(*store_, "bucket", {}, runtime_));
+  const auto file = get(other->open({"file", {}}, {.read = true, .write = true}));
+  write(*file, bytes_.size(), "more");
+  std::string at = "file";
+  const std::string near = name_for("file", false);
+  const std::uint32_t set = set_of("file");
+  bool busy = false;
+  int renames = 0;
+  cluster_->fake(set).set_before_execute([&](const cluster::Command& command) {
+    if (busy || command.kind != kPublish) return;
+    const std::string to = at == near ? "file" : near;
+    ++renames;
+    busy = true;
+    async::start_detached(rename_it(volume_.get(), std::exchange(at, to), to));
+    busy = false;
+  });
+  get(file->sync(false));
+  EXPECT_GT(renames, 3);
+  cluster_->fake(set).set_before_execute({});
+  EXPECT_EQ(object(at), bytes_ + "more");
+  get(file->release());
+  run(other->close());
+  sweep();
   remove_everything();
 }
 
