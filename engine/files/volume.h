@@ -140,8 +140,10 @@ class Volume final : public VolumeApi {
   Task<Result<void>> rename_file(Found from, std::string to_key, RenameMode mode, Uuid mover = {});
   Task<Result<FileOutcome>> rename_in_set(const Found& from, std::string to_key, RenameMode mode,
                                           bool keep_orphan, std::vector<std::string> links, Uuid mover);
+  void lose_name(OpenInode& inode, const std::string& key, const FileOutcome& done,
+                 std::vector<std::string> links);
   void follow_rename(const std::string& from_key, const std::string& to_key, RenameMode mode,
-                     const FileOutcome& done, const OpenInodeRef& moving, const OpenInodeRef& replaced);
+                     const OpenInodeRef& moving, const OpenInodeRef& replaced);
 
   // volume_move.cc
   Task<Result<FileOutcome>> move_across(MovePayload move, std::vector<std::string> links);

@@ -159,20 +159,8 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
     auto done = co_await run(std::move(change));
     if (!done && done.error().code() == ErrorCode::kStale && tries < kMaxStaleRetries) continue;
     if (open && done) {
-      open_keys_.erase(found.key);
-      open_keys_.erase(open->key);
       open->set = set;
-      if (!done->orphan.empty()) {
-        open->orphan = true;
-        open->key = open->inode.to_text();
-      } else {
-        std::erase(links, found.key);
-        open->gone = links.empty();
-        if (!links.empty()) {
-          open->key = links.front();
-          open_keys_.insert_or_assign(open->key, open->inode);
-        }
-      }
+      lose_name(*open, found.key, *done, std::move(links));
     }
     if (open) open->publish_turn.release();
     if (!done) co_return std::unexpected(done.error());
@@ -180,6 +168,22 @@ Task<Result<void>> Volume::remove(std::string directory, std::string name) {
   }
   touch(parent_key);
   co_return {};
+}
+
+// What is open goes on under one of its other names (`links`), or without one as the entry has left it.
+void Volume::lose_name(OpenInode& inode, const std::string& key, const FileOutcome& done,
+                       std::vector<std::string> links) {
+  open_keys_.erase(key);
+  open_keys_.erase(inode.key);
+  std::erase(links, key);
+  inode.orphan = !done.orphan.empty();
+  inode.gone = !inode.orphan && links.empty();
+  if (inode.orphan) {
+    inode.key = inode.inode.to_text();
+  } else if (!links.empty()) {
+    inode.key = std::move(links.front());
+    open_keys_.insert_or_assign(inode.key, inode.inode);
+  }
 }
 
 Task<Result<void>> Volume::rename(std::string directory, std::string name, std::string to_directory,
@@ -251,14 +255,15 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
                              {.from = from.key, .to = to_key, .exchange = mode == RenameMode::kExchange});
   InodeId there_before;
   std::vector<std::string> links;
+  std::vector<std::string> links_there;
   if (const auto there = co_await find_key(to_key, false); there && there->directory) {
     if (mode == RenameMode::kExchange) co_return fail(ErrorCode::kInvalidArgument, "a file and a directory");
     co_return fail(mode == RenameMode::kNoReplace ? ErrorCode::kExists : ErrorCode::kIsDirectory);
   } else if (there) {
     there_before = there->attributes.inode;
     if (there->attributes.links > 1) {
-      auto names = co_await or_return(names_of(to_set, there->attributes.inode));
-      links.insert(links.end(), names.begin(), names.end());
+      links_there = co_await or_return(names_of(to_set, there->attributes.inode));
+      links.insert(links.end(), links_there.begin(), links_there.end());
     }
   }
   if (from.attributes.links > 1) {
@@ -283,7 +288,9 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     done = co_await rename_in_set(from, to_key, mode, replaced != nullptr, std::move(links), mover);
   }
   if (done) {
-    follow_rename(from.key, to_key, mode, *done, moving, replaced);
+    if (replaced && mode != RenameMode::kExchange)
+      lose_name(*replaced, to_key, *done, std::move(links_there));
+    follow_rename(from.key, to_key, mode, moving, replaced);
     if (moving) moving->set = to_set;
     if (replaced && mode != RenameMode::kExchange) replaced->set = to_set;
     if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {
@@ -323,15 +330,7 @@ Task<Result<FileOutcome>> Volume::rename_in_set(const Found& from, std::string t
 
 // The open files know their new names.
 void Volume::follow_rename(const std::string& from_key, const std::string& to_key, RenameMode mode,
-                           const FileOutcome& done, const OpenInodeRef& moving,
-                           const OpenInodeRef& replaced) {
-  if (replaced && mode != RenameMode::kExchange) {
-    open_keys_.erase(replaced->key);
-    replaced->orphan = !done.orphan.empty();
-    replaced->gone = done.orphan.empty();
-    if (replaced->orphan) replaced->key = replaced->inode.to_text();
-    open_keys_.erase(to_key);
-  }
+                           const OpenInodeRef& moving, const OpenInodeRef& replaced) {
   open_keys_.erase(from_key);
   if (replaced && mode == RenameMode::kExchange) rekey(*replaced, from_key);
   if (moving) rekey(*moving, to_key);

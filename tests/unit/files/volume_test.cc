@@ -144,6 +144,21 @@ TEST_F(VolumeTest, HardLinksShareBytesAndOutliveEachOther) {
   EXPECT_EQ(read_file("two"), "SECOND");
 }
 
+// It was told ESTALE, as if the file were gone.
+TEST_F(VolumeTest, WhoHasAFileOpenGoesOnWhenARenameTakesOneOfItsNames) {
+  put_file("", "a", "x");
+  get(volume_->link({"a", {}}, "", "b"));
+  const auto file = get(volume_->open({"a", {}}, {.read = true, .write = true}));
+  put_file("", "c", "winner");
+  mv("c", "a");
+  write(*file, 1, "y");
+  get(file->sync(false));
+  EXPECT_EQ(read(*file), "xy");
+  get(file->release());
+  EXPECT_EQ(object("b"), "xy");
+  EXPECT_EQ(object("a"), "winner");
+}
+
 TEST_F(VolumeTest, ALinkThatStaysTellsByItsChangeTime) {
   put_file("", "one", "x");
   get(volume_->link({"one", stat("", "one").inode}, "", "two"));
