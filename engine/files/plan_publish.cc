@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "engine/files/forward.h"
 
@@ -60,10 +62,9 @@ Task<Result<void>> replace_version(cluster::RowView& rows, Replacement change, c
 Task<Result<void>> share_kept(cluster::RowView& rows, const Replacement& change, std::vector<Slice>& after,
                               std::vector<RowChange>& changes) {
   std::vector<Slice> kept;
-  const auto is_kept = [&](const Slice& slice) {
-    return std::ranges::any_of(change.before,
-                               [&](const Slice& held) { return held.data.id == slice.data.id; });
-  };
+  std::set<DataId> held;
+  for (const Slice& slice : change.before) held.insert(slice.data.id);
+  const auto is_kept = [&held](const Slice& slice) { return held.contains(slice.data.id); };
   for (const Slice& slice : after)
     if (is_kept(slice)) kept.push_back(slice);
   co_await or_return(share_slices(rows, change.target, change.key, kept, changes));
@@ -131,12 +132,11 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
     std::vector<Slice> after = published.slices;
     // What this name has already keeps its reference; the rest gets one.
     std::vector<Slice> fresh;
-    const auto held = [&](const Slice& slice) {
-      return std::ranges::find_if(before, [&](const Slice& mine) { return mine.data.id == slice.data.id; });
-    };
+    std::map<DataId, Uuid> held;
+    for (const Slice& slice : before) held.emplace(slice.data.id, slice.referrer);
     for (Slice& slice : after) {
-      if (const auto mine = held(slice); mine != before.end())
-        slice.referrer = mine->referrer;
+      if (const auto mine = held.find(slice.data.id); mine != held.end())
+        slice.referrer = mine->second;
       else
         fresh.push_back(slice);
     }
@@ -144,7 +144,7 @@ Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& i
     co_await or_return(share_slices(rows, in.target, name, fresh, shared));
     std::size_t next = 0;
     for (Slice& slice : after)
-      if (held(slice) == before.end()) slice = fresh[next++];
+      if (!held.contains(slice.data.id)) slice = fresh[next++];
     Replacement change{in.target, name, *live, std::move(before), published, in.has_data};
     for (RowChange& row : shared) {
       const bool is_new = std::ranges::any_of(in.pieces, [&row](const Placed& piece) {

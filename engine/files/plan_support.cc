@@ -105,10 +105,12 @@ void set_slices(VersionRow& row, std::vector<Slice> slices) {
 namespace {
 
 // Of data that another set keeps only the caller could take a reference.
-Result<Uuid> taken_reference(const FileTarget& target, std::string_view key, const DataId& data) {
+std::map<DataId, Uuid> taken_for(const FileTarget& target, std::string_view key) {
+  std::map<DataId, Uuid> referrers;
   for (const TakenReferences& taken : target.taken)
-    if (taken.key == key && std::ranges::find(taken.data, data) != taken.data.end()) return taken.referrer;
-  return fail(ErrorCode::kNotSupported, std::string(kForeignData));
+    if (taken.key == key)
+      for (const DataId& id : taken.data) referrers.emplace(id, taken.referrer);
+  return referrers;
 }
 
 }  // namespace
@@ -116,11 +118,14 @@ Result<Uuid> taken_reference(const FileTarget& target, std::string_view key, con
 Task<Result<void>> share_slices(cluster::RowView& rows, const FileTarget& target, std::string_view key,
                                 std::vector<Slice>& slices, std::vector<RowChange>& changes) {
   std::map<std::pair<DataId, Uuid>, Uuid> given;
+  const std::map<DataId, Uuid> taken = taken_for(target, key);
   std::vector<Slice> foreign;
   for (Slice& slice : slices) {
     if (slice.data.place == DataPlace::kNone) continue;
     if (slice.data.set != target.set) {
-      slice.referrer = co_await or_return(taken_reference(target, key, slice.data.id));
+      const auto one = taken.find(slice.data.id);
+      if (one == taken.end()) co_return fail(ErrorCode::kNotSupported, std::string(kForeignData));
+      slice.referrer = one->second;
       foreign.push_back(slice);
       continue;
     }
