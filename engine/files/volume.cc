@@ -80,13 +80,13 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
     for (const std::string& prefix : change.locked_prefixes)
       command.locks.push_back(
           {lock_name(Family::kVersions, objects::listing_start(target.bucket, prefix)), true});
+    for (const TakenReferences& one : target.taken)
+      command.locks.push_back(objects::referrer_lock(one.referrer));
     const Uuid parked = change.data.place == DataPlace::kFile ? change.data.id : change.parked;
     if (!parked.is_nil())
       for (auto& lock : objects::write_locks(orphans_of(bucket->id), parked.to_text()))
         command.locks.push_back(std::move(lock));
     command.payload = change.encode(target);
-    for (const TakenReferences& one : target.taken)
-      command.locks.push_back(objects::referrer_lock(one.referrer));
     command.data = change.data;
     command.bytes = change.bytes;
     auto done = co_await set.execute(std::move(command));
@@ -310,9 +310,12 @@ Task<Result<void>> Volume::finish_leftovers() {
     if (store_.cluster().set_count() > 1) gate_.spawn(watch_directory_moves());
     co_return {};
   }
-  for (const RenamePayload& move : directories)
-    moving_directories_.emplace_back(move.target.key, move.to_key);
-  if (!directories.empty()) gate_.spawn(finish_directory_moves(std::move(directories)));
+  std::vector<std::pair<RenamePayload, MovingPlace>> moves;
+  for (RenamePayload& move : directories) {
+    const MovingPlace place = begin_moving(move);
+    moves.emplace_back(std::move(move), place);
+  }
+  if (!moves.empty()) gate_.spawn(finish_directory_moves(std::move(moves)));
   co_return {};
 }
 

@@ -172,8 +172,12 @@ class Volume final : public VolumeApi {
   Task<Result<std::vector<RenamePayload>>> standing_moves(char kind);
   Task<Result<void>> end_moves_at(std::vector<std::string> keys);
   Task<void> watch_directory_moves();
-  Task<void> finish_directory_move(RenamePayload move);
-  Task<void> finish_directory_moves(std::vector<RenamePayload> moves);
+  using DirectoryPair = std::pair<std::string, std::string>;  ///< From where to where.
+  using MovingPlace = std::list<DirectoryPair>::iterator;
+  /// From here on who touches its names waits, until finish_directory_move is through with it.
+  MovingPlace begin_moving(const RenamePayload& move);
+  Task<void> finish_directory_move(RenamePayload move, MovingPlace place);
+  Task<void> finish_directory_moves(std::vector<std::pair<RenamePayload, MovingPlace>> moves);
 
   // volume_move_directory.cc
   Task<Result<void>> rename_directory_across(Found from, std::string to_key, RenameMode mode);
@@ -287,11 +291,10 @@ class Volume final : public VolumeApi {
   bool publishing_times_ = false;
   RenameWatch renames_;
   std::set<std::string> moving_keys_;  ///< Old names of files that are on their way to another set.
-  using DirectoryPair = std::pair<std::string, std::string>;
-  std::list<DirectoryPair> moving_directories_;  ///< From where to where.
-  async::Semaphore moving_turn_{1};              ///< Where several nodes may mount the bucket.
-  InodeId moving_lock_;                          ///< The same.
-  Uuid mover_;  ///< What the sets know this volume by when it moves directories.
+  std::list<DirectoryPair> moving_directories_;
+  async::Semaphore moving_turn_{1};  ///< Where several nodes may mount the bucket.
+  InodeId moving_lock_;              ///< The same.
+  Uuid mover_;                       ///< What the sets know this volume by when it moves directories.
   async::Signal moved_;
   async::Event closing_;
   bool moves_cancelled_ = false;  ///< Renames of directories over sets, and what waits for them, end.

@@ -125,16 +125,19 @@ Task<void> Volume::watch_directory_moves() {
     if (const auto standing = co_await standing_moves('d'))
       for (const RenamePayload& move : *standing)
         if (!moves_cancelled_ && co_await take_moving_turn(false)) {
-          co_await finish_directory_move(move);
+          co_await finish_directory_move(move, begin_moving(move));
           co_await give_up_moving_turn();
         }
     static_cast<void>(co_await closing_.wait_until(runtime_.now() + kMoveWatch));
   }
 }
 
-Task<void> Volume::finish_directory_move(RenamePayload move) {
+Volume::MovingPlace Volume::begin_moving(const RenamePayload& move) {
+  return moving_directories_.emplace(moving_directories_.end(), move.target.key, move.to_key);
+}
+
+Task<void> Volume::finish_directory_move(RenamePayload move, MovingPlace place) {
   const std::string words = move.target.key + " to " + move.to_key;
-  const auto place = moving_directories_.emplace(moving_directories_.end(), move.target.key, move.to_key);
   auto done = co_await become_mover(move.target.key);
   if (done) done = co_await move_directory(std::move(move));
   moving_directories_.erase(place);
@@ -148,12 +151,8 @@ Task<void> Volume::finish_directory_move(RenamePayload move) {
 }
 
 // What a crash left where one process has all mounts.
-Task<void> Volume::finish_directory_moves(std::vector<RenamePayload> moves) {
-  for (RenamePayload& move : moves) {
-    co_await finish_directory_move(std::move(move));
-    moving_directories_.pop_front();  // it was put there before anybody else could
-    moved_.notify_all();
-  }
+Task<void> Volume::finish_directory_moves(std::vector<std::pair<RenamePayload, MovingPlace>> moves) {
+  for (auto& [move, place] : moves) co_await finish_directory_move(std::move(move), place);
 }
 
 }  // namespace flashstor::files
