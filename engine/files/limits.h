@@ -50,6 +50,9 @@ inline constexpr int kMoveTries = 20;  ///< Of a rename that is made, when names
 inline constexpr std::chrono::milliseconds kMovePause{250};
 inline constexpr std::size_t kMovedAtOnce = 16;  ///< Names of a directory that are moved beside each other.
 inline constexpr std::chrono::milliseconds kMoveRetry{20};
+/// How often a rename tries to take the old name away before it is answered all the same, each pause four
+/// times the one before (the first kMoveRetry): longer than a set is without a leader when one dies.
+inline constexpr int kMoveEndTries = 5;
 inline constexpr std::chrono::seconds kMoveWait{2};  ///< How long a publish waits for a move of another node.
 inline constexpr std::size_t kMaxForwards = 256;     ///< Directories that had one name, each where it went.
 inline constexpr std::chrono::hours kParkedFor{1};   ///< Before a mount takes parked data for forgotten.

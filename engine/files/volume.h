@@ -155,6 +155,7 @@ class Volume final : public VolumeApi {
   Task<Result<void>> settle_move(std::string key);
   Task<Result<void>> await_move(std::string key);
   Task<Result<void>> await_foreign_move(std::string key);
+  Task<Result<FileOutcome>> end_move(const MovePayload& move);
   Task<void> end_move_later(std::string from_key);
   Task<Result<MovePayload>> standing_file_move(std::string key);
   Task<Result<void>> settle_foreign_move(std::string key);

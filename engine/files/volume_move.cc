@@ -67,7 +67,7 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   move.placed = is_placed;
   move.row.clear();
   move.slices_row.clear();
-  const auto ended = co_await move_step(FileCommand::kMoveEnd, move, move.from_key, {});
+  const auto ended = co_await end_move(move);
   cluster::SetApi& home = parts.set_of(*bucket, move.to_key);
   if (is_placed) {
     co_await parts.settle_references(home.info().index, shared);
@@ -81,6 +81,17 @@ Task<Result<FileOutcome>> Volume::move_now(MovePayload move, std::vector<std::st
   else
     gate_.spawn(end_move_later(move.from_key));
   co_return placed;
+}
+
+// Until then both names show the file, so a rename is not answered while the old name's set changes its
+// leader.
+Task<Result<FileOutcome>> Volume::end_move(const MovePayload& move) {
+  auto pause = kMoveRetry;
+  for (int tries = 1;; ++tries, pause *= 4) {
+    auto ended = co_await move_step(FileCommand::kMoveEnd, move, move.from_key, {});
+    if (ended || tries == kMoveEndTries || co_await closing_.wait_until(runtime_.now() + pause))
+      co_return ended;
+  }
 }
 
 Task<void> Volume::end_move_later(std::string from_key) {

@@ -24,6 +24,10 @@ class ManySetsTest : public VolumeTest {
   void fail_next(FileCommand kind, std::uint32_t set) {
     cluster_->fake(set).fail_next(static_cast<cluster::CommandKind>(kind), ErrorCode::kUnknownOutcome);
   }
+  /// The next rename from `set` does not get so far as to take the old name away.
+  void fail_end(std::uint32_t set) {
+    for (int tries = 0; tries < kMoveEndTries; ++tries) fail_next(FileCommand::kMoveEnd, set);
+  }
   std::size_t intents() {
     std::size_t count = 0;
     for (std::uint32_t index = 0; index < sets(); ++index)

@@ -274,7 +274,7 @@ TEST_F(OpenElsewhereTest, ASyncBetweenTheStepsOfARenameToAnotherSet) {
 TEST_F(OpenElsewhereTest, TheDeathOfWhoeverRenamesLosesNothing) {
   const std::string to = name_for("from", true);
   auto file = open_dirty("from");
-  fail_next(FileCommand::kMoveEnd, set_of("from"));
+  fail_end(set_of("from"));
   EXPECT_TRUE(rename("from", to));  // placed, and nobody goes on with it for now
   expect_goes_on(std::move(file), to);
   EXPECT_EQ(names(""), std::vector<std::string>{to});

@@ -82,7 +82,10 @@ TEST_F(ManySetsTest, ACrashAtAnyStepEndsInOneName) {
     put_file("", from, "bytes of " + from);
     put_file("", to, "old");
     const std::uint32_t set = set_of(step.at_source ? from : to);
-    fail_next(step.kind, set);
+    if (step.kind == FileCommand::kMoveEnd)
+      fail_end(set);
+    else
+      fail_next(step.kind, set);
     // Nor can the rename that is answered with an error clean up behind itself.
     if (!step.moved) fail_next(FileCommand::kMoveSettle, set);
     static_cast<void>(rename(from, to));
@@ -119,10 +122,20 @@ TEST_F(ManySetsTest, ARenameThatAnotherNodeSettlesMeanwhileEndsInOneName) {
   run(other->close());
 }
 
+// The set of the old name had just lost its leader: the rename was answered, and both names stayed.
+TEST_F(ManySetsTest, ARenameIsAnsweredOnceTheOldNameIsGone) {
+  const std::string to = name_for("from", true);
+  put_file("", "from", "bytes");
+  for (int failure = 0; failure < 2; ++failure) fail_next(FileCommand::kMoveEnd, set_of("from"));
+  EXPECT_TRUE(rename("from", to));
+  EXPECT_EQ(names(""), std::vector<std::string>{to});
+  EXPECT_EQ(intents(), 0U);
+}
+
 TEST_F(ManySetsTest, WhoeverMeetsAnUnfinishedRenameSettlesIt) {
   const std::string to = name_for("from", true);
   put_file("", "from", "bytes");
-  fail_next(FileCommand::kMoveEnd, set_of("from"));
+  fail_end(set_of("from"));
   EXPECT_TRUE(rename("from", to));  // placed, not ended: both names show the file
   EXPECT_EQ(object(to), "bytes");
   EXPECT_EQ(error(volume_->remove("", "from")), ErrorCode::kNoSuchKey);
@@ -137,7 +150,7 @@ TEST_F(ManySetsTest, AFileThatIsOpenGoesOnWhereARenameWasMadeWithoutAnAnswer) {
     const auto file = create("", "from");
     write(*file, 0, "written");
     if (end_fails)
-      fail_next(FileCommand::kMoveEnd, set_of("from"));
+      fail_end(set_of("from"));
     else
       cluster_->fake(set_of(to)).lose_answer(static_cast<cluster::CommandKind>(FileCommand::kMovePlace));
     EXPECT_TRUE(rename("from", to));
