@@ -26,7 +26,8 @@ void RaftWorld::admin() {
   if (leader == nullptr) return;
   for (Member& member : members_) member.needs_fill = member.regressed = false;
   for (const Progress& peer : leader->core->peers()) {
-    members_[peer.id - 1].needs_fill = peer.flow == Flow::kNeedsFill;
+    // One that has not answered in this term may take from an older leader what the fill takes away.
+    members_[peer.id - 1].needs_fill = leader->core->needs_fill(peer.id);
     members_[peer.id - 1].regressed = peer.regressed;
   }
   fill_standbys(*leader);
@@ -58,13 +59,15 @@ void RaftWorld::release_muted() {
   for (Member& member : members_) {
     if (!member.up || !member.core->muted()) continue;
     if (member.must_stand_by) {
-      const Member* leader = current_leader(/*ready=*/true);
+      Member* leader = current_leader(/*ready=*/true);
       const bool demoted = leader != nullptr && !leader->applied_membership.is_voter(member.id);
-      if (!demoted) continue;
+      // Its own log may say that it votes still: it hears that it does not before it is heard again.
+      if (!demoted || !fill(member, *leader)) continue;
       PROBE("released-as-standby");
       member.must_stand_by = false;
       for (Member& peer : members_) peer.recorded[member.id - 1] = {.life = member.life};
       member.core->set_muted(false);
+      after_input(member);
     } else if (told_enough(member) && !member.must_stand_by) {
       member.core->set_muted(false);
     }
@@ -145,22 +148,25 @@ void RaftWorld::fill_standbys(Member& leader) {
                        leader.core->following(members) < members.majority();
     if (stuck && leader.core->membership().is_voter(member.id)) PROBE("filled-as-voter");
     if (!leader.core->membership().is_standby(member.id) && !stuck) continue;
-    const Index index = leader.core->applied_index();
-    const LogBase base{.index = index, .term = leader.core->log().term_at(index)};
-    if (!member.core->filled(clock_of(member), base, leader.applied_membership)) {
-      member.needs_fill = false;
-      continue;
-    }
-    PROBE("filled");
     member.needs_fill = false;
-    member.applied_membership = leader.applied_membership;
-    member.applied_membership_index = leader.applied_membership_index;
-    member.drive.set_checkpoint({.at = base,
-                                 .membership = member.applied_membership,
-                                 .membership_index = member.applied_membership_index});
-    note(member, "filled", index);
+    if (!fill(member, leader)) continue;
+    PROBE("filled");
     after_input(member);
   }
+}
+
+/// What the leader has applied in place of what `member` has. Gives false where that is not ahead of it.
+bool RaftWorld::fill(Member& member, Member& leader) {
+  const Index index = leader.core->applied_index();
+  const LogBase base{.index = index, .term = leader.core->log().term_at(index)};
+  if (!member.core->filled(clock_of(member), base, leader.applied_membership)) return false;
+  member.applied_membership = leader.applied_membership;
+  member.applied_membership_index = leader.applied_membership_index;
+  member.drive.set_checkpoint({.at = base,
+                               .membership = member.applied_membership,
+                               .membership_index = member.applied_membership_index});
+  note(member, "filled", index);
+  return true;
 }
 
 }  // namespace flashstor::sim

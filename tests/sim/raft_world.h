@@ -134,6 +134,7 @@ class RaftWorld {
   void release_muted();
   bool told_enough(Member& member);
   void fill_standbys(Member& leader);
+  bool fill(Member& member, Member& leader);
   Member* current_leader(bool ready);
   std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
   bool chance(std::uint64_t per_mille) { return random_.below(1000) < per_mille; }
