@@ -100,7 +100,8 @@ bool ChangeWatch::is_fresh(MonotonicTime now) const {
 Task<Result<void>> ChangeWatch::confirm() {
   auto done = co_await async::run_on(home_, look());
   if (!done)
-    co_return fail(ErrorCode::kTimeout, "this node cannot confirm who may do what: the others do not answer");
+    co_return fail(ErrorCode::kTimeout,
+                   fmt::format("this node cannot confirm who may do what: {}", done.error().describe()));
   co_return Result<void>();
 }
 

@@ -116,7 +116,7 @@ class Node {
     system_.emplace(engine_.cluster(), threads_.at(0).random());
     backend_.emplace(*system_);
     identities_.emplace(iam_, *backend_, box_, threads_.at(0).random());
-    co_await or_return(identities_->load());
+    co_await or_return(load_identities());
     if (peering_ != nullptr) {
       peering_->make_watch(*system_, epoch_, iam_, *identities_);
       engine_.cluster().set_system_watch(&peering_->watch());
@@ -139,6 +139,21 @@ class Node {
     tls_ = co_await or_return(options_.several_nodes ? async::TlsContext::load_node(options_.certs_dir)
                                                      : async::TlsContext::load_server(options_.certs_dir));
     co_return Result<void>();
+  }
+
+  /// With the credentials before the last change too, when the operator gives them: users that those sealed
+  /// are sealed anew.
+  Task<Result<void>> load_identities() {
+    std::optional<iam::SecretBox> previous;
+    if (!options_.previous_root_password.empty())
+      previous.emplace(options_.previous_root_user.empty() ? options_.root_user : options_.previous_root_user,
+                       options_.previous_root_password);
+    auto loaded = co_await identities_->load(previous ? &*previous : nullptr);
+    if (loaded || loaded.error().code() != ErrorCode::kCorrupt) co_return loaded;
+    co_return std::unexpected(loaded.error().wrap(ErrorCode::kCorrupt,
+                                                  "users cannot be read: were the root credentials changed? "
+                                                  "Then start with FLASHSTORE_PREVIOUS_ROOT_USER "
+                                                  "and FLASHSTORE_PREVIOUS_ROOT_PASSWORD as they were"));
   }
 
   void make_facts() {

@@ -50,6 +50,8 @@ const Row kRows[] = {
     {"cluster-secret", "", "", &NodeOptions::cluster_secret, false},
     {"root-user", "", "", &NodeOptions::root_user, false},
     {"root-password", "", "", &NodeOptions::root_password, false},
+    {"previous-root-user", "", "", &NodeOptions::previous_root_user, false},
+    {"previous-root-password", "", "", &NodeOptions::previous_root_password, false},
     {"drives", "", "", &NodeOptions::drives, false},
 };
 
@@ -169,7 +171,9 @@ Result<CommandLine> read_command_line(std::span<const char* const> arguments) {
   app.allow_extras();
   app.footer(
       "Every option may also be given as FLASHSTORE_<OPTION>. The root credentials come from\n"
-      "FLASHSTORE_ROOT_USER and FLASHSTORE_ROOT_PASSWORD or the config file.");
+      "FLASHSTORE_ROOT_USER and FLASHSTORE_ROOT_PASSWORD or the config file; after a change the old ones "
+      "are\n"
+      "given once as FLASHSTORE_PREVIOUS_ROOT_USER and FLASHSTORE_PREVIOUS_ROOT_PASSWORD.");
   app.set_version_flag("--version", "flashstor-s3d 0.1.0");
   std::map<std::string, std::vector<std::string>, std::less<>> values;
   std::map<std::string, CLI::Option*, std::less<>> made;

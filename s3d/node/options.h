@@ -24,6 +24,9 @@ struct NodeOptions {
   std::string region;                ///< Empty: any.
   std::string root_user;
   std::string root_password;
+  /// Those before the last change: what they sealed is opened with them and sealed anew. Empty: no change.
+  std::string previous_root_user;
+  std::string previous_root_password;
   std::string log_file;
   std::string log_level = "info";
   std::string access_log;  ///< "-" for standard error.

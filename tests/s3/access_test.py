@@ -238,6 +238,32 @@ def a_bucket_made_again_with_another_acl_is_refused(world):
     want(world.root.request("PUT", f"/{bucket}", headers={"x-amz-acl": "public-read"}), 409, "BucketAlreadyOwnedByYou")
 
 
+def root_credentials_change_with_the_old_ones_given_once():
+    with nodes.Node(drives=1) as node:
+        world = World(node)
+        user = world.user(READ_WRITE)
+        want(user.request("PUT", "/mine"), 200)
+        ask = lambda who, *words: want(signed.Client(node, *who).request("GET", "/mine"), *words)  # noqa: E731
+        before, now, of_user = (node.access, node.secret), ("anotherroot", "another-root-password"), (user.access, user.secret)
+        node.stop()
+        node.access, node.secret = now
+        try:
+            node.start()
+            raise AssertionError("started though it cannot open what the users' secrets are sealed with")
+        except RuntimeError as error:
+            assert "FLASHSTORE_PREVIOUS_ROOT_USER" in str(error), error
+        node.kill()
+        node.environment = {"FLASHSTORE_PREVIOUS_ROOT_USER": before[0], "FLASHSTORE_PREVIOUS_ROOT_PASSWORD": before[1]}
+        node.start()
+        ask(of_user, 200)
+        node.stop()
+        node.environment = {}  # They are needed no more.
+        node.start()
+        ask(of_user, 200)
+        ask(now, 200)
+        ask(before, 403)
+
+
 def main():
     with nodes.Node() as node:
         world = World(node)
@@ -247,6 +273,7 @@ def main():
                      what_is_not_there_is_told_to_who_may_list_only, own_buckets_are_all_that_their_makers_have, grants_reach_whom_they_name,
                      a_bucket_made_again_with_another_acl_is_refused):
             report.run(test.__name__, test, world)
+        report.run("root_credentials_change_with_the_old_ones_given_once", root_credentials_change_with_the_old_ones_given_once)
         report.check("the node ends with 0", node.stop() == 0, node.tail())
     report.end()
 

@@ -80,10 +80,14 @@ TEST(Options, SeveralNodesNeedTheirSecret) {
 TEST(Options, TakesSecretsAndDrivesFromTheEnvironment) {
   const auto parsed = parse({}, {{"FLASHSTORE_ROOT_USER", "u"},
                                  {"FLASHSTORE_ROOT_PASSWORD", "p,q"},
+                                 {"FLASHSTORE_PREVIOUS_ROOT_USER", "o"},
+                                 {"FLASHSTORE_PREVIOUS_ROOT_PASSWORD", "r,s"},
                                  {"FLASHSTORE_DRIVES", "/a /b"},
                                  {"FLASHSTORE_PUBLIC_METRICS", "on"}});
   ASSERT_TRUE(parsed.has_value()) << error_of(parsed);
   EXPECT_EQ(parsed->options.root_password, "p,q");
+  EXPECT_EQ(parsed->options.previous_root_user, "o");
+  EXPECT_EQ(parsed->options.previous_root_password, "r,s");
   EXPECT_THAT(parsed->options.drives, ElementsAre("/a", "/b"));
   EXPECT_TRUE(parsed->options.public_metrics);
 }
