@@ -46,8 +46,11 @@ Task<void> ClientWorld::move(ClientNode* node, CallRef call) {
 Task<void> ClientWorld::move_on(ClientNode* node, CallRef call, files::Volume& volume) {
   if (!moved_.to.empty()) {
     // Whatever was left of the last one was finished when the volume was opened.
-    const auto old = co_await is_at(node, moved_.at);
+    auto old = co_await is_at(node, moved_.at);
     const auto fresh = co_await is_at(node, moved_.to);
+    // Within one set nothing was left to finish: whoever began it is dead, and its command may come between
+    // the two looks.
+    if (old && fresh && *old && *fresh) old = co_await is_at(node, moved_.at);
     if (call->closed || !old || !fresh) co_return;
     if (*old == *fresh)
       violate(fmt::format("a rename from {} to {} was finished, and {} names show the file", moved_.at,
