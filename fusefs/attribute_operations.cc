@@ -14,12 +14,15 @@ OpenFile* handle_of(const fuse_file_info* info) {
 
 Task<void> get_attributes(Mount& mount, fuse_req_t request, NodeId node, OpenFile* open) {
   if (open != nullptr) {
-    const struct stat out = stat_of(mount, open->file->attributes());
+    const files::Attributes now = co_await open->file->look();
+    mount.nodes.same_look(node, now.revision);
+    const struct stat out = stat_of(mount, now);
     fuse_reply_attr(request, &out, mount.times.attribute_s);
     co_return;
   }
   const auto found = co_await mount.volume.attributes(mount.nodes.ref(node));
   if (!found) co_return reply_error(request, found.error());
+  mount.nodes.same_look(node, found->revision);
   const struct stat out = stat_of(mount, *found);
   fuse_reply_attr(request, &out, mount.times.attribute_s);
 }
@@ -53,6 +56,7 @@ Task<void> set_attributes(Mount& mount, fuse_req_t request, NodeId node, files::
     co_return reply_error(request, allowed.error());
   const auto changed = co_await mount.volume.change_attributes(std::move(file), change);
   if (!changed) co_return reply_error(request, changed.error());
+  mount.nodes.same_look(node, changed->revision);
   const struct stat out = stat_of(mount, *changed);
   fuse_reply_attr(request, &out, mount.times.attribute_s);
 }

@@ -39,6 +39,7 @@ Task<void> open(Mount& mount, fuse_req_t request, NodeId node, fuse_file_info in
   if (!opened) co_return reply_error(request, opened.error());
   auto handle = std::make_unique<OpenFile>(std::move(*opened), node);
   hand_over(mount, info, handle);
+  show_news(mount, node, handle->file->attributes());
   if (fuse_reply_open(request, &info) == 0) {
     mount.open_files.keep(std::move(handle));
     co_return;

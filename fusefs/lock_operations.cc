@@ -18,7 +18,10 @@ files::LockRange range_of(const Mount& mount, const struct flock& lock, std::uin
   return range;
 }
 
-Task<void> set_lock(Mount& mount, fuse_req_t request, NodeId node, files::LockRange range, bool wait) {
+OpenFile& file_of(const fuse_file_info* info) { return *reinterpret_cast<OpenFile*>(info->fh); }
+
+Task<void> set_lock(Mount& mount, fuse_req_t request, OpenFile& open, files::LockRange range, bool wait) {
+  const NodeId node = open.node;
   LockWait waiting{&mount, mount.nodes.ref(node)};
   if (wait) {
     mount.lock_waits.insert(&waiting);
@@ -30,6 +33,8 @@ Task<void> set_lock(Mount& mount, fuse_req_t request, NodeId node, files::LockRa
     fuse_req_interrupt_func(request, nullptr, nullptr);
     mount.lock_waits.erase(&waiting);
   }
+  if (locked && range.type != files::LockRange::Type::kUnlock)
+    show_news(mount, node, open.file->attributes());
   reply_result(request, locked);
 }
 
@@ -66,12 +71,13 @@ void add_lock_operations(fuse_lowlevel_ops& table) {
     Mount& mount = mount_of(request);
     start(mount, request, test_lock(mount, request, node, range_of(mount, *lock, info->lock_owner)));
   };
-  table.setlk = [](fuse_req_t request, fuse_ino_t node, fuse_file_info* info, struct flock* lock, int sleep) {
+  table.setlk = [](fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* info, struct flock* lock,
+                   int sleep) {
     Mount& mount = mount_of(request);
     start(mount, request,
-          set_lock(mount, request, node, range_of(mount, *lock, info->lock_owner), sleep != 0));
+          set_lock(mount, request, file_of(info), range_of(mount, *lock, info->lock_owner), sleep != 0));
   };
-  table.flock = [](fuse_req_t request, fuse_ino_t node, fuse_file_info* info, int operation) {
+  table.flock = [](fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* info, int operation) {
     Mount& mount = mount_of(request);
     files::LockRange range;
     range.whole_file = true;
@@ -80,7 +86,7 @@ void add_lock_operations(fuse_lowlevel_ops& table) {
     range.type = wanted == LOCK_SH   ? files::LockRange::Type::kShared
                  : wanted == LOCK_EX ? files::LockRange::Type::kExclusive
                                      : files::LockRange::Type::kUnlock;
-    start(mount, request, set_lock(mount, request, node, range, (operation & LOCK_NB) == 0));
+    start(mount, request, set_lock(mount, request, file_of(info), range, (operation & LOCK_NB) == 0));
   };
 }
 

@@ -117,7 +117,15 @@ struct stat stat_of(const Mount& mount, const files::Attributes& attributes) {
   return out;
 }
 
+void show_news(Mount& mount, NodeId node, const files::Attributes& now) {
+  if (mount.nodes.same_look(node, now.revision) || mount.session == nullptr) return;
+  // Only what it looks like: to drop pages here would wait for reads that wait for us. The next answer tells
+  // the look: it is not told yet.
+  fuse_lowlevel_notify_inval_inode(mount.session, node, -1, 0);
+}
+
 fuse_entry_param entry_of(Mount& mount, NodeId node, const files::Attributes& attributes) {
+  mount.nodes.same_look(node, attributes.revision);
   fuse_entry_param entry{};
   entry.ino = node;
   entry.generation = 1;

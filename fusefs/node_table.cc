@@ -125,4 +125,10 @@ bool NodeTable::same_bytes(NodeId node, std::uint64_t revision) {
   return std::exchange(found->second.revision, revision) == revision;
 }
 
+bool NodeTable::same_look(NodeId node, std::uint64_t revision) {
+  const auto found = nodes_.find(node);
+  if (found == nodes_.end()) return false;
+  return std::exchange(found->second.told, revision) == revision;
+}
+
 }  // namespace flashstor::fusefs

@@ -40,6 +40,8 @@ class NodeTable {
   /// True when the file's bytes are those of the last time this was asked (and remembers these): cached pages
   /// may stay.
   bool same_bytes(NodeId node, std::uint64_t revision);
+  /// The same of what the kernel was told that the file looks like.
+  bool same_look(NodeId node, std::uint64_t revision);
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
  private:
@@ -60,6 +62,7 @@ class NodeTable {
     std::uint64_t references = 0;
     std::uint64_t children = 0;  ///< Names that have this node as parent: it stays while there are any.
     std::uint64_t revision = ~std::uint64_t{0};
+    std::uint64_t told = ~std::uint64_t{0};
   };
   void bind(NodeId node, Name name);
   void unbind(const Name& name);

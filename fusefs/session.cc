@@ -197,6 +197,7 @@ Task<Result<std::unique_ptr<Session>>> Session::start(async::UvRuntime& runtime,
   const fuse_lowlevel_ops& table = operations();
   state->session = fuse_session_new(arguments.get(), &table, sizeof table, &state->mount);
   if (state->session == nullptr) co_return fail(ErrorCode::kIo, "libfuse refused the session's options");
+  state->mount.session = state->session;
   State* raw = state.get();
   if (state->options.stream >= 0) {
     const Result<void> joined = state->join_stream();

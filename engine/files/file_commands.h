@@ -85,7 +85,7 @@ struct PublishPayload {
   FileTarget target;
   std::optional<std::uint64_t> shrink_to;  ///< Applied before the pieces.
   std::vector<Placed> pieces;
-  std::uint64_t size = 0;  ///< Of the file afterwards.
+  std::uint64_t size = 0;  ///< What the file has at least afterwards.
   PosixChange posix;
   objects::VersionId revises;  ///< The version that this open made already.
   bool has_data = false;

@@ -52,8 +52,12 @@ InodeId implied_inode(const Uuid& bucket, std::string_view directory_key) {
   return {hash.high, hash.low | 1};
 }
 
-std::uint64_t revision_of(const objects::VersionId& id) {
-  return static_cast<std::uint64_t>(id.time_ns) * 0x9e3779b97f4a7c15 ^ id.random;
+std::uint64_t revision_of(const objects::VersionRow& row) {
+  // In a bucket with versions, what one open publishes keeps the id.
+  std::uint64_t value = static_cast<std::uint64_t>(row.id.time_ns) * 0x9e3779b97f4a7c15 ^ row.id.random;
+  value = (value ^ row.header.size) * 0xff51afd7ed558ccd;
+  if (row.attributes.posix) value ^= static_cast<std::uint64_t>(row.attributes.posix->mtime_ns);
+  return value * 0xc4ceb9fe1a85ec53;
 }
 
 objects::PosixAttributes posix_of(const objects::VersionRow& row, bool directory,
@@ -95,7 +99,7 @@ Attributes attributes_of(const objects::VersionRow& row, bool directory, const F
   out.modified = base::from_nanoseconds(posix.mtime_ns);
   out.changed = base::from_nanoseconds(posix.ctime_ns);
   out.born = base::from_nanoseconds(row.header.created_ns);
-  out.revision = revision_of(row.id);
+  out.revision = revision_of(row);
   return out;
 }
 

@@ -23,7 +23,7 @@ struct FileDefaults {
 /// The identity of a directory without a row.
 [[nodiscard]] InodeId implied_inode(const Uuid& bucket, std::string_view directory_key);
 /// Revision for page caches: changes with every publish.
-[[nodiscard]] std::uint64_t revision_of(const objects::VersionId& id);
+[[nodiscard]] std::uint64_t revision_of(const objects::VersionRow& row);
 /// The POSIX attributes of a row, filled in from `x-amz-meta-mode`, `-uid`, `-gid`, `-mtime` (as s3fs and
 /// rclone write them) and the defaults where no mount has set them.
 [[nodiscard]] objects::PosixAttributes posix_of(const objects::VersionRow& row, bool directory,

@@ -131,6 +131,8 @@ class OpenFileApi {
   virtual ~OpenFileApi() = default;
   /// Where the file is and what it looks like now, with what was written through this volume.
   [[nodiscard]] virtual Attributes attributes() const = 0;
+  /// The same, with what other nodes have published of it meanwhile.
+  virtual Task<Attributes> look() = 0;
   /// Up to `size` bytes at `offset`; shorter only at the end of the file. Holes read as zeros.
   virtual Task<Result<BufferChain>> read(std::uint64_t offset, std::size_t size) = 0;
   /// Takes the bytes into the write buffer (bounded: waits for room by writing older bytes out). With append

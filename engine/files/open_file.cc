@@ -14,17 +14,24 @@ Task<Result<BufferChain>> OpenFile::read(std::uint64_t offset, std::size_t size)
   co_return co_await volume_.read(inode_, offset, size);
 }
 
+Task<Attributes> OpenFile::look() {
+  // Where the set cannot be asked, what is known is told.
+  static_cast<void>(co_await volume_.look_again(inode_));
+  co_return attributes();
+}
+
 Task<Result<std::size_t>> OpenFile::write(std::uint64_t offset, BufferChain bytes) {
   const std::size_t length = bytes.size();
   if (inode_->gone) co_return fail(ErrorCode::kStaleHandle);
   if (offset > kMaxFileBytes - length) co_return fail(ErrorCode::kFileTooLarge);
   co_await inode_->writing.acquire();
-  if (mode_.append) offset = inode_->size;
   Result<void> done;
-  if (inode_->lost)
-    done = std::unexpected(inode_->lost->error);
-  else
-    done = co_await put(offset, std::move(bytes));
+  if (inode_->lost) done = std::unexpected(inode_->lost->error);
+  if (mode_.append && done) {
+    done = co_await volume_.look_again(inode_);
+    offset = inode_->size;
+  }
+  if (done) done = co_await put(offset, std::move(bytes));
   inode_->writing.release();
   if (!done) co_return std::unexpected(done.error());
   co_return length;

@@ -10,6 +10,7 @@ class OpenFile final : public OpenFileApi {
   OpenFile(Volume& volume, OpenInodeRef inode, OpenMode mode)
       : volume_(volume), inode_(std::move(inode)), mode_(mode) {}
   [[nodiscard]] Attributes attributes() const override { return inode_->attributes(volume_.defaults_); }
+  Task<Attributes> look() override;
   Task<Result<BufferChain>> read(std::uint64_t offset, std::size_t size) override;
   Task<Result<std::size_t>> write(std::uint64_t offset, BufferChain bytes) override;
   Task<Result<void>> sync(bool data_only) override;

@@ -4,11 +4,22 @@
 
 namespace flashstor::files {
 
-void OpenInode::committed(objects::VersionRow now) {
+void OpenInode::committed(objects::VersionRow now, bool all) {
+  const bool grows = !all && size > row.header.size;
   row = std::move(now);
+  outdated = false;
   pins.hold(row.slices);
   slices = row.slices;
-  if (shrink_to) resize(slices, std::min(*shrink_to, bytes_of(slices)));
+  std::uint64_t end = row.header.size;
+  if (shrink_to) {
+    end = std::min(end, *shrink_to);
+    resize(slices, std::min(*shrink_to, bytes_of(slices)));
+  }
+  if (grows) end = std::max(end, size);
+  end = std::max({end, dirty.end(), publishing.end()});
+  if (streaming) end = std::max(end, streaming->at + streaming->bytes);
+  if (parked) end = std::max(end, parked->at + parked->data.length);
+  size = end;
 }
 
 Error OpenInode::lose(std::uint64_t at, const Error& cause) {

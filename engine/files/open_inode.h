@@ -31,6 +31,7 @@ struct OpenInode {
   bool check_names = false;  ///< Another node may have given it more names.
   bool claimed = false;      ///< Other nodes leave it alone when it loses its last name.
   bool orphan = false;       ///< Has lost its last name; its row lies under orphans_of(bucket).
+  bool outdated = false;     ///< Somebody was told of a newer row of it.
   bool gone = false;         ///< Replaced or removed through another door: there is nothing to write to.
   std::uint32_t opens = 0;
 
@@ -68,8 +69,9 @@ struct OpenInode {
   }
   /// Notes that bytes from `at` on are lost; gives `cause` back.
   Error lose(std::uint64_t at, const Error& cause);
-  /// Takes over a committed row; what is written and not published stays over it.
-  void committed(objects::VersionRow now);
+  /// Takes over a committed row, also another node's; what is written and not published stays over it. `all`:
+  /// nothing that was set before is unpublished now, its size neither.
+  void committed(objects::VersionRow now, bool all);
   /// As stat shows it, with what is not published.
   [[nodiscard]] Attributes attributes(const FileDefaults& defaults) const;
 };

@@ -117,7 +117,7 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
 void apply_bytes(const PublishPayload& in, std::vector<Slice>& slices) {
   if (in.shrink_to) resize(slices, std::min(*in.shrink_to, bytes_of(slices)));
   for (const Placed& piece : in.pieces) overwrite(slices, piece);
-  resize(slices, in.size);
+  resize(slices, std::max(in.size, bytes_of(slices)));
 }
 
 // The other names of the inode show the same bytes, each with references of its own, so that S3 may remove

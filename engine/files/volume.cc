@@ -234,7 +234,13 @@ OpenInodeRef Volume::open_inode(const InodeId& inode) const {
 
 // What this volume knows and the set does not yet.
 void Volume::overlay(Attributes& attributes, const std::string& key) const {
-  if (const OpenInodeRef inode = open_inode(attributes.inode)) attributes = inode->attributes(defaults_);
+  const OpenInodeRef inode = open_inode(attributes.inode);
+  const bool seen_newer = inode && store_.cluster().spans_nodes() && !inode->is_dirty() &&
+                          !inode->in_flight && attributes.revision != inode->attributes(defaults_).revision;
+  if (seen_newer)
+    inode->outdated = true;  // another node has published since
+  else if (inode)
+    attributes = inode->attributes(defaults_);
   const auto touched = touched_.find(key);
   if (attributes.kind == Kind::kDirectory && touched != touched_.end() &&
       touched->second > attributes.modified)
@@ -345,6 +351,8 @@ Task<Result<Attributes>> Volume::lookup(std::string directory, std::string name)
 }
 
 Task<Result<Attributes>> Volume::attributes(FileRef file) {
+  // Where the set cannot be asked, what is known is told.
+  if (const OpenInodeRef inode = open_inode(file.inode)) static_cast<void>(co_await look_again(inode));
   const Found found = co_await or_return(resolve(std::move(file)));
   co_return found.attributes;
 }

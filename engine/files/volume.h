@@ -248,6 +248,10 @@ class Volume final : public VolumeApi {
   Task<Result<void>> fold(OpenInodeRef inode);
   [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
 
+  // volume_look.cc
+  Task<Result<void>> look_again(OpenInodeRef inode);
+  Task<Result<void>> look_held(OpenInodeRef inode);
+
   // volume_bytes.cc
   Task<Result<BufferChain>> read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size);
   Task<Result<void>> stream(OpenInode& inode, BufferChain bytes);
@@ -272,6 +276,7 @@ class Volume final : public VolumeApi {
 
   // volume_attributes.cc
   /// Before a file that is open loses its last name: what other nodes open of the bucket lets its row be.
+  Task<Result<void>> lock_shared(FileRef file, LockRange range, bool wait, const bool* cancelled);
   Task<void> claim(OpenInodeRef inode);
   Task<void> give_up_claim(InodeId inode);
   Task<Result<bool>> is_claimed(std::string orphan);

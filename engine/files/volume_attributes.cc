@@ -206,8 +206,7 @@ Task<Result<bool>> Volume::is_claimed(std::string orphan) {
 }
 
 Task<Result<void>> Volume::lock(FileRef file, LockRange range, bool wait, const bool* cancelled) {
-  if (store_.cluster().spans_nodes())
-    co_return co_await shared_locks_.lock(file.inode, range, wait, cancelled);
+  if (store_.cluster().spans_nodes()) co_return co_await lock_shared(std::move(file), range, wait, cancelled);
   if (range.type == LockRange::Type::kUnlock && !locks_.contains(file.inode)) co_return {};
   while (true) {
     Locks& locks = locks_[file.inode];  // stays while somebody waits or holds
@@ -223,6 +222,25 @@ Task<Result<void>> Volume::lock(FileRef file, LockRange range, bool wait, const 
     co_await locks.changed.wait();
     --locks.waiting;
   }
+}
+
+// Who gets a lock that was another node's sees what was written under it, as between the mounts of one node.
+Task<Result<void>> Volume::lock_shared(FileRef file, LockRange range, bool wait, const bool* cancelled) {
+  const OpenInodeRef inode = open_inode(file.inode);
+  const bool unlocks = range.type == LockRange::Type::kUnlock;
+  // An error is sticky or stays with what is dirty: fsync and close tell it.
+  if (unlocks && inode && inode->is_dirty() && !inode->orphan) static_cast<void>(co_await publish(inode));
+  co_await or_return(shared_locks_.lock(file.inode, range, wait, cancelled));
+  if (unlocks || !inode) co_return {};
+  Result<void> seen;
+  if (inode->is_dirty() && !inode->orphan) seen = co_await publish(inode);
+  if (seen) seen = co_await look_again(inode);
+  if (!seen && seen.error().code() != ErrorCode::kStaleHandle) {
+    range.type = LockRange::Type::kUnlock;
+    static_cast<void>(co_await shared_locks_.lock(file.inode, range, false, nullptr));
+    co_return seen;
+  }
+  co_return {};
 }
 
 void Volume::wake_lock_waiters(FileRef file) {

@@ -55,6 +55,10 @@ Task<Result<void>> Volume::publish_open(bool lost) {
 }
 
 Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size) {
+  // Who finds it gone reads on what it had.
+  if (inode->outdated)
+    if (auto seen = co_await look_again(inode); !seen && !is_lost(seen.error().code()))
+      co_return std::unexpected(seen.error());
   if (offset >= inode->size) co_return BufferChain{};
   size = std::min(size, inode->size - offset);
   // What streams, or has streamed and is not committed yet, cannot be read.

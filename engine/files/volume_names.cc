@@ -101,6 +101,13 @@ Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode m
   OpenInodeRef inode = open_inode(file.inode);
   if (inode) {
     ++inode->opens;
+    if (auto seen = co_await look_again(inode); !seen) {
+      RenameWatch::Look look(renames_);
+      const std::string key = inode->key;
+      static_cast<void>(co_await let_go(inode));
+      if (seen.error().code() == ErrorCode::kStaleHandle) co_await comes_again(key, look);
+      co_return std::unexpected(seen.error());
+    }
   } else {
     RenameWatch::Look look(renames_);
     auto resolved = co_await resolve(file);
@@ -295,7 +302,7 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     if (replaced && mode != RenameMode::kExchange) replaced->set = to_set;
     if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {
       const auto whole = co_await objects::StoreParts{store_}.inflate(*bucket, to_key, *row);
-      if (whole) moving->committed(std::move(*row));
+      if (whole) moving->committed(std::move(*row), false);
     }
   }
   if (!done && moving) moving->maybe = to_key;

@@ -208,13 +208,9 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   payload.posix = inode->posix;
   payload.revises = inode->revises;
   payload.has_data = data.place != DataPlace::kNone;
-  payload.size = inode->size;
-  if (!last) {  // only as far as what is committed then
-    payload.size = std::min(inode->row.header.size, inode->shrink_to.value_or(inode->row.header.size));
-    for (const Placed& piece : payload.pieces)
-      payload.size = std::max(payload.size, piece.at + piece.slice.length);
-    payload.size = std::min(payload.size, inode->size);
-  }
+  // Others may have made the file longer: it gets no shorter than its pieces, or what it was made here.
+  const std::uint64_t was = inode->row.header.size;
+  if (last && inode->size > std::min(was, inode->shrink_to.value_or(was))) payload.size = inode->size;
   const PosixChange sent = inode->posix;
   // Where its data is; refused if the file is not there. Data that is parked already is taken over.
   std::optional<std::uint32_t> bound;
@@ -278,7 +274,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
-    inode->committed(std::move(row));
+    inode->committed(std::move(row), last);
     inode->check_names = false;  // the row says whether there are several
     break;
   }

@@ -1,25 +1,14 @@
 #include <algorithm>
 
-#include "tests/unit/files/many_sets_fixture.h"
+#include "tests/unit/files/two_nodes_fixture.h"
 
 namespace flashstor::files {
 namespace {
 
 /// One bucket on two nodes: `volume_` renames what the other has open. The other's kernel goes on with the
 /// inode that it has.
-class OpenElsewhereTest : public ManySetsTest {
+class OpenElsewhereTest : public TwoNodesTest {
  protected:
-  void SetUp() override {
-    ManySetsTest::SetUp();
-    run(volume_->close());
-    cluster_->set_spans_nodes(true);
-    open();
-    other_ = get(Volume::open(*store_, "bucket", {}, runtime_));
-  }
-  void TearDown() override {
-    run(other_->close());
-    ManySetsTest::TearDown();
-  }
   /// Open at the other node with "written before" in it, of which nothing is published.
   std::unique_ptr<OpenFileApi> open_dirty(const std::string& path,
                                           const std::string& text = "written before") {
@@ -68,7 +57,6 @@ class OpenElsewhereTest : public ManySetsTest {
     return count;
   }
   static Task<void> sync_into(OpenFileApi* file, Result<void>* out) { *out = co_await file->sync(false); }
-  std::unique_ptr<Volume> other_;
 };
 
 TEST_F(OpenElsewhereTest, ARenameInTheSetKeepsWhatIsNotPublished) {

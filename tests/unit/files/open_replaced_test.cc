@@ -1,4 +1,4 @@
-#include "tests/unit/files/many_sets_fixture.h"
+#include "tests/unit/files/two_nodes_fixture.h"
 
 namespace flashstor::files {
 namespace {
@@ -6,19 +6,11 @@ namespace {
 /// A file that is open at `volume_` and is replaced or removed through other doors: S3, and the mount of
 /// another node. What nobody uses is freed meanwhile, as after the grace. Nothing is read before, so that
 /// nothing comes from memory.
-class OpenReplacedTest : public ManySetsTest {
+class OpenReplacedTest : public TwoNodesTest {
  protected:
-  void SetUp() override {
-    ManySetsTest::SetUp();
-    run(volume_->close());
-    cluster_->set_spans_nodes(true);
-    open();
-    other_ = get(Volume::open(*store_, "bucket", {}, runtime_));
-  }
   void TearDown() override {
-    run(other_->close());
+    TwoNodesTest::TearDown();
     EXPECT_EQ(pinned(), 0U);
-    ManySetsTest::TearDown();
   }
   std::unique_ptr<OpenFileApi> open_file(const std::string& path, OpenMode mode = {}) {
     return get(volume_->open({path, {}}, mode));
@@ -51,7 +43,6 @@ class OpenReplacedTest : public ManySetsTest {
     file.reset();
     EXPECT_GT(free_all(), 0U);
   }
-  std::unique_ptr<Volume> other_;
 };
 
 TEST_F(OpenReplacedTest, WhatS3OverwritesIsReadUntilTheClose) {

@@ -1,0 +1,127 @@
+#include <cstdlib>
+
+#include "tests/unit/files/two_nodes_fixture.h"
+
+namespace flashstor::files {
+namespace {
+
+/// A file that both nodes have open. A node went on showing what it had found at its first open, also to who
+/// had got a lock, until its last close; and what it published cut off what the other had appended.
+class SeenElsewhereTest : public TwoNodesTest {
+ protected:
+  void SetUp() override {
+    TwoNodesTest::SetUp();
+    put_file("", "f", "0123456789");
+    here_ = open_at(*volume_);
+    there_ = open_at(*other_);
+  }
+  void TearDown() override {
+    get(here_->release());
+    get(there_->release());
+    TwoNodesTest::TearDown();
+  }
+  std::unique_ptr<OpenFileApi> open_at(Volume& volume, bool append = false) {
+    return get(volume.open({"f", {}}, {.read = true, .write = true, .append = append}));
+  }
+  void publish(OpenFileApi& file, std::uint64_t offset, const std::string& text) {
+    write(file, offset, text);
+    get(file.sync(false));
+  }
+  void cut(OpenFileApi& file, Volume& volume, std::uint64_t size) {
+    AttributeChange change;
+    change.size = size;
+    get(volume.change_attributes({"f", file.attributes().inode}, change));
+  }
+  std::uint64_t size_seen(OpenFileApi& file) { return runtime_.run_until(file.look()).size; }
+  void lock(Volume& volume, OpenFileApi& file, LockRange::Type type) {
+    LockRange range;
+    range.type = type;
+    range.owner = &volume == volume_.get() ? 1 : 2;
+    get(volume.lock({"f", file.attributes().inode}, range, true, nullptr));
+  }
+  std::unique_ptr<OpenFileApi> here_;
+  std::unique_ptr<OpenFileApi> there_;
+};
+
+TEST_F(SeenElsewhereTest, WhatItLooksLikeNow) {
+  publish(*here_, 10, " and more");
+  EXPECT_EQ(size_seen(*there_), 19U);
+  EXPECT_EQ(read(*there_), "0123456789 and more");
+  cut(*here_, *volume_, 4);
+  EXPECT_EQ(get(other_->attributes({"f", there_->attributes().inode})).size, 4U);
+  EXPECT_EQ(read(*there_), "0123");
+  publish(*there_, 1, "x");
+  EXPECT_EQ(size_seen(*here_), 4U);
+  EXPECT_EQ(read(*here_), "0x23");
+}
+
+TEST_F(SeenElsewhereTest, AtAnotherOpen) {
+  publish(*here_, 2, "two");
+  const auto again = open_at(*other_);
+  EXPECT_EQ(read(*again), "01two56789");
+  get(again->release());
+  put_file("", "g", "another file");
+  mv("g", "f");
+  EXPECT_EQ(error(other_->open({"f", there_->attributes().inode}, {})), ErrorCode::kStaleHandle);
+  EXPECT_EQ(read(*there_), "01two56789");
+}
+
+// The kernel knows the new size from the name and reads up to it.
+TEST_F(SeenElsewhereTest, WhoWasToldOfItByTheName) {
+  publish(*here_, 10, " and more");
+  EXPECT_EQ(get(other_->lookup("", "f")).size, 19U);
+  EXPECT_EQ(read(*there_), "0123456789 and more");
+}
+
+TEST_F(SeenElsewhereTest, UnderALock) {
+  publish(*here_, 0, "          ");
+  for (int turn = 0; turn < 20; ++turn) {
+    Volume& volume = turn % 2 == 0 ? *volume_ : *other_;
+    OpenFileApi& file = turn % 2 == 0 ? *here_ : *there_;
+    lock(volume, file, LockRange::Type::kExclusive);
+    const int count = std::atoi(read(file).c_str());
+    EXPECT_EQ(count, turn);
+    write(file, 0, std::to_string(count + 1));  // is published when the lock is given back
+    lock(volume, file, LockRange::Type::kUnlock);
+  }
+  EXPECT_EQ(object("f"), "20        ");
+}
+
+TEST_F(SeenElsewhereTest, WhatIsNotPublishedStaysOverIt) {
+  write(*there_, 8, "EIGHT");
+  publish(*here_, 0, "ZERO");
+  EXPECT_EQ(size_seen(*there_), 13U);
+  EXPECT_EQ(read(*there_), "01234567EIGHT");
+  get(there_->sync(false));
+  EXPECT_EQ(object("f"), "ZERO4567EIGHT");
+  EXPECT_EQ(read(*there_), "ZERO4567EIGHT");
+}
+
+TEST_F(SeenElsewhereTest, WhoKnowsAnOlderSizeCutsNothingOff) {
+  write(*there_, 0, "zero");
+  publish(*here_, 10, " appended");
+  get(there_->sync(false));
+  EXPECT_EQ(object("f"), "zero456789 appended");
+  EXPECT_EQ(there_->attributes().size, 19U);
+}
+
+TEST_F(SeenElsewhereTest, NorDoesHePutBackWhatWasCutOff) {
+  write(*there_, 0, "z");
+  cut(*here_, *volume_, 3);
+  get(here_->sync(false));
+  get(there_->sync(false));
+  EXPECT_EQ(object("f"), "z12");
+  EXPECT_EQ(there_->attributes().size, 3U);
+}
+
+TEST_F(SeenElsewhereTest, AppendsFollowEachOther) {
+  const auto here = open_at(*volume_, true);
+  const auto there = open_at(*other_, true);
+  for (int turn = 0; turn < 6; ++turn) publish(turn % 2 == 0 ? *here : *there, 0, std::to_string(turn));
+  EXPECT_EQ(object("f"), "0123456789012345");
+  get(here->release());
+  get(there->release());
+}
+
+}  // namespace
+}  // namespace flashstor::files
