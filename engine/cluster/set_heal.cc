@@ -338,8 +338,11 @@ Task<bool> ErasureSet::is_freed(DataId id) {
 
 Task<Result<void>> ErasureSet::heal_shard(DataRef data, std::uint32_t slot, raft::Term term) {
   auto done = co_await rebuild_shard(data, slot, term);
-  // What its successor heals is staged under the same name: the sweep takes what a deposed one left.
-  if (!done && data.place == DataPlace::kFile && done.error().code() != ErrorCode::kNotLeader)
+  // What its successor heals is staged under the same name: the sweep takes what a deposed one left, which it
+  // may learn from the drive.
+  const bool ours =
+      done || (done.error().code() != ErrorCode::kNotLeader && done.error().code() != ErrorCode::kStale);
+  if (!done && ours && data.place == DataPlace::kFile)
     static_cast<void>(co_await drives_[slot]->stage_abort(data.id));
   co_return done;
 }
@@ -370,8 +373,8 @@ Task<Result<void>> ErasureSet::rebuild_shard(DataRef data, std::uint32_t slot, r
     }
     const std::size_t bytes = blocks.size();
     if (!group_.leads(term)) co_return fail(ErrorCode::kNotLeader);  // reading took its time
-    co_await or_return(
-        drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), restored, std::move(blocks)));
+    co_await or_return(drives_[slot]->restore_shard(data, static_cast<std::uint8_t>(shard), term, restored,
+                                                    std::move(blocks)));
     restored += bytes;
     healed_bytes_.fetch_add(bytes);
   }

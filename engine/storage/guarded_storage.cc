@@ -316,10 +316,10 @@ Task<Result<void>> GuardedStorage::verify_rows() {
   if (!sound) note_row_error(sound.error());
   co_return sound;
 }
-Task<Result<void>> GuardedStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
-                                                 BufferChain blocks) {
+Task<Result<void>> GuardedStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term,
+                                                 std::uint64_t at, BufferChain blocks) {
   return guard<void>(Kind::kSlow, [=, blocks = std::move(blocks)](StorageApi& drive) mutable {
-    return drive.restore_shard(data, shard, at, std::move(blocks));
+    return drive.restore_shard(data, shard, term, at, std::move(blocks));
   });
 }
 std::uint64_t GuardedStorage::incarnation() const {

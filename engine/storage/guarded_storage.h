@@ -116,7 +116,7 @@ class GuardedStorage final : public StorageApi {
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
   Task<Result<void>> verify_rows() override;
-  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term, std::uint64_t at,
                                    BufferChain blocks) override;
   Task<Result<Holdings>> holds(std::vector<DataId> data) override;
   [[nodiscard]] std::uint64_t incarnation() const override;

@@ -164,11 +164,11 @@ Task<Result<void>> RestStorage::verify_shard(DataRef data) {
   co_return co_await tell(Method::kVerifyShard, out.take(), {}, kPeerSlowCall);
 }
 
-Task<Result<void>> RestStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
-                                              BufferChain blocks) {
+Task<Result<void>> RestStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term,
+                                              std::uint64_t at, BufferChain blocks) {
   ByteWriter out = address();
   encode_data_ref(out, data);
-  out.u8(shard).varint(at);
+  out.u8(shard).varint(term).varint(at);
   co_return co_await tell(Method::kRestoreShard, out.take(), std::move(blocks), kPeerSlowCall);
 }
 

@@ -56,7 +56,7 @@ class RestStorage final : public StorageApi {
   Task<Result<Buffer>> read_shard(DataRef data, std::uint32_t first_block, std::uint32_t count) override;
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
-  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term, std::uint64_t at,
                                    BufferChain blocks) override;
   Task<Result<Holdings>> holds(std::vector<DataId> data) override;
   Task<Result<std::vector<DataId>>> staged() override;

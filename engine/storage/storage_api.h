@@ -35,6 +35,7 @@ struct DataRecord {
   std::uint8_t shard = 0;  ///< 0 … k + m - 1.
   Buffer bytes;
   bool rebuilt = false;  ///< By healing: what names it was applied long ago, it waits for no entry.
+  std::uint64_t rebuilt_term = UINT64_MAX;  ///< Of the leader that healed it.
 };
 
 /// What goes to the drive in one synced batch. Within a batch and between batches the order of calls is the
@@ -113,7 +114,8 @@ class StorageApi {
   /// Returns when the whole batch is on stable storage. After the first error the drive is failed: every
   /// later append gives kDriveFailed, and nothing goes on over a failed write. Before anything is written
   /// and without failing the drive: kStale when the id of a data record is refused and the record is not
-  /// rebuilt (which lifts the refusal), or when refusals are of an older term than the drive's;
+  /// rebuilt (which lifts the refusal), or when refusals or rebuilt records are of an older term than the
+  /// drive's;
   /// kInvalidArgument for records that cannot be.
   virtual Task<Result<void>> append(AppendBatch batch) = 0;
   /// Entries [from, to], at most about `max_bytes` of them (at least one). Errors: kNotFound when the log no
@@ -158,10 +160,13 @@ class StorageApi {
   virtual Task<Result<void>> verify_rows() { co_return Result<void>(); }
   /// Writes whole blocks of a rebuilt shard (healing) at byte `at` of it: all at once, or, where data is in
   /// files, in pieces of some MiB, in order from 0. With the last of them the shard is durable on
-  /// return and has replaced a bad one; `stage_abort` drops one that is not to be ended. Errors: kStale for a
-  /// piece out of order.
-  virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
-                                           BufferChain blocks) = 0;
+  /// return and has replaced a bad one; `stage_abort` drops one that is not to be ended. `term` is the asking
+  /// leader's: once this drive's log has a newer one, and so before it applies anything that a newer leader
+  /// proposed, no shard of `term` comes to be, however late it is asked for: what the newer one freed stays
+  /// gone. Nor does an older leader's piece get into a newer one's file. Errors: kStale for an older term or
+  /// a piece out of order.
+  virtual Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term,
+                                           std::uint64_t at, BufferChain blocks) = 0;
   /// Which of `data` this drive holds durably (entry applied or not; sound or not).
   virtual Task<Result<Holdings>> holds(std::vector<DataId> data) = 0;
   /// Another number each time the drive is opened: while it stays the same, nothing that was acknowledged is

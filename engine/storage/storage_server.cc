@@ -132,9 +132,10 @@ Task<Result<Payload>> StorageServer::run(StorageApi& drive, Method method, ByteR
     case Method::kRestoreShard: {
       const DataRef data = decode_data_ref(in);
       const std::uint8_t shard = in.u8();
+      const std::uint64_t term = in.varint();
       const std::uint64_t at = in.varint();
       if (!in.ok() || !in.at_end()) co_return bad_request();
-      co_await or_return(drive.restore_shard(data, shard, at, std::move(request.body)));
+      co_await or_return(drive.restore_shard(data, shard, term, at, std::move(request.body)));
       co_return Payload();
     }
     case Method::kHolds: {

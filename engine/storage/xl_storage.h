@@ -68,7 +68,7 @@ class XlStorage final : public StorageApi {
   Result<Buffer> try_read_shard(const DataRef& data, std::uint32_t first_block, std::uint32_t count) override;
   Task<Result<void>> verify_shard(DataRef data) override;
   Task<Result<void>> verify_rows() override;
-  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
+  Task<Result<void>> restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term, std::uint64_t at,
                                    BufferChain blocks) override;
   Task<Result<Holdings>> holds(std::vector<DataId> data) override;
   [[nodiscard]] std::uint64_t incarnation() const override { return incarnation_; }
@@ -103,8 +103,11 @@ class XlStorage final : public StorageApi {
     Result<void> done;
   };
   void place_rebuilt(std::span<Rebuilt* const> rebuilt);
-  Result<void> restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
+  Result<void> restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t term, std::uint64_t at,
                                const BufferChain& blocks);
+  Result<ShardFileWriter> begin_restoring(const DataId& id, std::uint64_t term);
+  Result<void> check_restoring(std::uint64_t term);
+  Result<void> place_restored(const DataId& id, std::uint64_t term);
   Result<void> close_now();
 
   // Checkpoints and the log's space (xl_storage_space.cc).
@@ -168,6 +171,8 @@ class XlStorage final : public StorageApi {
   std::mutex staged_mutex_;
   std::unordered_map<DataId, std::shared_ptr<StagedShard>> staged_;
   std::map<DataId, ShardFileWriter> restoring_;  ///< Rebuilt shards of which pieces are still to come.
+  std::uint64_t restoring_term_ = 0;             ///< The newest of a leader that had any rebuilt in files.
+  std::mutex restored_names_;  ///< Before `staged_mutex_`, by whom a rebuilt file gets its name.
 };
 
 }  // namespace flashstor::storage

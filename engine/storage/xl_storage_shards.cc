@@ -175,15 +175,57 @@ Task<Result<void>> XlStorage::verify_shard(DataRef data) {
   });
 }
 
-Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t at,
-                                        const BufferChain& blocks) {
+// Under `staged_mutex_`. The log's term is durable before anything of that term is applied; what was rebuilt
+// before the process started has no pieces to come.
+Result<void> XlStorage::check_restoring(std::uint64_t term) {
+  if (term < std::max(restoring_term_, index_.hard_state().term))
+    return fail(ErrorCode::kStale, "a leader of an older term had a shard rebuilt");
+  if (term > restoring_term_) restoring_.clear();  // an older leader's
+  restoring_term_ = term;
+  return {};
+}
+
+// Looked at once more when the file is there: what a newer leader frees from then on takes the file along,
+// without which nothing can be put in its place.
+Result<ShardFileWriter> XlStorage::begin_restoring(const DataId& id, std::uint64_t term) {
+  const auto check = [&] {
+    const std::lock_guard lock(staged_mutex_);
+    return check_restoring(term);
+  };
+  const std::lock_guard names(restored_names_);
+  if (auto present = check(); !present) return std::unexpected(present.error());
+  auto writer = ShardFileWriter::create(io_, shards_.staging_path(id), 0);
+  if (!writer) return writer;
+  if (auto present = check(); !present) {
+    (void)shards_.drop_staged(id);
+    return std::unexpected(present.error());
+  }
+  return writer;
+}
+
+// Under the names' lock the staged file is still that of the leader of `term`.
+Result<void> XlStorage::place_restored(const DataId& id, std::uint64_t term) {
+  const std::lock_guard names(restored_names_);
+  {
+    const std::lock_guard lock(staged_mutex_);
+    if (auto present = check_restoring(term); !present) return present;
+  }
+  const auto staged = io_.exists(shards_.staging_path(id));
+  if (!staged) return std::unexpected(staged.error());
+  if (!*staged) return fail(ErrorCode::kStale, "somebody else gave up the shard while it was rebuilt");
+  return shards_.publish(id);
+}
+
+Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard, std::uint64_t term,
+                                        std::uint64_t at, const BufferChain& blocks) {
   std::optional<ShardFileWriter> writer;
   if (at == 0) {
-    auto created = ShardFileWriter::create(io_, shards_.staging_path(data.id), 0);
+    auto created = begin_restoring(data.id, term);
     if (!created) return std::unexpected(created.error());
     writer = std::move(*created);
   } else {
     const std::lock_guard lock(staged_mutex_);
+    if (auto present = check_restoring(term); !present) return present;
     if (auto found = restoring_.extract(data.id)) writer = std::move(found.mapped());
   }
   if (!writer || writer->written() != at)
@@ -193,22 +235,20 @@ Result<void> XlStorage::restore_in_file(const DataRef& data, std::uint8_t shard,
   if (auto done = writer->append(bytes.span(), block); !done) return done;
   if (writer->written() < shard_bytes_of(data)) {
     const std::lock_guard lock(staged_mutex_);
+    if (auto present = check_restoring(term); !present) return present;
     if (restoring_.size() >= limits::kMaxRestoring) restoring_.clear();  // whose healers are gone
     restoring_.insert_or_assign(data.id, std::move(*writer));
     return {};
   }
   if (auto done = writer->finish(data, shard); !done) return done;
   if (auto done = shards_.sync_staging(); !done) return done;
-  const auto staged = io_.exists(shards_.staging_path(data.id));
-  if (!staged) return std::unexpected(staged.error());
-  if (!*staged) return fail(ErrorCode::kStale, "somebody else gave up the shard while it was rebuilt");
-  if (auto done = shards_.publish(data.id); !done) return done;
+  if (auto done = place_restored(data.id, term); !done) return done;
   shards_.forget(data.id);
   return shards_.sync_published();
 }
 
-Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
-                                            BufferChain blocks) {
+Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term,
+                                            std::uint64_t at, BufferChain blocks) {
   co_await or_return(check_recovered());
   if (log_.failed()) co_return fail(ErrorCode::kDriveFailed, log_.failure());
   const std::uint64_t whole = shard_bytes_of(data);
@@ -217,9 +257,10 @@ Task<Result<void>> XlStorage::restore_shard(DataRef data, std::uint8_t shard, st
   if (shard >= data.geometry.shards() || !fits || (!in_pieces && (at != 0 || blocks.size() != whole)))
     co_return fail(ErrorCode::kInvalidArgument, "the bytes are no shard of that data");
   if (in_pieces)
-    co_return co_await async::offload(io_pool(), [&] { return restore_in_file(data, shard, at, blocks); });
+    co_return co_await async::offload(io_pool(),
+                                      [&] { return restore_in_file(data, shard, term, at, blocks); });
   LogRequest request;
-  request.batch.data.push_back({data.id, data, shard, blocks.flatten(), true});
+  request.batch.data.push_back({data.id, data, shard, blocks.flatten(), true, term});
   co_await or_return(log_.append(request));
   Rebuilt rebuilt{.id = data.id, .done = {}};
   co_await placing_.join(rebuilt);

@@ -79,9 +79,9 @@ class DelayedStorage final : public storage::StorageApi {
   Task<Result<void>> verify_shard(storage::DataRef data) override {
     return inner_->verify_shard(std::move(data));
   }
-  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
-                                   BufferChain blocks) override {
-    return inner_->restore_shard(std::move(data), shard, at, std::move(blocks));
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t term,
+                                   std::uint64_t at, BufferChain blocks) override {
+    return inner_->restore_shard(std::move(data), shard, term, at, std::move(blocks));
   }
   Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override {
     return inner_->holds(std::move(data));

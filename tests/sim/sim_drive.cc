@@ -322,9 +322,10 @@ Task<Result<void>> SimStorage::verify_shard(DataRef data) {
   co_return Result<void>();
 }
 
-Task<Result<void>> SimStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t at,
-                                             BufferChain blocks) {
+Task<Result<void>> SimStorage::restore_shard(DataRef data, std::uint8_t shard, std::uint64_t term,
+                                             std::uint64_t at, BufferChain blocks) {
   co_await or_return(wait(true));
+  if (term < disk_.hard_state.term) co_return fail(ErrorCode::kStale, "an older leader had it rebuilt");
   BufferChain& whole = restoring_[data.id];
   if (at == 0) whole.clear();
   if (whole.size() != at) co_return fail(ErrorCode::kStale, "a piece out of order");

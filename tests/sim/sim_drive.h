@@ -116,8 +116,8 @@ class SimStorage final : public storage::StorageApi {
   Result<Buffer> try_read_shard(const storage::DataRef& data, std::uint32_t first,
                                 std::uint32_t count) override;
   Task<Result<void>> verify_shard(storage::DataRef data) override;
-  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
-                                   BufferChain blocks) override;
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t term,
+                                   std::uint64_t at, BufferChain blocks) override;
   Task<Result<storage::Holdings>> holds(std::vector<DataId> data) override;
   [[nodiscard]] std::uint64_t incarnation() const override { return incarnation_; }
   Task<Result<std::vector<DataId>>> staged() override;

@@ -43,10 +43,10 @@ PLANTED = [
     ("replay-past-torn", "files", 0),
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
-    ("void-early", "net", 60),
+    ("void-early", "net", 90),
     ("excuse-nobody", "net", 690),
     ("lease-from-receipt", "net", 1875),
-    ("deposed-leader-reads", "net", 545),
+    ("deposed-leader-reads", "net", 580),
     ("serve-before-first-entry", "net", 20),
 ]
 REACH = 60_000  # Seeds in which a planted defect must show.

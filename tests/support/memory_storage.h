@@ -220,10 +220,11 @@ class MemoryStorage : public storage::StorageApi {
     if (!bytes) co_return std::unexpected(bytes.error());
     co_return Result<void>();
   }
-  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t at,
-                                   BufferChain blocks) override {
+  Task<Result<void>> restore_shard(storage::DataRef data, std::uint8_t shard, std::uint64_t term,
+                                   std::uint64_t at, BufferChain blocks) override {
     co_await async::switch_to(*Runtime::current());
     if (disk_->fail_appends) co_return fail(ErrorCode::kDriveFailed, "told to fail");
+    if (term < disk_->hard_state.term) co_return fail(ErrorCode::kStale, "an older leader's");
     BufferChain& whole = restoring_[data.id];
     if (at == 0) whole.clear();
     if (whole.size() != at) co_return fail(ErrorCode::kStale, "out of order");

@@ -130,6 +130,8 @@ Result<void> CommitLog::write_group(Job* first) {
     for (const DataRecord& record : job->request->batch.data)
       if (!record.rebuilt && (refused.contains(record.id) || index_.refused(record.id)))
         job->result = fail(ErrorCode::kStale, "this drive has refused data " + record.id.to_text());
+      else if (record.rebuilt && record.rebuilt_term < term)
+        job->result = fail(ErrorCode::kStale, "a leader of an older term had a shard rebuilt");
     // What a deposed leader wants refused late may live by now.
     if (!job->request->batch.refusals.empty() && job->request->batch.refusals_term < term)
       job->result = fail(ErrorCode::kStale, "a leader of an older term wants data refused");

@@ -226,7 +226,8 @@ void DriveModel::restore() {
     const auto found = missing_.find(log_[index - 1].body.data.id);
     if (found == missing_.end() || random_.below(4) == 0) continue;
     const DataRecord record = found->second;
-    check(run(drive_->restore_shard(record.ref, record.shard, 0, BufferChain(record.bytes))));
+    check(
+        run(drive_->restore_shard(record.ref, record.shard, hard_state_.term, 0, BufferChain(record.bytes))));
     held_[record.id] = record;
     missing_.erase(record.id);
     ++restored;

@@ -156,7 +156,7 @@ TEST_F(LogSpaceTest, ASegmentWhoseHeaderRottedIsHealedAndLeftNotTheDrive) {
   for (std::uint64_t id = 1; id <= 100; ++id) {
     const DataRecord record = record_of({9, id}, kBytes);
     if (id != 1 && id % 8 != 0) continue;
-    ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes))));
+    ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 1, 0, BufferChain(record.bytes))));
     expect_readable(id);
   }
   for (int round = 0; round < 2; ++round) checkpoint();
@@ -223,7 +223,7 @@ TEST_F(LogSpaceTest, AShardThatIsFreedWhileItIsRebuiltStaysFreed) {
   const DataRecord record = record_of({9, 2}, kBytes);
   const auto restore = [&]() -> Task<Result<void>> {
     frees.get_future().wait();  // by a thread of the pool; before it the shard would be placed, then freed
-    co_return co_await drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes));
+    co_return co_await drive_->restore_shard(record.ref, 1, 1, 0, BufferChain(record.bytes));
   };
   std::vector<Task<Result<void>>> both;
   both.push_back(drive_->apply(batch.entries));
@@ -245,12 +245,12 @@ TEST_F(LogSpaceTest, ARestoredShardTakesThePlaceOfABadOne) {
   fill(1, 3);
   settle();
   DataRecord record = record_of({9, 2}, kBytes);
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes))));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 1, 1, 0, BufferChain(record.bytes))));
   expect_readable(2);
   record.ref.place = DataPlace::kFile;
   record.ref.id = {8, 8};
   BufferChain blocks(Buffer::copy_of(std::string(shard_bytes_of(record.ref), 'r')));
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 3, 0, blocks)));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, 3, 1, 0, blocks)));
   ASSERT_TRUE(run(drive_->verify_shard(record.ref)));
   // A larger one in pieces: a piece out of order is refused, and what was begun is begun again.
   record.ref.length = 3 * flashstor::limits::kStripeBytes;
@@ -258,7 +258,7 @@ TEST_F(LogSpaceTest, ARestoredShardTakesThePlaceOfABadOne) {
   const std::size_t block = block_bytes_of(record.ref);
   const auto piece = [&](std::size_t at, std::size_t size) {
     return run(
-        drive_->restore_shard(record.ref, 3, at, BufferChain(Buffer::copy_of(bytes.substr(at, size)))));
+        drive_->restore_shard(record.ref, 3, 1, at, BufferChain(Buffer::copy_of(bytes.substr(at, size)))));
   };
   ASSERT_TRUE(piece(0, block));
   EXPECT_EQ(piece(2 * block, block).error().code(), ErrorCode::kStale);

@@ -99,6 +99,18 @@ TEST_F(RestStorageTest, HoldsAndRefusalsReachTheDrive) {
   EXPECT_TRUE(disk_->refused.contains(other));
 }
 
+TEST_F(RestStorageTest, TheTermOfWhoHasAShardRebuiltReachesTheDrive) {
+  DataRef ref = hold(1);
+  ref.id.low = 99;
+  const Buffer bytes = Buffer::copy_of(std::string(shard_bytes_of(ref), 'r'));
+  disk_->hard_state.term = 5;
+  EXPECT_EQ(loop_.run_until(rest_->restore_shard(ref, 1, 4, 0, BufferChain(bytes))).error().code(),
+            ErrorCode::kStale);
+  EXPECT_FALSE(disk_->shards.contains(ref.id));
+  ASSERT_TRUE(loop_.run_until(rest_->restore_shard(ref, 1, 5, 0, BufferChain(bytes))).has_value());
+  EXPECT_TRUE(disk_->shards.contains(ref.id));
+}
+
 TEST_F(RestStorageTest, TheLogOfAPeersDriveIsNotToBeWritten) {
   AppendBatch batch;
   batch.hard_state = HardState{.term = 3, .vote = 1};

@@ -209,7 +209,7 @@ TEST_F(XlStorageTest, ARebuiltShardLiftsARefusal) {
   AppendBatch refusal;
   refusal.refusals = {record.id};
   ASSERT_TRUE(append(refusal));
-  const auto restored = run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes)));
+  const auto restored = run(drive_->restore_shard(record.ref, 1, 1, 0, BufferChain(record.bytes)));
   ASSERT_TRUE(restored) << restored.error().describe();
   for (int round = 0; round < 2; ++round) {
     EXPECT_TRUE((*run(drive_->holds({record.id})))[0]);
@@ -290,7 +290,7 @@ TEST_F(XlStorageTest, AHealedShardWhoseRowWasNotFlushedSurvivesAKill) {
   body.data = record.ref;
   commit(1, body);  // missed: without its data
   ASSERT_TRUE(rows_->flush());
-  ASSERT_TRUE(run(drive_->restore_shard(record.ref, record.shard, 0, BufferChain(record.bytes))));
+  ASSERT_TRUE(run(drive_->restore_shard(record.ref, record.shard, 1, 0, BufferChain(record.bytes))));
   for (int kills = 0; kills < 2; ++kills) {
     crash();
     EXPECT_EQ(start().applied_index, 1U);
@@ -368,7 +368,7 @@ TEST_F(XlStorageTest, ADriveThatIsNotRecoveredYetRefusesWhatItsIndexAnswers) {
   EXPECT_EQ(drive_->try_read_shard(record.ref, 0, 1).error().code(), ErrorCode::kDriveFailed);
   EXPECT_EQ(run(drive_->read_shard(record.ref, 0, 1)).error().code(), ErrorCode::kDriveFailed);
   EXPECT_EQ(run(drive_->verify_shard(record.ref)).error().code(), ErrorCode::kDriveFailed);
-  EXPECT_EQ(run(drive_->restore_shard(record.ref, 1, 0, BufferChain(record.bytes))).error().code(),
+  EXPECT_EQ(run(drive_->restore_shard(record.ref, 1, 1, 0, BufferChain(record.bytes))).error().code(),
             ErrorCode::kDriveFailed);
   EXPECT_EQ(run(drive_->get_row(Family::kVersions, "key")).error().code(), ErrorCode::kDriveFailed);
   EXPECT_EQ(run(drive_->holds({record.id})).error().code(), ErrorCode::kDriveFailed);
