@@ -28,6 +28,9 @@ class Leaving {
   /// The leader of `term` has applied up to `applied`, its own first entry included: what was proposed in
   /// another term is before that, or lost. All drives that are open have applied up to `by_all`.
   void settle(raft::Term term, raft::Index applied, raft::Index by_all) {
+    if (term != term_) unread_ = applied;  // another one may have proposed all that
+    term_ = term;
+    unread_ = std::max(unread_, by_all);
     std::erase_if(kept_, [&](Kept& kept) {
       if (kept.term != term)
         kept = {.index = std::min(kept.index, applied), .term = term, .ids = std::move(kept.ids)};
@@ -37,6 +40,12 @@ class Leaving {
     });
   }
   [[nodiscard]] bool contains(const DataId& id) const { return ids_.contains(id); }
+  /// What entries up to here free is not in it, as far as not all drives have applied it: the log says it.
+  [[nodiscard]] raft::Index unread() const { return unread_; }
+  /// The entries from after `from` up to unread() were kept.
+  void read_from(raft::Index from) { unread_ = std::min(unread_, from); }
+  /// The same term may be led anew, with other entries.
+  void begin_anew() { term_ = 0; }
 
  private:
   struct Kept {
@@ -46,6 +55,8 @@ class Leaving {
   };
   std::multiset<DataId> ids_;
   std::vector<Kept> kept_;
+  raft::Term term_ = 0;
+  raft::Index unread_ = 0;
 };
 
 }  // namespace flashstor::cluster

@@ -269,7 +269,9 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<std::uint32_t> verify_at(DataRef data, std::uint32_t slots);
   Task<void> sweep_unseen();  ///< A planted defect.
 
-  // set_heal.cc
+  // set_heal.cc, set_leaving.cc
+  raft::Index settle_leaving();  ///< Gives up to where all that count have applied.
+  Task<bool> read_leaving();
   Task<void> heal_round();
   Task<Result<void>> heal_queue();
   Task<Result<void>> heal_queue_held();
@@ -278,7 +280,6 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
   Task<std::vector<std::uint32_t>> heal_slices(std::vector<HealItem> items);
-  void settle_leaving();
   Task<std::vector<HealItem>> heal_found(std::vector<HealItem> items);
   Task<bool> heal_lane(std::span<const HealItem>& left, std::vector<HealItem>& rest);
   Task<std::vector<std::uint32_t>> held_of(const std::vector<HealItem>& items);
@@ -362,8 +363,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::atomic<bool> enough_shards_{false};  // drives stand for the bytes of a slice
   std::atomic<bool> may_elect_{false};
   std::atomic<bool> may_spare_{false};
-  std::atomic<std::int64_t> spread_leaderless_{
-      0};                                    // since when, on the monotonic clock; 0: a leader is known
+  std::atomic<std::int64_t> spread_leaderless_{0};  // since when, monotonic; 0: a leader is known
   std::atomic<bool> tail_undecided_{false};  // names are undecided whose rows the index does not hold yet
   std::atomic<std::uint32_t> open_mask_{0};
   std::atomic<std::uint32_t> full_mask_{0};

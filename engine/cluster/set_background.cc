@@ -155,7 +155,7 @@ Task<Result<void>> ErasureSet::commit_frees(storage::EntryBody body) {
   } else {
     leaving_.keep(flight.index, flight.term, std::move(ids));
   }
-  settle_leaving();
+  static_cast<void>(settle_leaving());
   if (!done) co_return std::unexpected(done.error());
   co_return Result<void>();
 }

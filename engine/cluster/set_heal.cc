@@ -194,20 +194,6 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   co_return left;
 }
 
-// A drive that hangs is given up, and no longer counts: what it has not applied frees the slice there when it
-// is back. Nor does one that must be filled, for it may take hours: a scan finds afterwards what is left
-// over. One that is merely behind is so by no more than the log keeps.
-void ErasureSet::settle_leaving() {
-  if (!group_.leader()) return;
-  const raft::Raft& core = *group_.core(*group_.leader());
-  const raft::Index applied = group_.applied(*group_.leader());
-  raft::Index by_all = applied;
-  for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
-    if (group_.is_open(slot) && !core.needs_fill(group_.member(slot).id))
-      by_all = std::min(by_all, group_.applied(slot));
-  leaving_.settle(group_.leader_term(), applied, by_all);
-}
-
 // Gives by item the slots that lack their shard still. What was freed before it was pinned has left every
 // drive when it is read: a shard rebuilt of it would never go. Pins keep nobody but this leader from freeing:
 // once another one led meanwhile, nothing is restored.
@@ -215,10 +201,10 @@ Task<std::vector<std::uint32_t>> ErasureSet::heal_slices(std::vector<HealItem> i
   const raft::Term term = group_.leader_term();
   std::vector<std::unique_ptr<DataPin>> pins;
   std::vector<std::uint32_t> rests;
-  settle_leaving();
+  for (const HealItem& item : items) rests.push_back(item.slots);
+  if (!co_await read_leaving()) co_return rests;
   for (HealItem& item : items) {
     pins.push_back(pin(item.data));
-    rests.push_back(item.slots);
     if (leaving_.contains(item.data.id)) item.slots = 0;
   }
   // A drive that stays behind does not hold up the healing that it may wait for itself.

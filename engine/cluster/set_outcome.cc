@@ -267,6 +267,7 @@ void ErasureSet::begin_generation(std::uint64_t generation) {
   tail_undecided_.store(false);
   seen_ = unknown_through_ = 0;
   settled_term_ = 0;  // the same term may be led anew
+  leaving_.begin_anew();
   decided_signal_.notify_all();
 }
 
