@@ -29,7 +29,7 @@ PLANTED = [
     ("lease-from-receipt", "core", 1400),
     ("deposed-leader-reads", "core", 0),
     ("vote-after-lost-tail", "core", 3600),
-    ("transfer-keeps-lease", "core", 4050),
+    ("transfer-keeps-lease", "core", 16100),
     ("vote-while-hearing", "core", 27550),
     ("forget-vote", "core", 0),
     ("serve-before-first-entry", "core", 0),

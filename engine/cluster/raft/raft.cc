@@ -35,7 +35,10 @@ void Raft::tick(MonotonicTime now) {
       transfer_target_ = 0;
       lease_barred_ = false;
     }
-    if (now_ >= heartbeat_due_) heartbeat_all();
+    if (now_ < heartbeat_due_) return;
+    heartbeat_all();
+    // It may have been lost; who stands already takes it for one of an older term.
+    if (timeout_now_sent_ && transfer_target_ != 0) emit(make(MessageType::kTimeoutNow, transfer_target_));
     return;
   }
   if (now_ < election_deadline_) return;

@@ -61,7 +61,8 @@ class Raft {
   /// Errors: kNotLeader (also before `leader_ready`); kTooManyRequests.
   Result<void> read(MonotonicTime now, std::uint64_t token);
   /// Hands leadership to `target`, a voter. The lease goes now and does not come back in this term; proposals
-  /// are refused until it worked or an election time-out passed. Errors: kNotLeader, kInvalidArgument.
+  /// are refused until it worked or an election time-out passed. Until then the word to take over is said
+  /// again with every heartbeat. Errors: kNotLeader, kInvalidArgument.
   Result<void> transfer(MonotonicTime now, MemberId target);
   /// This member's state was replaced by one up to `base`, committed, with this membership as of there. A log
   /// that has `base` is kept; any other is voided by a record that comes out in `ready`. Errors:

@@ -32,6 +32,21 @@ TEST(RaftTransfer, WhileATransferIsUnderWayReadsAreByRound) {
   EXPECT_TRUE(group.member(leader).reads.back().confirmed);
 }
 
+// Without it nobody led until somebody's election time-out.
+TEST(RaftTransfer, AWordToTakeOverThatIsLostIsSaidAgain) {
+  Group group(3);
+  const MemberId leader = group.elect();
+  const MemberId target = leader == 1 ? 2 : 1;
+  ASSERT_TRUE(group.at(leader).transfer(group.now, target));
+  group.cut(target);
+  group.pump();
+  group.cut(target, false);
+  EXPECT_FALSE(group.at(target).is_leader());
+  group.advance(kTimeout / 4);
+  EXPECT_TRUE(group.at(target).leader_ready());
+  EXPECT_FALSE(group.at(leader).is_leader());
+}
+
 // It led on without a lease, and so acknowledged nothing, until somebody else was elected.
 TEST(RaftTransfer, ATransferThatFailsEndsInAnElection) {
   Group group(3);
