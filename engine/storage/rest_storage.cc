@@ -24,8 +24,10 @@ DriveInfo decode_drive_info(ByteReader& in) {
   info.set = static_cast<std::uint32_t>(in.varint());
   info.slot = static_cast<std::uint32_t>(in.varint());
   const std::uint8_t state = in.u8();
-  if (state > static_cast<std::uint8_t>(DriveInfo::State::kFilling)) in.mark_bad();
-  info.state = static_cast<DriveInfo::State>(state);
+  if (state > static_cast<std::uint8_t>(DriveInfo::State::kFilling))
+    in.mark_bad();
+  else
+    info.state = static_cast<DriveInfo::State>(state);
   info.error = in.bytes();
   info.total_bytes = in.varint();
   info.free_bytes = in.varint();
