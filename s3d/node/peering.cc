@@ -6,6 +6,7 @@
 
 #include "engine/async/uv_stream.h"
 #include "engine/storage/wire/link.h"
+#include "engine/storage/wire/token.h"
 #include "s3d/admin/admin_api.h"
 
 namespace flashstor::s3d {
@@ -33,15 +34,17 @@ Result<std::unique_ptr<Peering>> Peering::make(const NodeOptions& options, async
   if (!spread) return std::unexpected(spread.error());
   std::unique_ptr<Peering> out(
       new Peering(home));  // NOLINT(modernize-make-unique): the constructor is private
-  out->peers_ = std::make_unique<cluster::Peers>(
-      cluster::PeersOptions{.spread = std::move(*spread),
-                            .secret = options.cluster_secret,
-                            .version = std::string(kProductVersion),
-                            .parity = static_cast<std::uint8_t>(std::min<std::size_t>(options.parity, 255)),
-                            .home = &home,
-                            .connect = [&home, tls](std::string node, MonotonicTime deadline) {
-                              return connect_node(home, std::move(node), deadline, tls);
-                            }});
+  out->peers_ = std::make_unique<cluster::Peers>(cluster::PeersOptions{
+      .spread = std::move(*spread),
+      .secret = options.cluster_secret,
+      .version = std::string(kProductVersion),
+      .parity = static_cast<std::uint8_t>(std::min<std::size_t>(options.parity, 255)),
+      // Those of now, whatever the previous ones were: sealing anew is for all nodes at once.
+      .root = storage::wire::sign_root(options.cluster_secret, options.root_user, options.root_password),
+      .home = &home,
+      .connect = [&home, tls](std::string node, MonotonicTime deadline) {
+        return connect_node(home, std::move(node), deadline, tls);
+      }});
   return out;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Who does not belong to the cluster gets nothing from its nodes: no secret, a token that is old, from the future, for another node,
-used before or of another protocol, another deployment, no hello, frames of garbage. Real sockets; a
+used before or of another protocol, another deployment, other root credentials, no hello, frames of garbage. Real sockets; a
 client that does belong shows first that the test speaks as a node does."""
 import hashlib
 import hmac
@@ -125,16 +125,21 @@ class Pretender:
             data += chunk
         return data
 
-    def hello(self, deployment=NIL, protocol=PROTOCOL, layout=None):
+    def hello(self, deployment=NIL, protocol=PROTOCOL, layout=None, root=None):
         drives = "".join(f"http://127.0.0.1:{member.port}{self.nodes.drives_of(member.number)[0]}\n" for member in self.nodes.members)
         head = struct.pack("<I", protocol) + sized("test") + sized(self.claims["from"])
         head += sized(f"sets of {len(self.nodes.members)}\n{drives}" if layout is None else layout)
         nanoseconds = time.time_ns()
         head += bytes([self.parity()]) + bytes.fromhex(deployment) + varint(nanoseconds << 1) + secrets.token_bytes(16)
+        head += sized(self.root() if root is None else root)
         return self.call(HELLO, head)
 
     def parity(self):
         return 255
+
+    def root(self):
+        user, password = self.nodes.access, self.nodes.secret
+        return hmac.new(self.secret.encode(), f"flashstor root credentials\n{len(user)}\n{user}\n{password}".encode(), hashlib.sha256).hexdigest()
 
     def close(self):
         if self.socket is not None:
@@ -206,7 +211,8 @@ def test_hello(nodes):
     report.check(f"without a hello none of {len(EVERY_METHOD)} calls is answered", not told, str(told[:3]))
     silent.close()
     strange = {"another deployment": {"deployment": secrets.token_hex(16)}, "another protocol version": {"protocol": PROTOCOL + 1},
-               "another list of drives": {"layout": "sets of 3\nhttp://127.0.0.1:1/a\n"}}
+               "another list of drives": {"layout": "sets of 3\nhttp://127.0.0.1:1/a\n"},
+               "other root credentials": {"root": secrets.token_hex(32)}, "root credentials it does not say": {"root": ""}}
     for name, change in strange.items():
         pretender = Pretender(nodes)
         pretender.open()
@@ -281,6 +287,28 @@ def test_store(nodes, when):
     report.check(f"the nodes serve {when}", not bad and all(member.process.poll() is None for member in nodes.members), f"{bad} {nodes.members[0].tail()}")
 
 
+def test_other_root_credentials(nodes):
+    """What a user's secret is sealed with: a node that has others must not take part, and is told why."""
+    odd = nodes.members[2]
+    right = nodes.secret
+    odd.stop()
+    nodes.secret = "another-root-password"
+    odd.start()
+    nodes.secret = right
+    said, end = "", time.monotonic() + 30
+    while "other root credentials" not in said and not odd.is_ready() and odd.process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+        said = odd.output() + odd.tail()
+    report.check("a node with another root password is not ready and says what has to be the same", not odd.is_ready()
+                 and "FLASHSTORE_ROOT_USER and FLASHSTORE_ROOT_PASSWORD have to be the same on all nodes" in said, said[-2000:])
+    report.check("no password is in what it says", right not in said and "another-root-password" not in said)
+    served = [Client(Facts(member, nodes)).request("GET", "/there/1")[0] for member in nodes.members[:2]]
+    report.check("the others serve root meanwhile", served == [200, 200], str(served))
+    odd.stop()
+    odd.start()
+    nodes.await_ready(members=[odd])
+
+
 def test(nodes):
     nodes.start()
     test_store(nodes, "before")
@@ -289,6 +317,7 @@ def test(nodes):
     test_hello(nodes)
     test_garbage(nodes)
     test_payloads(nodes)
+    test_other_root_credentials(nodes)
     test_store(nodes, "after all that")
 
 

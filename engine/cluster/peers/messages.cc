@@ -23,6 +23,7 @@ std::string encode_hello(const Hello& hello) {
   ByteWriter out;
   out.u32(hello.protocol).bytes(hello.version).bytes(hello.node).bytes(hello.layout).u8(hello.parity);
   out.append(hello.deployment.to_bytes()).svarint(hello.clock).append(hello.process.to_bytes());
+  out.bytes(hello.root);
   return out.take();
 }
 
@@ -37,6 +38,8 @@ Result<Hello> decode_hello(std::string_view bytes) {
   hello.deployment = Uuid::from_bytes(in.raw(16));
   hello.clock = in.svarint();
   hello.process = Uuid::from_bytes(in.raw(16));
+  // One of an older protocol ends here: what check_hello says of that is clearer than that it does not parse.
+  if (!in.at_end()) hello.root = in.bytes();
   // A newer node may say more after this.
   if (!in.ok()) return bad("a peer's hello does not parse");
   return hello;
@@ -52,6 +55,12 @@ Result<void> check_hello(const Hello& own, const Hello& other) {
   if (own.parity != other.parity)
     return fail(ErrorCode::kConflict, fmt::format("{} was started with --parity {} and {} with {}", own.node,
                                                   own.parity, other.node, other.parity));
+  // A user added through such a node could be opened by no other, and by none after a restart.
+  if (!storage::wire::same_secret_text(own.root, other.root))
+    return fail(ErrorCode::kConflict,
+                fmt::format("{} was started with other root credentials than {}: FLASHSTORE_ROOT_USER and "
+                            "FLASHSTORE_ROOT_PASSWORD have to be the same on all nodes",
+                            own.node, other.node));
   if (!own.deployment.is_nil() && !other.deployment.is_nil() && own.deployment != other.deployment)
     return fail(ErrorCode::kConflict,
                 fmt::format("the drives of {} are of deployment {}, those of {} of {}", own.node,

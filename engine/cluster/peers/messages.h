@@ -23,11 +23,13 @@ struct Hello {
   Uuid deployment;          ///< Nil while unknown.
   std::int64_t clock = 0;   ///< Nanoseconds since 1970.
   Uuid process;             ///< Made at start: a node that runs twice under one name is found.
+  std::string root;         ///< wire::sign_root of the root credentials, never these themselves.
 };
 [[nodiscard]] std::string encode_hello(const Hello& hello);
 /// Errors: kMalformed.
 [[nodiscard]] Result<Hello> decode_hello(std::string_view bytes);
-/// Errors: kConflict, saying in words what differs (protocol, list, parity, deployment, clock over 15 min).
+/// Errors: kConflict, saying in words what differs (protocol, list, parity, root
+/// credentials, deployment, clock over 15 min).
 [[nodiscard]] Result<void> check_hello(const Hello& own, const Hello& other);
 
 /// What a node found at one of its drives when it started.

@@ -156,7 +156,8 @@ Hello Peers::hello() const {
           .parity = options_.parity,
           .deployment = deployment(),
           .clock = base::to_nanoseconds(Runtime::current()->wall_now()),
-          .process = process_};
+          .process = process_,
+          .root = options_.root};
 }
 
 Task<Result<void>> Peers::greet(wire::Channel& channel) {

@@ -24,6 +24,7 @@ struct PeersOptions {
   std::string secret;
   std::string version;
   std::uint8_t parity = 0;
+  std::string root;         ///< Hello::root
   Runtime* home = nullptr;  ///< The loop of all links.
   /// Connects to "host:port", on `home`.
   std::function<Task<Result<std::unique_ptr<async::Connection>>>(std::string node, MonotonicTime deadline)>

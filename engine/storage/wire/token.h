@@ -30,6 +30,10 @@ struct TokenClaims {
 [[nodiscard]] std::string sign_token(std::string_view secret, const TokenClaims& claims);
 /// What the server answers: shows that it has the secret too.
 [[nodiscard]] std::string sign_proof(std::string_view secret, const TokenClaims& claims);
+/// What nodes compare to find one that was started with other root credentials: HMAC-SHA256 under the
+/// cluster's secret, so that who has not that secret cannot try passwords on it.
+[[nodiscard]] std::string sign_root(std::string_view secret, std::string_view user,
+                                    std::string_view password);
 [[nodiscard]] bool same_secret_text(std::string_view left, std::string_view right);
 
 /// Checks tokens and remembers those that are still good, so that none is taken twice. Threads: any.

@@ -3,6 +3,7 @@
 #include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/peers/messages.h"
 #include "engine/cluster/spread.h"
+#include "engine/storage/wire/token.h"
 
 namespace flashstor::cluster {
 namespace {
@@ -116,12 +117,29 @@ TEST(SliceIds, ComeBackAsTheyWereWrittenAndAreBounded) {
   EXPECT_FALSE(decode_slice_ids(encode_slice_ids({.set = 0, .ids = std::vector<DataId>(257)})).has_value());
 }
 
+TEST(Hello, ComesBackAsItWasWritten) {
+  Hello hello;
+  hello.node = "a:1";
+  hello.layout = "sets of 4\nhttp://a:1/d\n";
+  hello.process = {.high = 1, .low = 2};
+  hello.root = storage::wire::sign_root("cluster", "root", "a password");
+  const std::string bytes = encode_hello(hello);
+  const auto back = decode_hello(bytes + "what a newer node says");
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->process, hello.process);
+  EXPECT_EQ(back->root, hello.root);
+  const auto older = decode_hello(std::string_view(bytes).substr(0, bytes.size() - hello.root.size() - 1));
+  ASSERT_TRUE(older.has_value());
+  EXPECT_EQ(older->root, "");
+}
+
 TEST(Hello, SaysInWordsWhatDiffers) {
   Hello own;
   own.version = "1";
   own.node = "a:1";
   own.layout = "sets of 4\nhttp://a:1/d\n";
   own.process = {.high = 1, .low = 1};
+  own.root = storage::wire::sign_root("cluster", "root", "a password");
   Hello other = own;
   other.node = "b:2";
   other.process = {.high = 2, .low = 2};
@@ -137,6 +155,13 @@ TEST(Hello, SaysInWordsWhatDiffers) {
   changed.layout = "sets of 4\nhttp://a:1/e\n";
   EXPECT_NE(words(changed).find("\"http://a:1/d\" here and \"http://a:1/e\" there"), std::string::npos)
       << words(changed);
+  changed = other;
+  changed.root = storage::wire::sign_root("cluster", "root", "another password");
+  EXPECT_EQ(words(changed),
+            "a:1 was started with other root credentials than b:2: FLASHSTORE_ROOT_USER and "
+            "FLASHSTORE_ROOT_PASSWORD have to be the same on all nodes");
+  changed.root.clear();
+  EXPECT_NE(words(changed).find("root credentials"), std::string::npos) << "one that does not say";
   changed = other;
   changed.clock = own.clock + 16LL * 60 * 1'000'000'000;
   EXPECT_NE(words(changed).find("clocks"), std::string::npos);

@@ -68,6 +68,16 @@ TEST(Token, IsTakenOnce) {
   EXPECT_EQ(again.error().code(), ErrorCode::kInvalidToken);
 }
 
+TEST(Token, RootCredentialsAreComparedWithoutBeingTold) {
+  const std::string root = sign_root(kSecret, "root", "password");
+  EXPECT_EQ(root, sign_root(kSecret, "root", "password"));
+  EXPECT_EQ(root.size(), 64U);
+  EXPECT_NE(root, sign_root("another", "root", "password"));
+  EXPECT_NE(root, sign_root(kSecret, "root", "passwore"));
+  EXPECT_NE(root, sign_root(kSecret, "roo", "tpassword"));
+  EXPECT_NE(sign_root(kSecret, "a\nb", "c"), sign_root(kSecret, "a", "b\nc"));
+}
+
 TEST(Token, ReplayIsRefusedAsLongAsTheTokenIsGood) {
   TokenVerifier verifier(kSecret, "b:2");
   const std::string token = sign_token(kSecret, claims_at(1000));
