@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,9 +58,11 @@ class IdentityStore {
   ~IdentityStore();
 
   /// Reads everything and publishes it; again when another node changed something. After a change of the root
-  /// credentials `previous` is the box of the old ones: what it opens is sealed anew and saved. Errors:
-  /// kCorrupt when a secret was sealed under other root credentials (the message says so), kMalformed for a
-  /// record that is none of ours, and the backend's. Nothing is published on error.
+  /// credentials `previous` is the box of the old ones: what it opens is sealed anew and saved. A user whose
+  /// secret does not open is left out (he can only be denied; his record stays) and logged once. Errors:
+  /// kCorrupt when at the first load there are users and none opens: the root credentials are others (the
+  /// message says so); kMalformed for a record that is none of ours, and the backend's. Nothing is published
+  /// on error.
   Task<Result<void>> load(const SecretBox* previous = nullptr);
 
   /// Adds a user, or gives an existing one a new secret (as MinIO's `admin user add` does), enabled.
@@ -109,6 +112,8 @@ class IdentityStore {
   async::Semaphore changes_{1};  ///< One change at a time: read, store, publish.
   Users users_;
   Policies policies_;
+  bool loaded_ = false;
+  std::set<std::string, std::less<>> unopened_;  ///< Paths of the users that were left out.
 };
 
 /// Errors: kInvalidArgument with words for a person.

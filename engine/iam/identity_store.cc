@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/log.h"
 #include "engine/iam/identities.h"
 #include "engine/iam/identity_record.h"
 #include "engine/iam/limits.h"
@@ -89,6 +92,8 @@ IdentityStore::~IdentityStore() = default;
 
 Task<Result<IdentityStore::Users>> IdentityStore::load_users(const SecretBox* previous) {
   Users users;
+  std::set<std::string, std::less<>> unopened;
+  std::optional<Error> first;
   for (const std::string& path : co_await or_return(backend_.list(std::string(kUserPrefix)))) {
     const std::optional<std::string> record = co_await or_return(backend_.load(path));
     if (!record) continue;  // Removed since it was listed.
@@ -98,11 +103,27 @@ Task<Result<IdentityStore::Users>> IdentityStore::load_users(const SecretBox* pr
       if (user)
         co_await or_return(backend_.save(path, co_await or_return(encode_user(*user, box_, random_))));
     }
-    if (!user)
-      co_return std::unexpected(user.error().wrap(user.error().code(), fmt::format("Reading {}", path)));
+    if (!user) {
+      Error error = user.error().wrap(user.error().code(), fmt::format("Reading {}", path));
+      if (error.code() != ErrorCode::kCorrupt) co_return std::unexpected(std::move(error));
+      if (!first) first = std::move(error);
+      unopened.insert(path);
+      continue;
+    }
     std::string access_key = user->access_key;
     users.insert_or_assign(std::move(access_key), std::move(*user));
   }
+  // One bad record must not stop a store that serves; but with all of them closed it is this node that is
+  // wrong.
+  if (!loaded_ && users.empty() && first) co_return std::unexpected(std::move(*first));
+  for (const std::string& path : unopened) {
+    if (!unopened_.contains(path))
+      base::log_warning(
+          "{} is left out and his requests are refused: his secret was sealed under other root "
+          "credentials, or was changed",
+          path);
+  }
+  unopened_ = std::move(unopened);
   co_return users;
 }
 
@@ -129,6 +150,7 @@ Task<Result<void>> IdentityStore::load(const SecretBox* previous) {
   }
   users_ = std::move(users);
   policies_ = std::move(policies);
+  loaded_ = true;
   publish();
   co_return Result<void>();
 }

@@ -183,6 +183,35 @@ TEST_F(IdentityStoreTest, OtherRootCredentialsAreNamedAsTheCause) {
   EXPECT_TRUE(run(later.load()));
 }
 
+TEST_F(IdentityStoreTest, AUserWhoseSecretDoesNotOpenIsLeftOutAndTheOthersStay) {
+  ASSERT_TRUE(run(store_.add_user("alice", "alicesecret")));
+  ASSERT_TRUE(run(store_.attach("alice", {"readonly"})));
+  const SecretBox other("rootuser", "otherpassword");
+  Iam iam("rootuser", "otherpassword");
+  IdentityStore stranger(iam, backend_, other, random_);
+  ASSERT_TRUE(run(stranger.add_user("mallory", "mallorysecret")));
+  ASSERT_TRUE(run(stranger.attach("mallory", {"readonly"})));
+  const std::string record = backend_.files.at(user_path("mallory"));
+
+  ASSERT_TRUE(run(store_.load()));
+  EXPECT_TRUE(may_get("alice"));
+  EXPECT_FALSE(IamView(iam_).find("mallory").has_value());
+  EXPECT_TRUE(IamView(iam_).find("rootuser").has_value());
+  EXPECT_EQ(backend_.files.at(user_path("mallory")), record) << "the record stays";
+
+  // At a start as well, and with him alone when this store has been loaded before.
+  Iam iam_again("rootuser", "rootpassword");
+  IdentityStore again(iam_again, backend_, box_, random_);
+  ASSERT_TRUE(run(again.load()));
+  EXPECT_EQ(again.users().size(), 1U);
+  ASSERT_TRUE(run(again.remove_user("alice")));
+  EXPECT_TRUE(run(again.load()));
+  EXPECT_TRUE(again.users().empty());
+  // With the credentials that sealed it he is back.
+  ASSERT_TRUE(run(again.load(&other)));
+  EXPECT_EQ(again.user("mallory")->secret_key, "mallorysecret");
+}
+
 TEST_F(IdentityStoreTest, AMissingPolicyDeniesRatherThanIsForgotten) {
   ASSERT_TRUE(run(store_.put_policy("p", std::string(kDocument))));
   ASSERT_TRUE(run(store_.add_user("alice", "alicesecret")));
