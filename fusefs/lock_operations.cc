@@ -43,9 +43,9 @@ Task<void> test_lock(Mount& mount, fuse_req_t request, NodeId node, files::LockR
   if (!found) co_return reply_error(request, found.error());
   struct flock out{};
   out.l_whence = SEEK_SET;
-  out.l_type = found->type == files::LockRange::Type::kShared      ? F_RDLCK
-               : found->type == files::LockRange::Type::kExclusive ? F_WRLCK
-                                                                   : F_UNLCK;
+  out.l_type = static_cast<short>(found->type == files::LockRange::Type::kShared      ? F_RDLCK
+                                  : found->type == files::LockRange::Type::kExclusive ? F_WRLCK
+                                                                                      : F_UNLCK);
   if (out.l_type != F_UNLCK) {
     out.l_start = static_cast<off_t>(found->start);
     out.l_len = found->end == ~std::uint64_t{0} ? 0 : static_cast<off_t>(found->end - found->start + 1);

@@ -219,6 +219,9 @@ bool names_no_handle(const RequestNames& names, std::uint32_t opcode) {
     case FUSE_FLUSH:
     case FUSE_FALLOCATE:
     case FUSE_LSEEK:
+    case FUSE_GETLK:
+    case FUSE_SETLK:
+    case FUSE_SETLKW:
       return names.files[0] == 0;
     default:
       return false;
