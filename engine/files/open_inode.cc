@@ -4,8 +4,11 @@
 
 namespace flashstor::files {
 
-void OpenInode::committed(objects::VersionRow now, bool all) {
-  const bool grows = !all && size > row.header.size;
+bool OpenInode::grows() const {
+  return size > std::min(row.header.size, shrink_to.value_or(row.header.size));
+}
+
+void OpenInode::committed(objects::VersionRow now, bool keeps_size) {
   row = std::move(now);
   outdated = false;
   pins.hold(row.slices);
@@ -15,7 +18,7 @@ void OpenInode::committed(objects::VersionRow now, bool all) {
     end = std::min(end, *shrink_to);
     resize(slices, std::min(*shrink_to, bytes_of(slices)));
   }
-  if (grows) end = std::max(end, size);
+  if (keeps_size) end = std::max(end, size);
   end = std::max({end, dirty.end(), publishing.end()});
   if (streaming) end = std::max(end, streaming->at + streaming->bytes);
   if (parked) end = std::max(end, parked->at + parked->data.length);

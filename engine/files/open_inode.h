@@ -69,9 +69,11 @@ struct OpenInode {
   }
   /// Notes that bytes from `at` on are lost; gives `cause` back.
   Error lose(std::uint64_t at, const Error& cause);
-  /// Takes over a committed row, also another node's; what is written and not published stays over it. `all`:
-  /// nothing that was set before is unpublished now, its size neither.
-  void committed(objects::VersionRow now, bool all);
+  /// Whether it was made longer here than what is committed of it is, or was cut to.
+  [[nodiscard]] bool grows() const;
+  /// Takes over a committed row, also another node's; what is written and not published stays over it.
+  /// `keeps_size`: that it `grows` is still to be published.
+  void committed(objects::VersionRow now, bool keeps_size);
   /// As stat shows it, with what is not published.
   [[nodiscard]] Attributes attributes(const FileDefaults& defaults) const;
 };

@@ -30,7 +30,7 @@ Task<Result<void>> Volume::look_held(OpenInodeRef inode) {
       const auto whole = co_await parts.inflate(*bucket, key, found->row);
       if (!whole && is_lost(whole.error().code())) continue;  // replaced between the two looks
       if (!whole) co_return std::unexpected(whole.error());
-      inode->committed(std::move(found->row), false);
+      inode->committed(std::move(found->row), inode->grows());
       co_return {};
     }
     if (!co_await or_return(follow(inode, key))) co_return fail(ErrorCode::kStaleHandle);

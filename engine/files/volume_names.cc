@@ -302,7 +302,7 @@ Task<Result<void>> Volume::rename_file(Found from, std::string to_key, RenameMod
     if (replaced && mode != RenameMode::kExchange) replaced->set = to_set;
     if (auto row = objects::decode_version(done->row); moving && row && mode != RenameMode::kExchange) {
       const auto whole = co_await objects::StoreParts{store_}.inflate(*bucket, to_key, *row);
-      if (whole) moving->committed(std::move(*row), false);
+      if (whole) moving->committed(std::move(*row), moving->grows());
     }
   }
   if (!done && moving) moving->maybe = to_key;

@@ -33,7 +33,7 @@ Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& loo
   inode->inode = id;
   inode->key = found.key;
   inode->set = store_.cluster().set_for(bucket->id, found.key).info().index;
-  inode->committed(std::move(found.row), true);
+  inode->committed(std::move(found.row), false);
   inode->opens = 1;
   open_.insert_or_assign(inode->inode, inode);
   open_keys_.insert_or_assign(inode->key, inode->inode);

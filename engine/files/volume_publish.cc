@@ -209,8 +209,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   payload.revises = inode->revises;
   payload.has_data = data.place != DataPlace::kNone;
   // Others may have made the file longer: it gets no shorter than its pieces, or what it was made here.
-  const std::uint64_t was = inode->row.header.size;
-  if (last && inode->size > std::min(was, inode->shrink_to.value_or(was))) payload.size = inode->size;
+  if (last && inode->grows()) payload.size = inode->size;
   const PosixChange sent = inode->posix;
   // Where its data is; refused if the file is not there. Data that is parked already is taken over.
   std::optional<std::uint32_t> bound;
@@ -270,11 +269,12 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
       if (parked && !is_parked(done.error())) co_await drop_parked(data);
     }
     if (!done) co_return std::unexpected(done.error());
+    const bool keeps_size = !last && inode->grows();
     inode->shrink_to.reset();
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
-    inode->committed(std::move(row), last);
+    inode->committed(std::move(row), keeps_size);
     inode->check_names = false;  // the row says whether there are several
     break;
   }

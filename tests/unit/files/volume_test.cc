@@ -360,5 +360,20 @@ TEST_F(VolumeTest, OrphansOfACrashAreCollectedAtTheNextOpen) {
   static_cast<void>(runtime_.run_until(file->release()));
 }
 
+// The first commit carries the bytes, and with it the length beyond them was forgotten.
+TEST_F(VolumeTest, AFileThatWasCutAndGrowsAgainKeepsItsLength) {
+  put_file("", "f", std::string(5 << 20, 'o'));
+  OpenMode mode;
+  mode.write = mode.truncate = true;
+  const auto file = get(volume_->open({"f", {}}, mode));
+  write(*file, 0, std::string(1'500'000, 'n'));
+  AttributeChange grow;
+  grow.size = 4'000'000;
+  get(volume_->change_attributes({"f", file->attributes().inode}, grow));
+  get(file->sync(false));
+  get(file->release());
+  EXPECT_TRUE(object("f") == std::string(1'500'000, 'n') + std::string(2'500'000, '\0'));
+}
+
 }  // namespace
 }  // namespace flashstor::files
