@@ -131,12 +131,12 @@ Task<Result<void>> OpenFile::allocate(AllocateKind kind, std::uint64_t offset, s
       // Room is not reserved: bytes are written to new places anyway, and a full set says so at the write.
       co_return {};
     case AllocateKind::kExtend:
-      if (end > inode_->size) co_return co_await volume_.set_size(inode_, end);
+      if (end > inode_->size) co_return co_await volume_.set_size(inode_, end, false);
       co_return {};
     case AllocateKind::kPunchHole:
       co_return co_await zero(offset, length);
     case AllocateKind::kZeroRange:
-      if (end > inode_->size) co_await or_return(volume_.set_size(inode_, end));
+      if (end > inode_->size) co_await or_return(volume_.set_size(inode_, end, false));
       co_return co_await zero(offset, length);
   }
   co_return fail(ErrorCode::kNotSupported);

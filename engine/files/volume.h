@@ -255,7 +255,7 @@ class Volume final : public VolumeApi {
   // volume_bytes.cc
   Task<Result<BufferChain>> read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size);
   Task<Result<void>> stream(OpenInode& inode, BufferChain bytes);
-  Task<Result<void>> set_size(OpenInodeRef inode, std::uint64_t size);
+  Task<Result<void>> set_size(OpenInodeRef inode, std::uint64_t size, bool cuts);
   Task<Result<void>> publish_open(bool lost);
 
   // volume_open.cc

@@ -100,7 +100,7 @@ Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange
     // truncate(2) by path: as an open, a cut and a close.
     open = co_await or_return(take_open(std::move(found), *look));
     look.reset();
-    Result<void> cut = co_await set_size(open, *change.size);
+    Result<void> cut = co_await set_size(open, *change.size, true);
     add(open->posix, posix);
     const Attributes now = open->attributes(defaults_);
     const auto published = co_await let_go(open);
@@ -110,7 +110,7 @@ Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange
   }
   look.reset();
   if (open) {
-    if (change.size) co_await or_return(set_size(open, *change.size));
+    if (change.size) co_await or_return(set_size(open, *change.size, true));
     add(open->posix, posix);
     if (open->gone || open->orphan) co_return open->attributes(defaults_);
     // A file that is being written publishes its attributes with its bytes; otherwise now.

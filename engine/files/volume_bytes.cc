@@ -16,13 +16,14 @@ Task<Result<void>> Volume::stream(OpenInode& inode, BufferChain bytes) {
   co_return {};
 }
 
-Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size) {
+// `cuts`: whatever is behind `size` goes, also what another node has put there and this one has not seen.
+Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size, bool cuts) {
   if (size > kMaxFileBytes) co_return fail(ErrorCode::kFileTooLarge);
   co_await inode->writing.acquire();
   co_await inode->publish_turn.acquire();
   Result<void> done;
   if (inode->streaming || inode->parked) done = co_await publish_held(inode);
-  if (done && size < inode->size) {
+  if (done && (size < inode->size || (cuts && store_.cluster().spans_nodes()))) {
     inode->dirty.truncate(size);
     inode->shrink_to = std::min(inode->shrink_to.value_or(size), size);
     resize(inode->slices, std::min(size, bytes_of(inode->slices)));

@@ -118,8 +118,8 @@ Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode m
     inode = co_await or_return(take_open(std::move(found), look));
   }
   auto opened = std::make_unique<OpenFile>(*this, inode, mode);
-  if (mode.truncate && inode->size > 0) {
-    auto cut = co_await set_size(inode, 0);
+  if (mode.truncate && (inode->size > 0 || store_.cluster().spans_nodes())) {
+    auto cut = co_await set_size(inode, 0, true);
     if (!cut) {
       static_cast<void>(co_await let_go(inode));
       co_return std::unexpected(cut.error());

@@ -114,6 +114,14 @@ TEST_F(SeenElsewhereTest, NorDoesHePutBackWhatWasCutOff) {
   EXPECT_EQ(there_->attributes().size, 3U);
 }
 
+TEST_F(SeenElsewhereTest, ATruncateCutsWhatItHasNotSeen) {
+  write(*there_, 0, "z");
+  publish(*here_, 10, " appended");
+  cut(*there_, *other_, 10);
+  get(there_->sync(false));
+  EXPECT_EQ(object("f"), "z123456789");
+}
+
 TEST_F(SeenElsewhereTest, AppendsFollowEachOther) {
   const auto here = open_at(*volume_, true);
   const auto there = open_at(*other_, true);
