@@ -9,10 +9,11 @@ namespace flashstor::files {
 // What is written here and not published goes over what the others have when it is published: until then it
 // is left as it is. Errors: kStaleHandle when the file was replaced or removed elsewhere.
 Task<Result<void>> Volume::look_again(OpenInodeRef inode) {
-  if (!store_.cluster().spans_nodes()) co_return {};
+  const auto may_be_newer = [&inode] { return !inode->gone && !inode->orphan && !inode->is_dirty(); };
+  if (!store_.cluster().spans_nodes() || !may_be_newer()) co_return {};  // without a wait for a publish
   co_await inode->publish_turn.acquire();
   Result<void> done;
-  if (!inode->gone && !inode->orphan && !inode->is_dirty()) done = co_await look_held(inode);
+  if (may_be_newer()) done = co_await look_held(inode);
   inode->publish_turn.release();
   co_return done;
 }
@@ -27,6 +28,12 @@ Task<Result<void>> Volume::look_held(OpenInodeRef inode) {
     auto found = co_await parts.read_row(*bucket, key, {});
     if (!found && !is_lost(found.error().code())) co_return std::unexpected(found.error());
     if (found && inode_of(found->row) == inode->inode) {
+      if (found->row.id == inode->row.id && found->row.header.etag == inode->row.header.etag) {
+        // The bytes are the same.
+        inode->row.attributes.posix = std::move(found->row.attributes.posix);
+        inode->outdated = false;
+        co_return {};
+      }
       const auto whole = co_await parts.inflate(*bucket, key, found->row);
       if (!whole && is_lost(whole.error().code())) continue;  // replaced between the two looks
       if (!whole) co_return std::unexpected(whole.error());

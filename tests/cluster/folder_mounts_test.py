@@ -10,9 +10,10 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import Store, await_true, run  # noqa: E402
+from cluster_store import Store, await_true  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
+from two_mounts import no_fuse, on_two_mounts  # noqa: E402
 
 BUCKET = "folders"
 FILES = 600
@@ -209,18 +210,10 @@ def mover_is_stopped(places):
 
 
 def main():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report.skip("all", "no /dev/fuse")
-        report.end()
+    no_fuse(report)
     nodes = Nodes(3, 6, options=["--parity", "3"])  # two sets of nine drives
-    mounts = [os.path.join(nodes.data, f"mount{number}") for number in (1, 2)]
 
-    def body(_):
-        for number, mount in enumerate(mounts):
-            os.makedirs(mount)
-            nodes.members[number].options = ["--mount", f"{BUCKET}={mount}"]
-        nodes.start()
-        await_true("the bucket is mounted twice", 30, lambda: all(os.path.ismount(mount) for mount in mounts))
+    def body(mounts):
         places = Places(Store(nodes), mounts)
         report.check("there are several sets", len(places.store.admin(nodes.members[0], "info")["sets"]) > 1)
         report.run("a folder is renamed while another node uses it", renamed_while_used, places)
@@ -230,11 +223,7 @@ def main():
         subprocess.run(["rm", "-rf", places.at(1, "to")], check=True)
         await_true("all is gone", GIVE_UP, lambda: not os.listdir(places.at(0)))
         report.run("a node that is to stop leaves its rename to another", mover_is_stopped, places)
-    try:
-        run(report, nodes, body)
-    finally:
-        for mount in mounts:
-            subprocess.run(["fusermount3", "-uz", mount], check=False, stderr=subprocess.DEVNULL)
+    on_two_mounts(report, nodes, BUCKET, body)
 
 
 main()

@@ -8,9 +8,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import Store, await_true, run  # noqa: E402
+from cluster_store import Store, await_true  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
+from two_mounts import no_fuse, on_two_mounts  # noqa: E402
 
 BUCKET = "both"
 WITHIN = 1.0  # promised seconds until the others see a change
@@ -272,18 +273,10 @@ def leader_killed(places):
 
 
 def main():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report.skip("all", "no /dev/fuse")
-        report.end()
+    no_fuse(report)
     nodes = Nodes(3, 2, options=["--parity", "2"])
-    mounts = [os.path.join(nodes.data, f"mount{number}") for number in (1, 2)]
 
-    def body(_):
-        for number, mount in enumerate(mounts):
-            os.makedirs(mount)
-            nodes.members[number].options = ["--mount", f"{BUCKET}={mount}"]
-        nodes.start()
-        await_true("the bucket is mounted twice", 30, lambda: all(os.path.ismount(mount) for mount in mounts))
+    def body(mounts):
         places = Places(Store(nodes), mounts)
         for number in (0, 1):
             report.run(f"a file made at node {number + 1} and deleted by S3", create, places, number)
@@ -301,11 +294,7 @@ def main():
         report.run("100 steps of a counter under flock at two nodes", counted, places)
         report.run("the death of a holder's node frees its lock", holder_killed, places)
         report.run("locks outlive the death of the node that keeps them", leader_killed, places)
-    try:
-        run(report, nodes, body)
-    finally:
-        for mount in mounts:
-            subprocess.run(["fusermount3", "-uz", mount], check=False, stderr=subprocess.DEVNULL)
+    on_two_mounts(report, nodes, BUCKET, body)
 
 
 main()

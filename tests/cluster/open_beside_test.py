@@ -8,9 +8,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import await_true, run  # noqa: E402
+from cluster_store import await_true  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
+from two_mounts import no_fuse, on_two_mounts  # noqa: E402
 
 BUCKET = "both"
 GIVE_UP = 20
@@ -162,18 +163,10 @@ def grown(mounts):
 
 
 def main():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report.skip("all", "no /dev/fuse")
-        report.end()
+    no_fuse(report)
     nodes = Nodes(3, 2, options=["--parity", "2"])
-    mounts = [os.path.join(nodes.data, f"mount{number}") for number in (1, 2)]
 
-    def body(_):
-        for number, mount in enumerate(mounts):
-            os.makedirs(mount)
-            nodes.members[number].options = ["--mount", f"{BUCKET}={mount}"]
-        nodes.start()
-        await_true("the bucket is mounted twice", 30, lambda: all(os.path.ismount(mount) for mount in mounts))
+    def body(mounts):
         for how in ("flock", "lockf", "fsync"):
             report.run(f"80 steps of an open counter under {how}", counted, mounts, how)
         report.run("inserts into one sqlite database", database, mounts)
@@ -181,11 +174,7 @@ def main():
         report.run("a reader that follows a file", followed, mounts)
         report.run("lines appended in turns", appended, mounts)
         report.run("written at the front and behind", grown, mounts)
-    try:
-        run(report, nodes, body)
-    finally:
-        for mount in mounts:
-            subprocess.run(["fusermount3", "-uz", mount], check=False, stderr=subprocess.DEVNULL)
+    on_two_mounts(report, nodes, BUCKET, body)
 
 
 main()

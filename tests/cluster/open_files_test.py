@@ -4,15 +4,15 @@ byte is lost. On one set, and on two, where half of the renames are to another s
 import errno
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import Store, await_true, run  # noqa: E402
+from cluster_store import Store, await_true  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
+from two_mounts import no_fuse, on_two_mounts  # noqa: E402
 
 BUCKET = "both"
 SMALL, STREAMED = 3000, 5_000_000
@@ -202,14 +202,8 @@ def killed(places):
 def on(layout, drives, parity):
     report = Report(f"open on one node, renamed on another, {layout}: ")
     nodes = Nodes(3, drives, options=["--parity", str(parity)])
-    mounts = [os.path.join(nodes.data, f"mount{number}") for number in (1, 2)]
 
-    def body(_):
-        for number, mount in enumerate(mounts):
-            os.makedirs(mount)
-            nodes.members[number].options = ["--mount", f"{BUCKET}={mount}"]
-        nodes.start()
-        await_true("the bucket is mounted twice", 30, lambda: all(os.path.ismount(mount) for mount in mounts))
+    def body(mounts):
         places = Places(Store(nodes), mounts)
         report.run("small files", renamed, places, SMALL, 8)
         report.run("files whose bytes stream", renamed, places, STREAMED, 4)
@@ -220,19 +214,13 @@ def on(layout, drives, parity):
             report.run(f"any operations, seed {seed}", exercised, places, seed, 150)
         report.run("the renamer's node dies", killed, places)
     try:
-        run(report, nodes, body)
+        on_two_mounts(report, nodes, BUCKET, body)
     except SystemExit as ended:
         return ended.code
-    finally:
-        for mount in mounts:
-            subprocess.run(["fusermount3", "-uz", mount], check=False, stderr=subprocess.DEVNULL)
 
 
 def main():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        report = Report("open files: ")
-        report.skip("all", "no /dev/fuse")
-        report.end()
+    no_fuse(Report("open files: "))
     sys.exit(max(on("one set", 2, 2), on("two sets", 6, 3)))
 
 

@@ -4,16 +4,22 @@
 namespace flashstor::cluster {
 namespace {
 
-class UndecidedVersions : public SetTest {};
+class UndecidedVersions : public SetTest {
+ protected:
+  /// Under "a" a version that is settled, "old", and "new", whose data the first `lacking` drives have not
+  /// taken with its entry.
+  void start_with_new_version(std::uint32_t lacking) {
+    start();
+    ASSERT_TRUE(put("a", "old").has_value());
+    turn(Milliseconds(700));
+    for (std::uint32_t slot = 0; slot < lacking; ++slot) disks_[slot]->drop_data = true;
+    ASSERT_TRUE(put("a", "new").has_value());
+    for (const auto& disk : disks_) disk->drop_data = false;
+  }
+};
 
 TEST_F(UndecidedVersions, AVersionThatTooFewDrivesHoldIsVoidedAndUncoversTheOldOne) {
-  start();
-  ASSERT_TRUE(put("a", "old").has_value());
-  turn(Milliseconds(700));
-  // The entry reaches three logs, the data one.
-  for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->drop_data = true;
-  ASSERT_TRUE(put("a", "new").has_value());
-  for (const auto& disk : disks_) disk->drop_data = false;
+  start_with_new_version(3);
   kill();
   start();
   turn(Milliseconds(200));
@@ -23,12 +29,7 @@ TEST_F(UndecidedVersions, AVersionThatTooFewDrivesHoldIsVoidedAndUncoversTheOldO
 
 // It waited for the third holder, which may never come back, and the key answered nothing until then.
 TEST_F(UndecidedVersions, AVersionThatCanBeReadIsCompletedWithoutADriveThatIsAway) {
-  start();
-  ASSERT_TRUE(put("a", "old").has_value());
-  turn(Milliseconds(700));
-  disks_[0]->drop_data = true;
-  ASSERT_TRUE(put("a", "new").has_value());
-  disks_[0]->drop_data = false;
+  start_with_new_version(1);
   kill();
   start({3});
   for (int i = 0; i < 100 && set_->status().undecided != 0; ++i) turn(Milliseconds(50));
@@ -40,12 +41,7 @@ TEST_F(UndecidedVersions, AVersionThatCanBeReadIsCompletedWithoutADriveThatIsAwa
 // Group::start merges what the drives recovered: the one that goes back furthest does not tell of what was
 // undecided last.
 TEST_F(UndecidedVersions, WhatIsUndecidedIsKnownThoughADriveWentBackFurther) {
-  start();
-  ASSERT_TRUE(put("a", "old").has_value());
-  turn(Milliseconds(700));
-  for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->drop_data = true;
-  ASSERT_TRUE(put("a", "new").has_value());
-  for (const auto& disk : disks_) disk->drop_data = false;
+  start_with_new_version(3);
   turn(Milliseconds(50));
   for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->flush();
   kill();
@@ -87,12 +83,7 @@ TEST_F(UndecidedVersions, TwoDrivesThatComeBackAloneAfterAKillServeWhatEitherHad
 }
 
 TEST_F(UndecidedVersions, AnUndecidedVersionIsWaitedForNotSkipped) {
-  start();
-  ASSERT_TRUE(put("a", "old").has_value());
-  turn(Milliseconds(700));
-  for (std::uint32_t slot = 0; slot < 3; ++slot) disks_[slot]->drop_data = true;
-  ASSERT_TRUE(put("a", "new").has_value());
-  for (const auto& disk : disks_) disk->drop_data = false;
+  start_with_new_version(3);
   kill();
   start({0});  // drive 0 may hold it too: with drive 3 that would be k
   turn(Milliseconds(200));

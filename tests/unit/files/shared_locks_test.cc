@@ -3,7 +3,7 @@
 #include "engine/async/gather.h"
 #include "engine/files/limits.h"
 #include "engine/files/lock_table.h"
-#include "tests/unit/files/volume_fixture.h"
+#include "tests/unit/files/two_nodes_fixture.h"
 
 namespace flashstor::files {
 namespace {
@@ -98,22 +98,7 @@ TEST_F(LockTableTest, WhatALaterCallOvertookIsNotObeyed) {
   EXPECT_TRUE(ask(2, What::kSet, Type::kExclusive).granted);
 }
 
-/// One bucket on two nodes.
-class SharedLocksTest : public VolumeTest {
- protected:
-  void SetUp() override {
-    VolumeTest::SetUp();
-    run(volume_->close());
-    cluster_->set_spans_nodes(true);
-    open();
-    other_ = get(Volume::open(*store_, "bucket", {}, runtime_));
-  }
-  void TearDown() override {
-    run(other_->close());
-    VolumeTest::TearDown();
-  }
-  std::unique_ptr<Volume> other_;
-};
+using SharedLocksTest = OnTwoNodes<VolumeTest>;
 
 TEST_F(SharedLocksTest, VolumesOfTwoNodesExcludeEachOtherAndAWaitEndsWithTheUnlock) {
   put_file("", "f", "x");

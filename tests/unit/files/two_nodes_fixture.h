@@ -4,21 +4,28 @@
 
 namespace flashstor::files {
 
-/// One bucket that is mounted on two nodes.
-class TwoNodesTest : public ManySetsTest {
+/// The bucket of `Base` mounted on two nodes.
+template <class Base>
+class OnTwoNodes : public Base {
  protected:
   void SetUp() override {
-    ManySetsTest::SetUp();
-    run(volume_->close());
-    cluster_->set_spans_nodes(true);
-    open();
-    other_ = get(Volume::open(*store_, "bucket", {}, runtime_));
+    Base::SetUp();
+    this->run(this->volume_->close());
+    this->cluster_->set_spans_nodes(true);
+    this->open();
+    other_ = open_one();
   }
   void TearDown() override {
-    run(other_->close());
-    ManySetsTest::TearDown();
+    this->run(other_->close());
+    Base::TearDown();
+  }
+  /// One more node's.
+  std::unique_ptr<Volume> open_one() {
+    return this->get(Volume::open(*this->store_, "bucket", {}, this->runtime_));
   }
   std::unique_ptr<Volume> other_;
 };
+
+using TwoNodesTest = OnTwoNodes<ManySetsTest>;
 
 }  // namespace flashstor::files

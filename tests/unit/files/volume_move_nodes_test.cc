@@ -1,25 +1,14 @@
 #include <thread>
 
 #include "tests/unit/files/move_directory_fixture.h"
+#include "tests/unit/files/two_nodes_fixture.h"
 
 namespace flashstor::files {
 namespace {
 
 /// Two volumes of one bucket, as on two nodes.
-class MoveOverNodesTest : public MoveDirectoryTest {
+class MoveOverNodesTest : public OnTwoNodes<MoveDirectoryTest> {
  protected:
-  void SetUp() override {
-    MoveDirectoryTest::SetUp();
-    run(volume_->close());
-    cluster_->set_spans_nodes(true);
-    open();
-    other_ = open_one();
-  }
-  void TearDown() override {
-    run(other_->close());
-    MoveDirectoryTest::TearDown();
-  }
-  std::unique_ptr<Volume> open_one() { return get(Volume::open(*store_, "bucket", {}, runtime_)); }
   /// Takes the lock of who moves directories for a session that says nothing any more.
   LockPayload hold_as_dead() {
     LockPayload lock{.what = LockPayload::What::kSet, .set = 0, .session = {9, 9}, .wanted = {}, .held = {}};
@@ -41,7 +30,6 @@ class MoveOverNodesTest : public MoveDirectoryTest {
     const std::size_t below = get(volume.read_directory(directory + "/sub", "", 100)).entries.size();
     EXPECT_EQ(below, static_cast<std::size_t>(kFiles));
   }
-  std::unique_ptr<Volume> other_;
 };
 
 TEST_F(MoveOverNodesTest, ADirectoryIsRenamedByEither) {
