@@ -216,14 +216,49 @@ def await_answers(probes, since, count, timeout=30):
         time.sleep(0.01)
 
 
-def test_fault(nodes, probes, name, member, strike, mend):
-    """Strikes one node under load, mends it; the others must go on within MAX_OUTAGE."""
+def kill(member):
+    process = member.process
+    member.kill()
+    return process.returncode == -signal.SIGKILL
+
+
+def freeze(member):
+    member.signal(signal.SIGSTOP)
+    return os.WIFSTOPPED(os.waitpid(member.process.pid, os.WUNTRACED)[1])
+
+
+def leader(nodes, asked):
+    """The node that leads the set, as another one says; None while none is known."""
+    answer = flashctl(nodes, asked, "admin", "info", "@", "--json")
+    try:
+        path = json.loads(answer.stdout)["sets"][0]["leader_path"]
+    except (ValueError, KeyError):
+        return None
+    return next((member for member in nodes.members if path.endswith(tuple(nodes.drives_of(member.number)))), None)
+
+
+def await_leader(nodes, asked, other_than=None, timeout=30):
+    end = time.monotonic() + timeout
+    while (found := leader(nodes, asked)) in (None, other_than):
+        if time.monotonic() > end:
+            raise RuntimeError(f"no leader within {timeout} s, or node {found.number + 1 if found else 0} still")
+        time.sleep(0.05)
+    return found
+
+
+def test_fault(nodes, probes, name, strike, mend, member=None):
+    """Strikes one node under load, the one that leads where none is named, and mends it; the others must go on within MAX_OUTAGE."""
     await_healed(nodes)  # what an earlier fault left with the fewest shards must not lose more
+    leads = await_leader(nodes, nodes.members[0])
+    member = member or leads
+    name += " of the leader," if member is leads else ""
     others = [probe for probe in probes if probe.member is not member]
     await_answers(probes, time.monotonic(), 1)
     struck = time.monotonic()
-    strike(member)
+    report.check(f"{name} node {member.number + 1}: it has bitten", strike(member))
     await_answers(others, struck, ENOUGH)
+    if member is leads:
+        await_leader(nodes, others[0].member, other_than=member)
     ended = time.monotonic()
     mend(member)
     longest = max(probe.outage(struck, ended) for probe in others)
@@ -245,9 +280,9 @@ def test_load(nodes):
         probe.start()
     for number in range(ROUNDS * len(nodes.members) if FULL else 1):
         member = nodes.members[number % len(nodes.members)]
-        test_fault(nodes, probes, "SIGKILL", member, lambda m: m.kill(), restart(nodes))
-    member = nodes.members[0]
-    test_fault(nodes, probes, "SIGSTOP", member, lambda m: m.signal(signal.SIGSTOP), lambda m: m.signal(signal.SIGCONT))
+        test_fault(nodes, probes, "SIGKILL", kill, restart(nodes), member)
+    test_fault(nodes, probes, "SIGKILL", kill, restart(nodes))
+    test_fault(nodes, probes, "SIGSTOP", freeze, lambda m: m.signal(signal.SIGCONT))
     await_answers(probes, time.monotonic(), 5)
     print("    all nodes SIGKILL")
     for member in nodes.members:

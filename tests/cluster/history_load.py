@@ -92,17 +92,23 @@ class Load:
         return [one.orders["name"] for one in self.processes if not one.wait()]
 
     def outage(self, processes, since):
-        """The longest that a key which somebody tried to write was not written."""
-        longest = 0.0
+        """The longest that a key which somebody tried to write again and again was not written, and which."""
+        longest = 0.0, ""
         for one in processes:
             begun = None
             for line in one.lines:
                 begun = line["call"] if begun is None else begun
                 answer = one.answers.get(line["n"])
                 if answer and answer["outcome"] == "done":
-                    longest = max(longest, answer["answer"] - max(begun, since) if answer["answer"] > since else 0.0)
+                    longest = max(longest, (answer["answer"] - max(begun, since) if answer["answer"] > since else 0.0, about(one, line, answer)))
                     begun = None
         return longest
+
+    def longest_write(self, processes, since):
+        """The longest that one write of these took to be answered after a moment, whatever the answer, and which."""
+        return max(((answer["answer"] - max(line["call"], since), about(one, line, answer))
+                    for one in processes for line in one.lines if line["kind"] in WRITES
+                    if (answer := one.answers.get(line["n"])) and answer["answer"] > since), default=(0.0, ""))
 
     def counts(self):
         """Operations, and writes whose outcome nobody learned."""
@@ -122,6 +128,10 @@ class Load:
             kinds = ["read"] + (["versions"] if key.startswith(VERSIONS + "/") else [])
             for kind in kinds:
                 self.final.setdefault(key, []).append(final_read(client, kind, key, where))
+
+
+def about(process, line, answer):
+    return f"{line['kind']} {line['key']} by {process.orders['name']}, asked at {line['call']:.2f}, answered at {answer['answer']:.2f}: {answer.get('status')}"
 
 
 def final_read(client, kind, key, where):

@@ -10,11 +10,15 @@ from cluster_store import await_true
 
 class Fault:
     """`victims`: members through which nothing is promised while it lasts. `hold` and `hold_full`: seconds that it lasts at least. `drive`:
-    one of the victim's; the one that leads, where the victim is the node that does."""
+    one of the victim's; the one that leads, where the victim is the node that does.
+
+    `bound`: for so long, in seconds, no key may be without writes at the others. What is promised for a death is an election (a time-out of
+    1 to 2 s, and what the new leader has to settle); a cut link costs the same, and so does a drive of the leader's that fails, while any
+    other drive costs no more than the second after which a write is answered without it."""
 
     name, hold, hold_full, takes_network = "", 2.0, 10.0, False
     at_leader = False  # its victim is the node that leads
-    is_death = False   # the outage of the others is promised
+    bound = 3.0
 
     def __init__(self, nodes, faults, network, victim, drive):
         self.nodes, self.faults, self.network, self.victim, self.drive = nodes, faults, network, victim, drive
@@ -27,13 +31,17 @@ class Fault:
         """While it lasts."""
         time.sleep(seconds)
 
+    def allowed(self):
+        """The bound of this fault, once it is mended."""
+        return self.bound
+
     def restart(self, member):
         member.start()
         self.nodes.await_ready(90, [member])
 
 
 class Killed(Fault):
-    name, at_leader, is_death = "SIGKILL", True, True
+    name, at_leader = "SIGKILL", True
 
     def strike(self):
         process = self.victim.process
@@ -48,7 +56,7 @@ class Killed(Fault):
 
 
 class Stopped(Fault):
-    name, at_leader, is_death, hold, hold_full = "SIGSTOP", True, True, 6.0, 90.0
+    name, at_leader, hold, hold_full = "SIGSTOP", True, 6.0, 90.0
 
     def strike(self):
         self.victim.signal(signal.SIGSTOP)
@@ -68,9 +76,15 @@ class Links(Fault):
     takes_network, at_leader, ways = True, True, ()
 
     def strike(self):
-        self.before = [self.network.dropped(number) for number in range(self.nodes.count)]
+        self.before = self.dropped()
         self.cut = False
         self.turn()
+
+    def dropped(self):
+        """Packets that were dropped on their way from the victim, and on their way to it."""
+        counts = [self.network.dropped(member.number) for member in self.nodes.members]
+        heard = counts.pop(self.victim.number)
+        return {"sends": sum(counts), "hears": heard}
 
     def turn(self):
         for other in self.nodes.members:
@@ -81,8 +95,9 @@ class Links(Fault):
         self.cut = not self.cut
 
     def bitten(self):
-        dropped = sum(self.network.dropped(number) for number in range(self.nodes.count)) - sum(self.before)
-        return dropped > 0, f"{dropped} packets dropped"
+        now = self.dropped()
+        dropped = [now[way] - self.before[way] for way in self.ways]
+        return all(dropped), f"{' and '.join(map(str, dropped))} packets dropped"
 
     def mend(self):
         if self.cut:
@@ -183,6 +198,10 @@ class Unmounted(DriveGone):
 
     name, takes_network = "a drive is unmounted", True
 
+    @property
+    def victims(self):
+        return [self.victim]  # it is stopped and started for it
+
     def strike(self):
         self.store, below = self.drive + ".store", self.drive
         self.victim.stop()
@@ -206,7 +225,7 @@ class Unmounted(DriveGone):
 
 
 class ReplacedEmpty(Fault):
-    name, is_death = "a node replaced empty", True
+    name = "a node replaced empty"
 
     def strike(self):
         self.victim.kill()
@@ -229,6 +248,7 @@ class AllKilled(Fault):
         return self.nodes.members
 
     def strike(self):
+        self.struck = time.monotonic()
         processes = [member.process for member in self.nodes.members]
         for process in processes:
             process.kill()
@@ -243,8 +263,25 @@ class AllKilled(Fault):
         for member in self.nodes.members:
             member.start()
         self.nodes.await_ready(90)
+        self.down = time.monotonic() - self.struck
+
+    def allowed(self):
+        return self.bound + self.down
 
 
 ALL = [Killed, CannotSend, DriveError, Flapping, AllKilled, Stopped, CutBothWays, DriveHangs, LeadersDriveHangs, ReplacedEmpty, CannotHear, DrivePulled, Unmounted,
        DriveFull, DriveReadOnly]
-SHORT = {3: [Killed, CannotSend, LeadersDriveHangs, AllKilled], 4: [Stopped, Flapping, CutBothWays, DriveHangs, ReplacedEmpty]}
+SHORT = {"3 nodes": [Killed, CannotSend, LeadersDriveHangs, AllKilled], "4 nodes": [Stopped, Flapping, CutBothWays, DriveHangs, ReplacedEmpty],
+         "two sets": [Killed, CutBothWays]}
+TWO_SETS = [Killed, CutBothWays, Flapping, Stopped, LeadersDriveHangs, ReplacedEmpty, AllKilled]
+
+
+def chosen(shape, full, words, day):
+    """The faults that a shape is tried with. The short form takes one of the others each day."""
+    kinds = TWO_SETS if shape == "two sets" else ALL
+    if words:
+        return [kind for kind in kinds if any(word in kind.name for word in words)]
+    if full:
+        return kinds
+    others = [kind for kind in kinds if kind not in SHORT[shape]]
+    return SHORT[shape] + [others[day % len(others)]]
