@@ -5,6 +5,7 @@ of JSON each. Called by history_load.py with its orders as JSON.
 A line {"n", "call", "kind", "key", …} is a call, {"n", "answer", "outcome", …} its answer; a call without an answer has an unknown outcome.
 Outcomes are done, refused (a condition that did not hold, nothing there), unknown, and never (no connection: nobody was asked).
 """
+import hashlib
 import http.client
 import json
 import os
@@ -90,7 +91,7 @@ class S3Worker(Worker):
 
     def step(self):
         bucket = self.random.choices([PLAIN, VERSIONS, FILES], [6, 3, 2])[0]
-        actions = {self.put: 6, self.put_absent: 2, self.put_match: 3, self.delete: 2, self.get: 6, self.head: 2, self.list: 1}
+        actions = {self.put: 6, self.put_absent: 2, self.put_match: 3, self.delete: 2, self.get: 6, self.head: 2, self.list: 1, self.copy: 2, self.upload: 1}
         if bucket == VERSIONS:
             actions.update({self.get_version: 3, self.delete_version: 1, self.list_versions: 1})
         self.random.choices(list(actions), list(actions.values()))[0](bucket, self.key_in(bucket))
@@ -103,7 +104,8 @@ class S3Worker(Worker):
             self.log.answer(number, "never" if isinstance(cut, ConnectionRefusedError) else "unknown", status=repr(cut)[:80])
             time.sleep(0 if self.ended else 0.05)
             return 0, b"", {}
-        outcome = "done" if status in (200, 204) else "refused" if status in refusals else "unknown"
+        failed_later = method == "POST" and b"<Error>" in data  # a completion may answer 200 before it knows
+        outcome = "unknown" if failed_later else "done" if status in (200, 204) else "refused" if status in refusals else "unknown"
         self.log.answer(number, outcome, status=status, **(seen(status, data, headers) if seen and outcome != "unknown" else {}))
         if outcome == "unknown" and not self.ended:
             time.sleep(0.05)
@@ -120,6 +122,49 @@ class S3Worker(Worker):
         self.etags[bucket, key] = content, headers.get("ETag")
         if bucket == VERSIONS:
             self.versions.setdefault(key, {})[content] = headers.get("x-amz-version-id")
+
+    def copied(self, body):
+        """Puts bytes under a key of this client's own, which none but it writes and where they stay until it copies again, and names it as a
+        copy's source; None when they were not put for sure."""
+        source = f"/{PLAIN}/{self.orders['round']}-{self.orders['name']}-source{self.random.randrange(3)}"
+        return source if self.call("PUT", source, body)[0] == 200 else None
+
+    def call(self, method, path, body=b"", **more):
+        """What is not on record."""
+        try:
+            return self.client.request(method, path, body, **more)
+        except (OSError, http.client.HTTPException):
+            return 0, b"", {}
+
+    def copy(self, bucket, key):
+        """What lies at the source was put for this key: a copy is a put of it."""
+        content, body = self.log.new_body(key, self.random, SIZES)
+        source = self.copied(body)
+        if source:
+            self.finish(bucket, key, content, len(body), "PUT", headers={"x-amz-copy-source": source}, refusals=(404,),
+                        seen=lambda status, *_: {"wrong": f"{source} is not there to be copied"} if status == 404 else {})
+
+    def upload(self, bucket, key):
+        """An object of one part; of half of them it is a copy."""
+        content, body = self.log.new_body(key, self.random, SIZES)
+        path, source = f"/{bucket}/{key}", self.copied(body) if self.random.random() < 0.5 else None
+        found = re.search(b"<UploadId>(.*?)</UploadId>", self.call("POST", path, query={"uploads": ""})[1])
+        if not found:
+            return
+        upload = found.group(1).decode()
+        headers = {"x-amz-copy-source": source} if source else {}
+        status, _, _ = self.call("PUT", path, b"" if source else body, query={"partNumber": "1", "uploadId": upload}, headers=headers)
+        if status == 200:
+            etag = hashlib.md5(body).hexdigest()
+            parts = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+            self.finish(bucket, key, content, len(body), "POST", parts.encode(), query={"uploadId": upload})
+
+    def finish(self, bucket, key, content, size, method, body=b"", **more):
+        """The call that makes the object of what lies there already."""
+        number = self.log.call("put", f"{bucket}/{key}", content=content, size=size)
+        status, _, got = self.ask(number, method, f"/{bucket}/{key}", body, **more)
+        if status == 200 and bucket == VERSIONS:
+            self.versions.setdefault(key, {})[content] = got.get("x-amz-version-id")
 
     def put_absent(self, bucket, key):
         self.put(bucket, key, "put-absent", {"If-None-Match": "*"}, refusals=(412,))
