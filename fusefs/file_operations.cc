@@ -97,8 +97,9 @@ Task<void> release(Mount& mount, fuse_req_t request, std::unique_ptr<OpenFile> o
     static_cast<void>(co_await mount.volume.lock(mount.nodes.ref(open->node), all, false, nullptr));
   }
   const auto released = co_await open->file->release();
-  // What this mount wrote is in its page cache: the next open may keep it.
-  mount.nodes.same_bytes(open->node, open->file->attributes().revision);
+  // What this mount wrote is in its page cache, and nothing else of it: the next open may keep it.
+  const files::Attributes left = open->file->attributes();
+  if (!left.merged) mount.nodes.same_bytes(open->node, left.revision);
   reply_result(request, released);
 }
 

@@ -127,6 +127,7 @@ void fields(C& c, PublishPayload& p) {
   c(p.target, p.shrink_to, p.pieces, p.size, p.posix, p.revises, p.has_data, p.links);
   c.later(p.may_move, p.chase, p.adopt, p.park);
   c.later(p.target.taken);
+  c.later(p.knows, p.only_known);
 }
 template <class C>
 void fields(C& c, AttributesPayload& p) {
@@ -220,6 +221,7 @@ template <class C>
 void fields(C& c, FileOutcome& o) {
   c(o.row, o.orphan, o.key, o.more, o.drops);
   c.later(o.used);
+  c.later(o.merged);
 }
 
 template <class Payload>

@@ -94,6 +94,8 @@ struct PublishPayload {
   bool chase = false;              ///< Whatever name in this set the file has by now: all of them are locked.
   bool adopt = false;              ///< The data of the piece is parked: it is taken over.
   Uuid park;  ///< Bucket in which staged data gets a row of its own where the file is not (plan_park).
+  objects::VersionId knows;  ///< What is over the caller's row is another node's; unset: there are no others.
+  bool only_known = false;   ///< Nothing is done unless the file is as the caller knows it.
 };
 struct AttributesPayload {
   FileTarget target;
@@ -190,6 +192,7 @@ struct FileOutcome {
   bool more = false;   ///< kRenameDirectory: rows are left; repeat. kPublish: the data was parked instead.
   std::vector<objects::DroppedReference> drops;
   std::vector<Uuid> used;  ///< The referrers of TakenReferences by which the rows share data.
+  bool merged = false;     ///< kPublish: over what the caller did not know.
 };
 /// What lies at a name in one set.
 struct LookupAnswer {

@@ -47,6 +47,8 @@ struct Attributes {
   WallTime born{};
   std::uint64_t revision =
       0;  ///< Changes whenever the bytes change, through any door: equal means cached pages are good.
+  /// Other nodes have published it since it was opened here: pages that were cached before may be old.
+  bool merged = false;
   bool implied = false;  ///< A directory that only exists because keys lie under it.
 };
 

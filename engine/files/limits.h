@@ -63,7 +63,9 @@ inline constexpr int kChasesBeforeLock = 3;
 inline constexpr std::size_t kMaxFollowed = 64;          ///< Names at which an open file is looked for.
 inline constexpr std::chrono::seconds kFollowEvery{60};  ///< How often a node looks where its open files are.
 inline constexpr std::string_view kParked =
-    "the data lies elsewhere";                                 ///< Why it was not published: kConflict.
+    "the data lies elsewhere";  ///< Why it was not published: kConflict.
+inline constexpr std::string_view kChanged =
+    "published by another node meanwhile";                     ///< Why it was not folded: kConflict.
 inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
 inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;

@@ -116,7 +116,7 @@ Task<Result<void>> OpenFile::zero(std::uint64_t offset, std::uint64_t length) {
     inode_->posix.mtime_ns = inode_->posix.ctime_ns = base::to_nanoseconds(volume_.runtime_.wall_now());
     co_await inode_->publish_turn.acquire();
     std::vector<Placed> hole{{offset, {.length = length}}};
-    done = co_await volume_.commit(inode_, std::move(hole), {}, {}, true);
+    done = co_await volume_.commit(inode_, std::move(hole), {}, {}, Volume::Step::kLast);
     inode_->publish_turn.release();
   }
   inode_->writing.release();

@@ -43,6 +43,7 @@ Attributes OpenInode::attributes(const FileDefaults& defaults) const {
     out.allocated = std::min(size, allocated_bytes(slices) + dirty.bytes() + publishing.bytes() +
                                        (streaming ? streaming->bytes : 0));
   }
+  out.merged = merged;
   if (orphan) out.links = 0;
   return out;
 }

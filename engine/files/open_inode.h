@@ -32,6 +32,7 @@ struct OpenInode {
   bool claimed = false;      ///< Other nodes leave it alone when it loses its last name.
   bool orphan = false;       ///< Has lost its last name; its row lies under orphans_of(bucket).
   bool outdated = false;     ///< Somebody was told of a newer row of it.
+  bool merged = false;       ///< Other nodes have published it since it was opened here.
   bool gone = false;         ///< Replaced or removed through another door: there is nothing to write to.
   std::uint32_t opens = 0;
 

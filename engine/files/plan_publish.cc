@@ -120,6 +120,15 @@ void apply_bytes(const PublishPayload& in, std::vector<Slice>& slices) {
   resize(slices, std::max(in.size, bytes_of(slices)));
 }
 
+// A kernel knows by the time whether pages that it has are good still: bytes that are not those which
+// somebody was told of with a time get another one. The publisher's kernel was told the time that he sends.
+void tell_apart(const PublishPayload& in, std::int64_t before_ns, bool merged,
+                objects::PosixAttributes& posix) {
+  if (!in.knows.is_set() || in.only_known) return;
+  if (merged && in.posix.mtime_ns) ++posix.mtime_ns;
+  if ((!in.pieces.empty() || in.shrink_to) && posix.mtime_ns == before_ns) ++posix.mtime_ns;
+}
+
 // The other names of the inode show the same bytes, each with references of its own, so that S3 may remove
 // any of them.
 Task<Result<void>> publish_links(cluster::RowView& rows, const PublishPayload& in,
@@ -182,6 +191,8 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
       if (std::ranges::find(in.links, name) == in.links.end())
         co_return fail(ErrorCode::kStale, std::string(kLinksChanged));
   }
+  const bool merged = in.knows.is_set() && in.knows != live.found.id;
+  if (merged && in.only_known) co_return fail(ErrorCode::kConflict, std::string(kChanged));
   std::vector<Slice> before = co_await or_return(slices_of(rows, live.row));
   if (in.adopt) {  // of an earlier try the answer may have been lost
     const DataId id = in.pieces.front().slice.data.id;
@@ -190,6 +201,7 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
     if (!held && has) {
       FileOutcome outcome;
       outcome.row = objects::encode_version(live.row);
+      outcome.merged = merged;
       if (in.chase) outcome.key = in.target.key;
       co_return answered({}, outcome);
     }
@@ -200,7 +212,9 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
   VersionRow row = live.row;
   row.hides = {};
   row.attributes.posix = posix_of(live.row, false, {});
+  const std::int64_t before_ns = row.attributes.posix->mtime_ns;
   apply(in.posix, *row.attributes.posix);
+  tell_apart(in, before_ns, merged, *row.attributes.posix);
   row.header.created_ns = 0;  // Last-Modified is now
   row.foreign_id.clear();
   row.header.has_foreign_id = false;
@@ -209,6 +223,7 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
 
   cluster::Plan plan;
   FileOutcome outcome;
+  outcome.merged = merged;
   Replacement change{in.target, in.target.key, live, std::move(before), std::move(row), in.has_data};
   if (adds_version(in.target, live))
     co_await or_return(add_version(rows, std::move(change), in.revises, plan, outcome));

@@ -243,8 +243,10 @@ class Volume final : public VolumeApi {
   Task<Result<DataRef>> copy_parked(const OpenInode& inode, DataRef data);
   Task<void> drop_parked(DataRef data);
   Task<Result<bool>> find_again(OpenInodeRef inode, std::string tried, bool lost);
+  /// Of a publish: after the last one nothing is left of it. A fold is made of what is published already.
+  enum class Step : std::uint8_t { kMore, kLast, kFold };
   Task<Result<void>> commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data, BufferChain bytes,
-                            bool last);
+                            Step step);
   Task<Result<void>> fold(OpenInodeRef inode);
   [[nodiscard]] DataRef new_data(const OpenInode& inode, DataPlace place, std::uint64_t length);
 

@@ -37,6 +37,7 @@ Task<Result<void>> Volume::look_held(OpenInodeRef inode) {
       const auto whole = co_await parts.inflate(*bucket, key, found->row);
       if (!whole && is_lost(whole.error().code())) continue;  // replaced between the two looks
       if (!whole) co_return std::unexpected(whole.error());
+      inode->merged = true;
       inode->committed(std::move(found->row), inode->grows());
       co_return {};
     }

@@ -13,6 +13,11 @@ bool is_parked(const Error& error) {
   return error.code() == ErrorCode::kConflict && error.message() == kParked;
 }
 
+// Another node has published since.
+bool is_changed(const Error& error) {
+  return error.code() == ErrorCode::kConflict && error.message() == kChanged;
+}
+
 bool is_foreign(const Error& error) {
   return error.code() == ErrorCode::kNotSupported && error.message() == kForeignData;
 }
@@ -86,7 +91,7 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
     co_return done;
   }
   const std::uint64_t run = inode->dirty.first_run_bytes();
-  if (run == 0) co_return co_await commit(inode, {}, {}, {}, true);
+  if (run == 0) co_return co_await commit(inode, {}, {}, {}, Step::kLast);
   const bool alone = run > store_.options().inline_bytes;
   auto runs = inode->dirty.take(alone ? run : store_.options().inline_bytes);
   for (const WriteBuffer::Run& each : runs) inode->publishing.write(each.offset, each.bytes);
@@ -113,7 +118,8 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
   if (done && alone)
     done = co_await publish_staged(inode, pieces.front().at, data);
   else if (done)
-    done = co_await commit(inode, std::move(pieces), data, std::move(bytes), inode->dirty.empty());
+    done = co_await commit(inode, std::move(pieces), data, std::move(bytes),
+                           inode->dirty.empty() ? Step::kLast : Step::kMore);
   if (!done) {  // what was not taken is dirty again, under what was written meanwhile
     WriteBuffer merged;
     for (WriteBuffer::Run& each : runs) merged.write(each.offset, std::move(each.bytes));
@@ -128,7 +134,7 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
 Task<Result<void>> Volume::publish_staged(OpenInodeRef inode, std::uint64_t at, DataRef data) {
   std::vector<Placed> pieces{{at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
   inode->in_flight = true;
-  auto done = co_await commit(inode, std::move(pieces), data, {}, false);
+  auto done = co_await commit(inode, std::move(pieces), data, {}, Step::kMore);
   if (!done && is_parked(done.error())) {
     inode->parked = {at, data};
     done = co_await publish_parked(inode);
@@ -152,7 +158,7 @@ Task<Result<void>> Volume::publish_parked(OpenInodeRef inode) {
     }
     std::vector<Placed> pieces{
         {parked.at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
-    auto done = co_await commit(inode, std::move(pieces), here ? DataRef{} : data, {}, false);
+    auto done = co_await commit(inode, std::move(pieces), here ? DataRef{} : data, {}, Step::kMore);
     const bool moved = !done && is_parked(done.error());
     if (!done && !moved && !is_lost(done.error().code())) co_return done;
     if (moved && here) continue;
@@ -201,9 +207,12 @@ Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried, boo
 }
 
 Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data,
-                                  BufferChain bytes, bool last) {
+                                  BufferChain bytes, Step step) {
+  const bool last = step == Step::kLast;
   PublishPayload payload;
   payload.shrink_to = inode->shrink_to;
+  payload.only_known = step == Step::kFold;
+  if (payload.only_known || store_.cluster().spans_nodes()) payload.knows = inode->row.id;
   payload.pieces = std::move(pieces);
   payload.posix = inode->posix;
   payload.revises = inode->revises;
@@ -274,6 +283,7 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (!done->key.empty()) rekey(*inode, done->key);
     if (!row.header.is_null) inode->revises = row.id;
+    if (done->merged) inode->merged = true;
     inode->committed(std::move(row), keeps_size);
     inode->check_names = false;  // the row says whether there are several
     break;
@@ -291,8 +301,10 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
   co_return {};
 }
 
-// A list of very many short slices makes every publish dear: the densest neighbours become one.
+// A list of very many short slices makes every publish dear: the densest neighbours become one. What another
+// node publishes while they are read stays.
 Task<Result<void>> Volume::fold(OpenInodeRef inode) {
+  int tries = 0;
   while (inode->slices.size() > kMaxSlicesInFile / 2) {
     const Fold best = best_fold(inode->slices, store_.options().inline_bytes);
     if (best.length == 0 || best.offset + best.length > inode->row.header.size) co_return {};
@@ -310,7 +322,12 @@ Task<Result<void>> Volume::fold(OpenInodeRef inode) {
     const DataRef data = new_data(*inode, DataPlace::kLog, bytes.size());
     std::vector<Placed> pieces{
         {best.offset, {.data = data, .offset = 0, .length = bytes.size(), .referrer = {}}}};
-    const auto done = co_await commit(inode, std::move(pieces), data, std::move(bytes), false);
+    const auto done = co_await commit(inode, std::move(pieces), data, std::move(bytes), Step::kFold);
+    if (!done && is_changed(done.error()) && ++tries <= kMaxStaleRetries) {
+      if (!co_await look_held(inode)) co_return {};
+      continue;
+    }
+    if (!done && is_changed(done.error())) co_return {};
     if (!done && is_parked(done.error())) co_return {};  // the next publish folds
     if (!done) co_return done;
   }

@@ -14,7 +14,7 @@
 namespace flashstor::storage::wire {
 
 /// Raised when frames or their payloads change in a way that older nodes do not read.
-inline constexpr std::uint32_t kProtocolVersion = 7;
+inline constexpr std::uint32_t kProtocolVersion = 8;
 
 enum class FrameKind : std::uint8_t {
   kCall = 1,     ///< Wants an answer with the same call number.

@@ -131,5 +131,73 @@ TEST_F(SeenElsewhereTest, AppendsFollowEachOther) {
   get(there->release());
 }
 
+// A fold, which is made of what was read before, went over what another node published meanwhile.
+TEST_F(SeenElsewhereTest, AFoldLeavesWhatIsPublishedWhileItIsMade) {
+  std::string text(2000, 'a');
+  publish(*here_, 0, text);
+  size_seen(*there_);
+  for (std::size_t at = 0; at < text.size(); at += 2) {
+    write(*here_, at, "b");
+    text[at] = 'b';
+  }
+  write(*there_, 101, "theirs");
+  text.replace(101, 6, "theirs");
+  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kPublish);
+  int publishes = 0;
+  Result<void> synced = fail(ErrorCode::kInternal);
+  const auto sync_into = [](OpenFileApi* file, Result<void>* out) -> Task<void> {
+    *out = co_await file->sync(false);
+  };
+  cluster_->fake(set_of("f")).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == kind && ++publishes == 2)  // the first made the list long
+      async::start_detached(sync_into(there_.get(), &synced));
+  });
+  get(here_->sync(false));
+  cluster_->fake(set_of("f")).set_before_execute({});
+  EXPECT_TRUE(synced);
+  EXPECT_GE(publishes, 4);  // it is folded after all
+  EXPECT_EQ(object("f"), text);
+  EXPECT_EQ(read(*here_), text);
+}
+
+// A kernel keeps its pages of a file whose time and size are those that it was told.
+TEST_F(SeenElsewhereTest, BytesThatAreMergedHaveATimeThatNobodyWasTold) {
+  write(*there_, 8, "e");
+  const WallTime told_there = there_->attributes().modified;
+  publish(*here_, 0, "z");
+  const WallTime told_here = here_->attributes().modified;
+  EXPECT_FALSE(here_->attributes().merged);
+  get(there_->sync(false));
+  EXPECT_EQ(object("f"), "z1234567e9");
+  EXPECT_NE(there_->attributes().modified, told_there);
+  EXPECT_NE(there_->attributes().modified, told_here);
+  EXPECT_TRUE(there_->attributes().merged);
+  size_seen(*here_);
+  EXPECT_TRUE(here_->attributes().merged);
+}
+
+TEST_F(SeenElsewhereTest, SoHaveTheBytesOfEachStepOfAPublish) {
+  const std::string text(store_->options().inline_bytes + 1, 't');
+  write(*here_, 100, text);
+  write(*here_, 0, "z");
+  const auto kind = static_cast<cluster::CommandKind>(FileCommand::kPublish);
+  std::vector<WallTime> told;
+  const auto look = [](OpenFileApi* file, std::vector<WallTime>* out) -> Task<void> {
+    out->push_back((co_await file->look()).modified);
+  };
+  cluster_->fake(set_of("f")).set_before_execute([&](const cluster::Command& command) {
+    if (command.kind == kind) async::start_detached(look(there_.get(), &told));
+  });
+  get(here_->sync(false));
+  cluster_->fake(set_of("f")).set_before_execute({});
+  run([](OpenFileApi* file, std::vector<WallTime>* out) -> Task<Result<void>> {
+    out->push_back((co_await file->look()).modified);
+    co_return {};
+  }(there_.get(), &told));
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_NE(told[0], told[1]);
+  EXPECT_NE(told[1], told[2]);
+}
+
 }  // namespace
 }  // namespace flashstor::files
