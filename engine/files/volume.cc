@@ -169,7 +169,7 @@ Task<Result<Volume::Found>> Volume::find_key(std::string key, bool shadowed_file
       found.attributes = attributes_of(row, true, defaults_);
       found.attributes.inode = root_;
     }
-    overlay(found.attributes, "");
+    overlay(found.attributes, "", found.row);
     co_return found;
   }
   LookupAnswer answer;
@@ -194,14 +194,14 @@ Task<Result<Volume::Found>> Volume::find_key(std::string key, bool shadowed_file
       found.row = co_await or_return(objects::decode_version(answer.directory));
       found.attributes = attributes_of(found.row, true, defaults_);
     }
-    overlay(found.attributes, found.key);
+    overlay(found.attributes, found.key, found.row);
     co_return found;
   }
   if (answer.file.empty() || (shadowed_file && !is_directory)) co_return fail(ErrorCode::kNoSuchKey);
   found.key = std::move(key);
   found.row = co_await or_return(objects::decode_version(answer.file));
   found.attributes = attributes_of(found.row, false, defaults_);
-  overlay(found.attributes, found.key);
+  overlay(found.attributes, found.key, found.row);
   co_return found;
 }
 
@@ -232,12 +232,27 @@ OpenInodeRef Volume::open_inode(const InodeId& inode) const {
   return found == open_.end() ? nullptr : found->second;
 }
 
+namespace {
+
+// Whether `row`, which the set has at `key`, came after what is known of an open inode. An answer may be
+// older than what was published here meanwhile. Each name of an inode has versions of its own.
+bool is_newer(const objects::VersionRow& row, const std::string& key, const OpenInode& inode) {
+  if (key != inode.key)
+    return row.id.time_ns > inode.row.id.time_ns && row.header.etag != inode.row.header.etag;
+  if (row.id != inode.row.id) return row.id.time_ns > inode.row.id.time_ns;
+  const auto changed = [](const objects::VersionRow& of) {
+    return of.attributes.posix ? of.attributes.posix->ctime_ns : 0;
+  };
+  return changed(row) > changed(inode.row);
+}
+
+}  // namespace
+
 // What this volume knows and the set does not yet.
-void Volume::overlay(Attributes& attributes, const std::string& key) const {
+void Volume::overlay(Attributes& attributes, const std::string& key, const objects::VersionRow& row) const {
   const OpenInodeRef inode = open_inode(attributes.inode);
-  const bool seen_newer = inode && store_.cluster().spans_nodes() && !inode->is_dirty() &&
-                          !inode->in_flight && attributes.revision != inode->attributes(defaults_).revision;
-  if (seen_newer)
+  const bool others = inode && store_.cluster().spans_nodes() && !inode->is_dirty() && !inode->in_flight;
+  if (others && is_newer(row, key, *inode))
     inode->outdated = true;  // another node has published since
   else if (inode)
     attributes = inode->attributes(defaults_);

@@ -119,7 +119,7 @@ class Volume final : public VolumeApi {
   Task<Result<Found>> resolve(FileRef file);
   [[nodiscard]] OpenInodeRef open_at(const std::string& key) const;
   [[nodiscard]] OpenInodeRef open_inode(const InodeId& inode) const;
-  void overlay(Attributes& attributes, const std::string& key) const;
+  void overlay(Attributes& attributes, const std::string& key, const objects::VersionRow& row) const;
   Task<Result<std::vector<std::string>>> names_of(std::uint32_t set, InodeId inode);
   Task<Result<void>> finish_leftovers();
   Task<Result<void>> forget_decisions(std::vector<std::string> decisions);

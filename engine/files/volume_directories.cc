@@ -37,13 +37,14 @@ Task<Result<DirectoryPage>> Volume::read_directory(std::string directory, std::s
     DirectoryEntry out;
     out.name = name_of_component(component, shadowed);
     if (out.name.size() > kMaxNameBytes) out.name = long_name(component);
+    objects::VersionRow row;
     if (entry.row.empty()) {
       out.attributes = implied_attributes(*bucket, key, defaults_);
     } else {
-      const objects::VersionRow row = co_await or_return(objects::decode_version(entry.row));
+      row = co_await or_return(objects::decode_version(entry.row));
       out.attributes = attributes_of(row, is_directory, defaults_);
     }
-    overlay(out.attributes, key);
+    overlay(out.attributes, key, row);
     page.entries.push_back(std::move(out));
   }
   if (!all.empty()) page.cursor = all.back().name;

@@ -199,5 +199,28 @@ TEST_F(SeenElsewhereTest, SoHaveTheBytesOfEachStepOfAPublish) {
   EXPECT_NE(told[1], told[2]);
 }
 
+// It was taken for another node's publish, and told.
+TEST_F(SeenElsewhereTest, AnAnswerOlderThanWhatWasPublishedHereIsNotNews) {
+  async::Event answer;
+  cluster_->fake(set_of("f")).hold_answer(static_cast<cluster::CommandKind>(FileCommand::kLookup), answer);
+  const auto script = [](Volume* volume, OpenFileApi* file, async::Event* late,
+                         Attributes* seen) -> Task<Result<void>> {
+    async::Gate gate;
+    gate.spawn([](Volume* at, Attributes* out) -> Task<void> {
+      if (auto found = co_await at->lookup("", "f")) *out = *found;
+    }(volume, seen));
+    co_await or_return(file->write(10, BufferChain(Buffer::copy_of("more"))));
+    co_await or_return(file->sync(false));
+    late->set();
+    co_await gate.close();
+    co_return {};
+  };
+  Attributes seen;
+  run(script(volume_.get(), here_.get(), &answer, &seen));
+  EXPECT_EQ(seen.size, 14U);
+  publish(*there_, 0, "z");
+  EXPECT_EQ(get(volume_->lookup("", "f")).revision, there_->attributes().revision);
+}
+
 }  // namespace
 }  // namespace flashstor::files
