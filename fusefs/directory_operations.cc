@@ -75,13 +75,14 @@ Task<void> fill(Mount& mount, fuse_req_t request, NodeId node, OpenDirectory& di
     if (!there || !*there) break;
     const files::DirectoryEntry& found = directory.entries[position - directory.first];
     fuse_entry_param entry = entry_of(mount, 0, found.attributes);
-    // With readdirplus the kernel takes a reference to each entry, so the entry gets its number only if it
-    // fits.
+    // With readdirplus the kernel takes a reference to each entry, and notes what it looks like, so the entry
+    // gets its number only if it fits.
     if (out.plus) entry.ino = mount.nodes.remember(node, found.name, found.attributes);
     if (!add(request, out, found.name, entry, offset + 1)) {
       if (out.plus) mount.nodes.forget(entry.ino, 1);
       break;
     }
+    if (out.plus) mount.nodes.same_look(entry.ino, found.attributes.revision);
     ++offset;
   }
   fuse_reply_buf(request, out.bytes.data(), out.bytes.size());

@@ -118,7 +118,10 @@ struct stat stat_of(const Mount& mount, const files::Attributes& attributes) {
 }
 
 void show_news(Mount& mount, NodeId node, const files::Attributes& now) {
-  if (mount.nodes.same_look(node, now.revision) || mount.session == nullptr) return;
+  // Of answers that overtake each other the kernel takes one: where others change the file too, it cannot be
+  // known from what it was told what it believes.
+  const bool told = mount.nodes.same_look(node, now.revision) && !mount.volume.spans_nodes();
+  if (told || mount.session == nullptr) return;
   // Only what it looks like: to drop pages here would wait for reads that wait for us. The next answer tells
   // the look: it is not told yet.
   fuse_lowlevel_notify_inval_inode(mount.session, node, -1, 0);

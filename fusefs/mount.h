@@ -113,8 +113,9 @@ void reply_error(fuse_req_t request, const Error& error);
 /// Answers 0 or the error.
 void reply_result(fuse_req_t request, const Result<void>& result);
 [[nodiscard]] struct stat stat_of(const Mount& mount, const files::Attributes& attributes);
-/// Makes the kernel ask what a file looks like, where it was told of an older one than `now`; where size or
-/// time have changed it forgets the file's pages then. Before the answer to an open, or to who gets a lock.
+/// Makes the kernel ask what a file looks like, where it may have been told of an older one than `now`; where
+/// size or time have changed it forgets the file's pages then. Before the answer to an open, or to who gets a
+/// lock.
 void show_news(Mount& mount, NodeId node, const files::Attributes& now);
 [[nodiscard]] fuse_entry_param entry_of(Mount& mount, NodeId node, const files::Attributes& attributes);
 /// The stable st_ino of an inode.

@@ -161,6 +161,8 @@ class VolumeApi {
  public:
   virtual ~VolumeApi() = default;
 
+  /// Whether other nodes may change the bucket's files too.
+  [[nodiscard]] virtual bool spans_nodes() const = 0;
   virtual Task<Result<Attributes>> lookup(std::string directory, std::string name) = 0;
   virtual Task<Result<Attributes>> attributes(FileRef file) = 0;
   virtual Task<Result<Attributes>> change_attributes(FileRef file, AttributeChange change) = 0;

@@ -41,6 +41,7 @@ class Volume final : public VolumeApi {
   /// The inode of the root directory, for the mount's first node.
   [[nodiscard]] InodeId root_inode() const;
 
+  [[nodiscard]] bool spans_nodes() const override { return store_.cluster().spans_nodes(); }
   Task<Result<Attributes>> lookup(std::string directory, std::string name) override;
   Task<Result<Attributes>> attributes(FileRef file) override;
   Task<Result<Attributes>> change_attributes(FileRef file, AttributeChange change) override;
