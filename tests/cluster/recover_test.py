@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """A set that has lost the majority of its drives for good goes on when an administrator says so, and is whole again with new drives."""
+import errno
 import http.client
 import json
 import os
@@ -8,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, run, states, without  # noqa: E402
+from cluster_store import SIZES, Store, await_redundant, await_true, body_of, flashctl, healed, run, states, without  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -17,7 +18,7 @@ report = Report("recovered: ")
 
 def refused(store, member):
     try:
-        return store.client(member).request("PUT", "/store/refused", b"x")[0] in (500, 503)
+        return store.client(member).request("PUT", "/store/refused", b"x")[0] == 503
     except (OSError, http.client.HTTPException):
         return False
 
@@ -30,6 +31,35 @@ def refused_in(store, member):
 def recover_words(nodes, member):
     done = flashctl(nodes, member, "admin", "set", "recover", "--yes", "n", "1")
     return done.stderr if done.returncode != 0 else "it was done"
+
+
+def test_mount(store):
+    """A mount of the set that takes no changes."""
+    mount = os.path.join(store.nodes.data, "mount")
+    if not os.path.ismount(mount):
+        report.skip("a mount is read and refuses changes", "no /dev/fuse")
+        return
+    key = next(key for key, size in store.sizes.items() if size)
+    with open(os.path.join(mount, key), "rb") as file:
+        report.check("a mount reads on", file.read() == body_of(key, store.sizes[key]))
+    told = {}
+    for what, change in (("a new file", saved), ("a new directory", os.mkdir), ("an unlink", lambda _: os.unlink(os.path.join(mount, key))),
+                         ("a rename", lambda path: os.rename(os.path.join(mount, key), path))):
+        try:
+            change(os.path.join(mount, "new-name"))
+            told[what] = "done"
+        except OSError as error:
+            told[what] = errno.errorcode[error.errno]
+    report.check("and says that it is read-only (EROFS)", set(told.values()) == {"EROFS"}, str(told))
+
+
+def saved(path):
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        os.write(file, b"x")
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def record(store, member):
@@ -57,6 +87,7 @@ def test_recover(store):
         listed = store.ask(member, "/store?list-type=2&prefix=before-").count(b"<Key>")
         report.check(f"and listed at node {member.number + 1}", listed == len(store.sizes), f"{listed} of {len(store.sizes)}")
     report.check("changes are refused at once", refused_in(store, second) < 1.0)
+    test_mount(store)
     ready = [store.ask(member, "/flashstor/health/ready") != b"" for member in (first, second)]
     cluster = [store.ask(member, "/flashstor/health/cluster") != b"" for member in (first, second)]
     report.check("health says ready to read, not to write", all(ready) and not any(cluster), f"{ready} {cluster}")
@@ -121,6 +152,10 @@ def test_too_few(store):
 
 
 def test(nodes):
+    mount = os.path.join(nodes.data, "mount")
+    if os.access("/dev/fuse", os.R_OK | os.W_OK):
+        os.mkdir(mount)
+        nodes.members[0].options = ["--mount", f"store={mount}"]
     nodes.start()
     store = Store(nodes)
     await_true("a bucket", 30, lambda: store.client(nodes.members[0]).request("PUT", "/store")[0] in (200, 409))

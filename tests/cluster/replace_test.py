@@ -9,7 +9,8 @@ from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, h
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
 
-LONG_AWAY = 200  # objects of 1 MB: more log than a node keeps across a start for who is away
+FULL = "--full" in sys.argv
+LONG_AWAY = 1500 if FULL else 200  # objects of 1 MB: more log than a node keeps across a start for who is away
 report = Report("replaced: ")
 
 
@@ -101,7 +102,23 @@ def test_long_away(store):
     away.start()
     nodes.await_ready(60, [away])
     await_true("it is filled anew", 60, lambda: "too far behind" in away.tail(400), lambda: away.tail(20))
-    await_true("all is healed", 180, lambda: healed(store), lambda: f"{states(store, away)} {store.admin(nodes.members[0], 'heal')}")
+    seen, words = [], []
+
+    def healed_and_noted():
+        seen.append(store.admin(nodes.members[0], "heal"))
+        if seen[-1]["eta_s"] > 0:
+            words.append(flashctl(nodes, nodes.members[0], "admin", "heal", "n").stdout)
+        return healed(store)
+    await_true("all is healed", 180, healed_and_noted, lambda: f"{states(store, away)} {store.admin(nodes.members[0], 'heal')}")
+    if FULL or any(one["rate_bytes_s"] for one in seen):
+        good = [one for one in seen if one["active"] and one["queue"] > 0 and one["rate_bytes_s"] > 100_000]
+        report.check("while it is healed its rate is told", good, str(seen[len(seen) // 2]))
+    else:
+        report.skip("while it is healed its rate is told", "it was over before it was measured; --full heals more")
+    if FULL:
+        report.check("and the time that is left", any("/s, " in line and " left" in line for line in words), f"{words[:1]} {seen[len(seen) // 2]}")
+        after = store.admin(nodes.members[0], "heal")
+        report.check("and nothing of it when it is done", not after["rate_bytes_s"] and not after["eta_s"] and not after["active"], str(after))
     report.ok("a node that missed more than the logs keep is filled anew")
     without(store, nodes.members[2], "a node that was away for long carries the store with another one", report)
 

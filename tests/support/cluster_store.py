@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import pty
 import signal
 import subprocess
 import threading
@@ -133,6 +134,23 @@ def flashctl(nodes, member, *words):
     environment = dict(os.environ, FLASHSTORE_CONFIG_DIR=os.path.join(nodes.data, "flashctl"))
     subprocess.run([program("flashctl"), "alias", "set", "n", member.endpoint, nodes.access, nodes.secret], env=environment, check=True, stdout=subprocess.DEVNULL)
     return subprocess.run([program("flashctl"), *words], env=environment, capture_output=True, text=True, check=False)
+
+
+def flashctl_on_terminal(nodes, member, *words):
+    """What it writes to a terminal. After a `flashctl` to the same member, which names it."""
+    environment = dict(os.environ, FLASHSTORE_CONFIG_DIR=os.path.join(nodes.data, "flashctl"), TERM="xterm")
+    ours, its = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen([program("flashctl"), *words], env=environment, stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        seen = b""
+        try:
+            while more := terminal.read(4096):
+                seen += more
+        except OSError:  # nobody has the other end any more
+            pass
+        process.wait()
+    return seen.decode(errors="replace")
 
 
 def shards_of(drive):
