@@ -22,7 +22,8 @@ std::vector<Standing> DriveKeeper::standing_here() const {
                    .members = member.core->membership(),
                    .retired = member.retired,
                    .commit = commit,
-                   .commit_term = log.has(commit) ? log.term_at(commit) : 0});
+                   .commit_term = log.has(commit) ? log.term_at(commit) : 0,
+                   .in_doubt = set_.group().cannot_vouch(slot->number)});
   }
   return out;
 }

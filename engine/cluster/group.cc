@@ -122,6 +122,7 @@ void Group::pump() {
   }
   scheduled_ = false;
   look_for_leader();
+  settle_doubts();
   if (is_spread()) {
     look_for_leader_node();
     publish_lease();

@@ -164,6 +164,9 @@ class Group {
   /// So many voters know together all that may have been committed.
   [[nodiscard]] std::size_t read_quorum() const { return voters() - majority() + 1; }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
+  /// Whether the drive of `slot`, of this process, may have lost the end of its log and did not have the time
+  /// to ask those who know: its log says nothing of what was committed.
+  [[nodiscard]] bool cannot_vouch(std::uint32_t slot) const;
   [[nodiscard]] const std::string& failure(std::uint32_t slot) const { return members_[slot]->failure; }
   [[nodiscard]] const MemberState& member(std::uint32_t slot) const { return *members_[slot]; }
   [[nodiscard]] raft::Index applied(std::uint32_t slot) const { return members_[slot]->applied; }
@@ -233,6 +236,12 @@ class Group {
   void tick_spread();
   void look_for_leader_node();
   void publish_lease();
+  // group_doubt.cc
+  struct Told;
+  [[nodiscard]] Told ask_others(const MemberState& member) const;
+  void settle_doubts();
+  void settle_doubt(MemberState& member);
+  Task<void> trust(MemberState& member);
 
   struct PumpWork : async::Work {
     Group* group = nullptr;

@@ -81,10 +81,18 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
   if (report.member != member.id && report.member != 0 && slot_of_member(report.member) == member.slot) {
     member.id = report.member;  // another drive, which has applied less
     member.applied = 0;
+    member.told = {};
     changed_ = true;
     schedule();
   }
   member.generation = report.generation;
+  if (std::exchange(member.in_doubt, report.in_doubt) != report.in_doubt) {
+    changed_ = true;
+    schedule();
+  }
+  member.reported_term = report.term;
+  member.reported_end = report.end;
+  if (report.open) member.told = home_.now();
   if (std::exchange(member.reported_incarnation, report.incarnation) != report.incarnation) {
     changed_ = true;
     schedule();
@@ -150,6 +158,9 @@ MemberReport Group::report_of(const MemberState& member) const {
           .leads = member.leads(),
           .owed = leader_ == member.slot && !unfit_ ? listener_.owed() : std::nullopt,
           .applied = member.applied,
+          .in_doubt = member.in_doubt,
+          .term = member.open() ? member.core->term() : 0,
+          .end = member.open() ? raft::end_of(member.core->log()) : raft::LogBase{},
           .appended = {}};
 }
 

@@ -82,6 +82,7 @@ Task<void> Group::start() {
       member.failure_code = states[slot].error().code();
     }
   }
+  settle_doubts();
   changed_ = true;
   schedule();
 }
@@ -194,6 +195,9 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   // A crash takes back what the drive had applied; without this the few drives that come back alone, too few
   // for a leader, could not tell what is committed.
   member.core->learn_commit(member.core->log(), confirmed);
+  member.in_doubt = state.in_doubt;
+  member.doubted = home_.now();
+  member.core->set_muted(member.in_doubt);
   touch(member);
 }
 

@@ -39,14 +39,15 @@ struct Standing {
   std::vector<raft::MemberId> retired;
   raft::Index commit = 0;  ///< What it knows to be committed, and its term.
   raft::Term commit_term = 0;
+  bool in_doubt = false;  ///< Its log may have lost its end: it does not vouch for what was committed.
 };
 /// What the standing members of a set know together.
 struct Census {
   const Standing* highest = nullptr;  ///< Its log holds all that the set committed, if `enough`.
-  std::size_t votes = 0;              ///< Standing members of its generation that vote.
+  std::size_t votes = 0;              ///< Standing members of its generation that vote and vouch for it.
   std::size_t voters = 0;
   bool enough = false;     ///< No majority is without one of them.
-  bool electable = false;  ///< They are a majority themselves.
+  bool electable = false;  ///< They are a majority, or will be once those in doubt have asked the others.
 };
 /// `standing` outlives what is given and is not empty.
 [[nodiscard]] Census census_of(const std::vector<Standing>& standing);

@@ -38,6 +38,9 @@ struct MemberState {
   raft::Index membership_index = 0;
   std::uint64_t generation = 0;  ///< Of the set: one more each time that lost drives were declared lost.
   std::vector<raft::MemberId> retired;  ///< The newest names of drives that were declared lost.
+  // Its drive may have lost what it said it holds (group_doubt.cc), since:
+  bool in_doubt = false;
+  MonotonicTime doubted{};
   // On another node: what that node said of it.
   bool remote = false;
   bool reachable = false;      ///< Its node answers.
@@ -45,6 +48,9 @@ struct MemberState {
   bool reported_votes = false;
   raft::Term reported_leads = 0;
   std::uint64_t reported_incarnation = 0;
+  raft::Term reported_term = 0;
+  raft::LogBase reported_end;
+  MonotonicTime told{};  ///< When it said so; while it is open.
   // In this process, led from another node.
   std::map<std::pair<raft::Index, raft::Term>, storage::DataRecord>
       incoming;  ///< Shards for entries to come.

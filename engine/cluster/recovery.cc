@@ -36,11 +36,14 @@ Census census_of(const std::vector<Standing>& standing) {
   Census census;
   census.highest = &*std::ranges::max_element(standing, {}, rank);
   const raft::Membership& members = census.highest->members;
-  census.votes = static_cast<std::size_t>(std::ranges::count_if(standing, [&](const Standing& one) {
-    return one.generation == census.highest->generation && members.is_voter(one.member);
-  }));
+  std::size_t standing_voters = 0;
+  for (const Standing& one : standing) {
+    if (one.generation != census.highest->generation || !members.is_voter(one.member)) continue;
+    ++standing_voters;
+    if (!one.in_doubt) ++census.votes;
+  }
   census.voters = members.voters.size();
-  census.electable = census.votes >= members.majority();
+  census.electable = standing_voters >= members.majority();
   census.enough = census.votes >= census.voters - members.majority() + 1;
   return census;
 }
@@ -108,7 +111,7 @@ std::string encode_standing(const std::vector<Standing>& standing) {
     write_ids(out, one.members.voters);
     write_ids(out, one.members.standbys);
     write_ids(out, one.retired);
-    out.varint(one.commit).varint(one.commit_term);
+    out.varint(one.commit).varint(one.commit_term).boolean(one.in_doubt);
   }
   return out.take();
 }
@@ -129,6 +132,7 @@ Result<std::vector<Standing>> decode_standing(std::string_view bytes) {
     one.retired = read_ids(in);
     one.commit = in.varint();
     one.commit_term = in.varint();
+    one.in_doubt = in.boolean();
     if (one.member == 0 || one.members.voters.empty()) in.mark_bad();
     standing.push_back(std::move(one));
   }

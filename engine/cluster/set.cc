@@ -277,6 +277,7 @@ void ErasureSet::changed() {
   }
   publish();
   tell_incarnations();
+  note_doubts();
   if (leader) drop_tail_marks(group_.applied(*leader), group_.leader_term());
   look_at_all();
   leader_signal_.notify_all();

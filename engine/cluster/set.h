@@ -173,6 +173,8 @@ class ErasureSet final : public SetApi, private GroupListener {
   void excuse(raft::Index from, std::uint32_t slots);
   Task<Result<void>> commit_excuse(raft::Index from, std::uint32_t slots);
   void tell_incarnations();
+  void note_doubts();
+  Task<void> note_doubt(std::uint32_t slot);
   bool put_incarnations(storage::EntryBody& body) const;
   Task<void> say_all(bool& saying, std::function<bool(storage::EntryBody&)> next);
   void drop_voided(raft::Index applied);
@@ -335,10 +337,11 @@ class ErasureSet final : public SetApi, private GroupListener {
   Witnesses witnesses_;
   bool excusing_ = false;
   bool telling_incarnations_ = false;
-  int told_by_ = -1;                   // the node that led when what it owes was looked at
-  std::uint64_t requests_rested_ = 0;  // requests_ when the background last rested
-  MonotonicTime heal_waits_from_{};    // healing waits again for drives that are behind
-  MonotonicTime heal_window_{};        // began, when so many shards and bytes were healed:
+  Witnesses::Incarnations doubts_noted_{};  // of drives in doubt for which a scan is owed
+  int told_by_ = -1;                        // the node that led when what it owes was looked at
+  std::uint64_t requests_rested_ = 0;       // requests_ when the background last rested
+  MonotonicTime heal_waits_from_{};         // healing waits again for drives that are behind
+  MonotonicTime heal_window_{};             // began, when so many shards and bytes were healed:
   std::uint64_t heal_window_shards_ = 0;
   std::uint64_t heal_window_bytes_ = 0;
   double commit_time_ = 0;       // moving average, ns

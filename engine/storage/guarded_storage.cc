@@ -274,6 +274,9 @@ Task<Result<void>> GuardedStorage::set_configuration(std::string bytes) {
     return drive.set_configuration(std::move(bytes));
   });
 }
+Task<Result<void>> GuardedStorage::trust() {
+  return guard<void>(Kind::kSlow, [](StorageApi& drive) { return drive.trust(); });
+}
 Task<Result<std::optional<std::string>>> GuardedStorage::get_row(Family family, std::string key) {
   const auto start = [family, &key](StorageApi& drive) { return drive.get_row(family, std::move(key)); };
   auto row = co_await guard<std::optional<std::string>>(Kind::kRead, start);

@@ -106,6 +106,7 @@ class GuardedStorage final : public StorageApi {
                                                    std::size_t max_bytes) override;
   Task<Result<void>> apply(std::vector<LogEntry> entries) override;
   Task<Result<void>> set_configuration(std::string bytes) override;
+  Task<Result<void>> trust() override;
   [[nodiscard]] RowStore* rows() override;
   Task<Result<std::optional<std::string>>> get_row(Family family, std::string key) override;
   Task<Result<void>> stage_open(DataRef data, std::uint8_t shard, std::uint64_t expected_bytes) override;

@@ -62,7 +62,10 @@ struct RecoveredState {
   std::uint64_t applied_term = 0;
   std::vector<LogEntry> entries;  ///< From min(applied + 1, oldest undecided) on, in order.
   bool clean = false;             ///< The last stop was an orderly one.
-  std::string configuration;      ///< The membership last stored with set_configuration, or empty.
+  /// The machine has lost its power since the drive was known to hold all that it said it did: what was
+  /// synced may be gone, if its cache lies. Says so at each start until `trust`.
+  bool in_doubt = false;
+  std::string configuration;  ///< The membership last stored with set_configuration, or empty.
 };
 
 /// What a drive is and how it does.
@@ -129,6 +132,8 @@ class StorageApi {
   virtual Task<Result<void>> apply(std::vector<LogEntry> entries) = 0;
   /// Stores the membership as opaque bytes, with the next checkpoint.
   virtual Task<Result<void>> set_configuration(std::string bytes) = 0;
+  /// A leader has told what there was: the drive is in doubt no more, durably. Errors: kIo, kDriveFailed.
+  virtual Task<Result<void>> trust() { co_return Result<void>(); }
 
   // The index.
   /// The local index, for in-process reads; nullptr for a peer's drive.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/storage/boot.h"
 #include "engine/storage/staged_shard.h"
 
 namespace flashstor::storage {
@@ -120,6 +121,11 @@ Task<Result<void>> XlStorage::set_configuration(std::string bytes) {
   LogRequest request;
   request.configuration = std::move(bytes);
   co_return co_await log_.append(request);
+}
+
+Task<Result<void>> XlStorage::trust() {
+  co_return co_await async::offload(io_pool(),
+                                    [this] { return trust_boot(io_, options_.path, options_.boot); });
 }
 
 Task<Result<std::vector<LogEntry>>> XlStorage::read_entries(std::uint64_t from, std::uint64_t to,

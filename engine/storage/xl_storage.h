@@ -28,6 +28,7 @@ struct XlStorageOptions {
   /// Opens the index in a directory (open_rocksdb_rows with the node's resources).
   std::function<Result<std::unique_ptr<RowStore>>(const std::string& path)> open_rows;
   std::uint64_t salt_seed = 0;  ///< Fresh randomness; also names this incarnation of the drive.
+  std::string boot;             ///< current_boot(): what the machine keeps until it loses its power.
   std::size_t segment_bytes = limits::kLogSegmentBytes;
   std::size_t data_cache_bytes = limits::kDataCacheBytes;
   std::size_t threads = limits::kDriveThreads;
@@ -58,6 +59,7 @@ class XlStorage final : public StorageApi {
                                                    std::size_t max_bytes) override;
   Task<Result<void>> apply(std::vector<LogEntry> entries) override;
   Task<Result<void>> set_configuration(std::string bytes) override;
+  Task<Result<void>> trust() override;
   [[nodiscard]] RowStore* rows() override { return recovered_ ? rows_.get() : nullptr; }
   Task<Result<std::optional<std::string>>> get_row(Family family, std::string key) override;
   Task<Result<void>> stage_open(DataRef data, std::uint8_t shard, std::uint64_t expected_bytes) override;

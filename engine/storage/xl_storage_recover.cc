@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/storage/boot.h"
 #include "engine/storage/commit_log/replay.h"
 #include "engine/storage/commit_log/segment_reader.h"
 #include "engine/storage/staged_shard.h"
@@ -124,6 +125,9 @@ Result<RecoveredState> XlStorage::recover_now() {
     if (*opened) return fail(ErrorCode::kCorrupt, "the log of " + options_.path + " is gone");
     if (auto made = segments_.refill(1); !made) return std::unexpected(made.error());
   }
+  auto in_doubt = enter_boot(io_, options_.path, options_.boot, state.clean || !*opened);
+  if (!in_doubt) return std::unexpected(std::move(in_doubt).error());
+  state.in_doubt = *in_doubt;
   if (!*opened)
     if (auto marked = mark_opened(io_, options_.path); !marked) return std::unexpected(marked.error());
   recovered_ = true;

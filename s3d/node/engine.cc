@@ -2,6 +2,7 @@
 
 #include "engine/files/file_commands.h"
 #include "engine/objects/commands.h"
+#include "engine/storage/boot.h"
 #include "engine/storage/xl_storage.h"
 
 namespace flashstor::s3d {
@@ -42,6 +43,7 @@ cluster::ClusterOptions Engine::cluster_options(std::vector<Runtime*> loops) {
         .io = io_.get(),
         .open_rows = open_rows,
         .salt_seed = random.next(),
+        .boot = storage::current_boot(),
         .data_cache_bytes = shares_of(options_.memory_mib, options_.drives.size()).data_cache_bytes};
     auto opened = storage::XlStorage::open(std::move(drive));
     if (!opened) return std::unexpected(opened.error());

@@ -55,6 +55,7 @@ class DelayedStorage final : public storage::StorageApi {
     co_await turn();
     co_return co_await inner_->set_configuration(std::move(bytes));
   }
+  Task<Result<void>> trust() override { return inner_->trust(); }
   [[nodiscard]] storage::RowStore* rows() override { return inner_->rows(); }
   Task<Result<std::optional<std::string>>> get_row(storage::Family family, std::string key) override {
     return inner_->get_row(family, std::move(key));

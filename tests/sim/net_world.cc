@@ -87,6 +87,7 @@ void NetWorld::draw_damage() {
   plan_.forgets = plan_.files && plan_.damaged == 0 && chance(600);
   plan_.weak = plan_.damaged;
   if (plan_.damaged == 0 && chance(400)) plan_.weak = draw(size - w);
+  plan_.lies = plan_.power_cuts && !plan_.files && plan_.damaged != 0 && chance(800);
 }
 
 void NetWorld::make_places() {
@@ -116,6 +117,7 @@ void NetWorld::make_places() {
                                               plan_.forgets ? kShortSegmentBytes : kSegmentBytes));
       } else {
         disks.push_back(std::make_unique<SimDisk>(world_.random(), defects_.acknowledge_early));
+        disks.back()->may_lose = plan_.lies && (plan_.damaged >> slot & 1) != 0;
       }
       spread_.drives.push_back({.node = node, .path = path_of(set, slot), .set = set, .slot = slot});
     }

@@ -26,6 +26,7 @@ struct NetPlan {
   bool forgets = false;   ///< With files: logs are so short that who was away for long must be filled.
   bool crashes = false;
   bool power_cuts = false;
+  bool lies = false;       ///< The caches of damaged drives, at power cuts.
   bool all_crash = false;  ///< Every process at once.
   bool stops = false;      ///< In order.
   bool pauses = false;

@@ -99,6 +99,7 @@ class SetWorld final : private ClientWorld {
   [[nodiscard]] std::uint32_t to_be_filled() const;
   [[nodiscard]] bool lost_few() const;
   [[nodiscard]] bool in_step(std::uint32_t set) const;
+  [[nodiscard]] std::size_t owed(std::uint32_t set) const;
   void check_redundant();
   void check_drives_agree();
   void check_nothing_staged();

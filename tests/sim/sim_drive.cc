@@ -15,9 +15,13 @@ using storage::LogEntry;
 namespace {
 
 constexpr std::uint64_t kFlushPerMille = 30;
+constexpr std::uint64_t kKeptPerMille = 50;
 constexpr Milliseconds kHungPoll{50};
 
 }  // namespace
+
+// The rows are as of the last flush, and the log may not end before them.
+void SimDisk::keep() { kept_ = {hard_state, entries, configuration, shards, refused}; }
 
 bool SimDisk::write(storage::AppendBatch& batch) {
   if (!batch.refusals.empty() && batch.refusals_term < hard_state.term) return false;
@@ -40,6 +44,7 @@ bool SimDisk::write(storage::AppendBatch& batch) {
     shard.shard = data.shard;
     shard.bytes = data.bytes;
   }
+  if (may_lose && random_.below(1000) < kKeptPerMille) keep();
   return true;
 }
 
@@ -84,6 +89,7 @@ void SimDisk::flush() {
   static_cast<void>(index.flush());
   flushed_ = applied;
   flushed_deferred_ = deferred;
+  if (may_lose) keep();
 }
 
 OpenedDrive SimDisk::open(std::uint32_t slot) {
@@ -126,6 +132,15 @@ void SimDisk::crash(bool power_cut) {
   }
   if (!queue.empty()) SET_PROBE("unsynced-batch-lost");
   queue.clear();
+  in_doubt = in_doubt || power_cut;
+  if (power_cut && may_lose && random_.below(4) != 0) {
+    NET_PROBE("synced-batch-lost");
+    hard_state = kept_.hard_state;
+    entries = kept_.entries;
+    configuration = kept_.configuration;
+    shards = kept_.shards;
+    refused = kept_.refused;
+  }
   index.crash();
   applied = flushed_;
   deferred = flushed_deferred_;
@@ -170,6 +185,7 @@ Task<Result<storage::RecoveredState>> SimStorage::recover() {
   const auto at = disk_.entries.find(disk_.applied);
   state.applied_term = at == disk_.entries.end() ? 0 : at->second.term;
   state.configuration = disk_.configuration;
+  state.in_doubt = disk_.in_doubt;
   std::uint64_t from = disk_.applied + 1;
   if (!disk_.deferred.empty()) from = std::min(from, disk_.deferred.begin()->first);
   for (auto entry = disk_.entries.lower_bound(from); entry != disk_.entries.end(); ++entry)
@@ -211,6 +227,12 @@ Task<Result<void>> SimStorage::set_configuration(std::string bytes) {
   auto job = std::make_shared<SimDisk::Job>();
   job->configuration = std::move(bytes);
   co_return co_await write_job(std::move(job));
+}
+
+Task<Result<void>> SimStorage::trust() {
+  co_await or_return(wait(true));
+  disk_.in_doubt = false;
+  co_return Result<void>();
 }
 
 Task<Result<std::vector<LogEntry>>> SimStorage::read_entries(std::uint64_t from, std::uint64_t to,

@@ -68,6 +68,7 @@ class SimDisk final : public DriveMedium {
   std::set<DataId> rotten;  ///< Shards whose bytes no longer match their checksums.
   std::deque<std::shared_ptr<Job>> queue;
   bool failed = false;       ///< An append failed: nothing goes on in this life.
+  bool in_doubt = false;     ///< It lost its power, and nobody has trusted it since.
   std::uint64_t opened = 0;  ///< Lives so far.
 
   /// Makes everything up to and with `job` durable.
@@ -80,6 +81,16 @@ class SimDisk final : public DriveMedium {
   bool write(storage::AppendBatch& batch);  ///< False: stale.
   Random& random_;
   bool acknowledge_early_;
+  /// What a drive whose cache lies still has after a power cut, whatever it said since.
+  struct Kept {
+    storage::HardState hard_state;
+    std::map<std::uint64_t, storage::LogEntry> entries;
+    std::string configuration;
+    std::map<DataId, Shard> shards;
+    std::set<DataId> refused;
+  };
+  void keep();
+  Kept kept_;
   std::uint64_t flushed_ = 0;
   std::map<std::uint64_t, Deferred> flushed_deferred_;
 };
@@ -106,6 +117,7 @@ class SimStorage final : public storage::StorageApi {
                                                             std::size_t max_bytes) override;
   Task<Result<void>> apply(std::vector<storage::LogEntry> entries) override;
   Task<Result<void>> set_configuration(std::string bytes) override;
+  Task<Result<void>> trust() override;
   [[nodiscard]] storage::RowStore* rows() override { return &disk_.index; }
   Task<Result<std::optional<std::string>>> get_row(storage::Family family, std::string key) override;
   Task<Result<void>> stage_open(storage::DataRef data, std::uint8_t shard, std::uint64_t expected) override;

@@ -105,6 +105,7 @@ class FileDisk final : public DriveMedium {
     options.checkpoint_entries = kCheckpointEntries;
     options.data_cache_bytes = kDataCacheBytes;
     options.salt_seed = world_.random().next();
+    options.boot = fmt::format("boot {}", boots_);
     options.writer_pool = &parts->writer;
     options.io_pool = &parts->workers;
     options.replay_past_torn = replay_past_torn_;
@@ -126,6 +127,7 @@ class FileDisk final : public DriveMedium {
 
   void crash(bool power_cut) override {
     rows_.crash();
+    if (power_cut) ++boots_;
     if (power_cut && own_ != nullptr) io_.crash(world_.random());
   }
 
@@ -215,6 +217,7 @@ class FileDisk final : public DriveMedium {
 
   SimWorld& world_;
   bool replay_past_torn_;
+  std::uint64_t boots_ = 1;  ///< Of its machine.
   std::size_t segment_bytes_;
   std::unique_ptr<storage::SimFileIo> own_;  ///< Null where its files are on one that it shares.
   storage::SimFileIo& io_;

@@ -51,6 +51,7 @@ struct MemoryDisk {
   Nanoseconds staged_delay{0};  ///< From when the list of what is staged is made.
   std::set<DataId> corrupt;
   std::uint64_t incarnation = 0;  ///< 0: it does not say.
+  bool in_doubt = false;          ///< Until it is trusted.
   std::uint64_t appends = 0;
   std::uint64_t shard_reads = 0;
   std::uint64_t given_up = 0;  ///< Calls of stage_abort.
@@ -90,6 +91,7 @@ class MemoryStorage : public storage::StorageApi {
     const auto at = disk_->entries.find(disk_->applied);
     state.applied_term = at == disk_->entries.end() ? 0 : at->second.term;
     state.configuration = disk_->configuration;
+    state.in_doubt = disk_->in_doubt;
     std::uint64_t from = disk_->applied + 1;
     if (!disk_->deferred.empty()) from = std::min(from, disk_->deferred.begin()->first);
     for (auto entry = disk_->entries.lower_bound(from); entry != disk_->entries.end(); ++entry)
@@ -156,6 +158,11 @@ class MemoryStorage : public storage::StorageApi {
 
   Task<Result<void>> set_configuration(std::string bytes) override {
     disk_->configuration = std::move(bytes);
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> trust() override {
+    disk_->in_doubt = false;
     co_return Result<void>();
   }
 
@@ -242,6 +249,13 @@ class MemoryStorage : public storage::StorageApi {
     if (disk_->holds_delay.count() > 0) co_await async::sleep_for(*Runtime::current(), disk_->holds_delay);
     storage::Holdings out{.held = {}, .incarnation = disk_->incarnation};
     for (const auto& id : data) out.held.push_back(disk_->shards.contains(id));
+    co_return out;
+  }
+  Task<Result<std::vector<storage::DataRef>>> inventory(DataId after, std::size_t most) override {
+    co_await async::switch_to(*Runtime::current());
+    std::vector<storage::DataRef> out;
+    for (auto at = disk_->shards.upper_bound(after); at != disk_->shards.end() && out.size() < most; ++at)
+      if (at->second.named) out.push_back(at->second.ref);
     co_return out;
   }
   Task<Result<void>> close() override {

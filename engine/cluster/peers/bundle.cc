@@ -93,6 +93,10 @@ void write_reports(ByteWriter& out, const std::vector<MemberReport>& reports) {
         .varint(report.leads)
         .varint(report.owed ? *report.owed + 1 : 0)
         .varint(report.applied)
+        .boolean(report.in_doubt)
+        .varint(report.term)
+        .varint(report.end.index)
+        .varint(report.end.term)
         .varint(report.appended.size());
     for (const AppendedEntry& entry : report.appended)
       out.varint(entry.index).varint(entry.term).boolean(entry.with_data);
@@ -114,6 +118,10 @@ void read_reports(ByteReader& in, std::vector<MemberReport>& reports) {
     report.leads = in.varint();
     if (const std::uint64_t owed = in.varint(); owed != 0) report.owed = owed - 1;
     report.applied = in.varint();
+    report.in_doubt = in.boolean();
+    report.term = in.varint();
+    report.end.index = in.varint();
+    report.end.term = in.varint();
     const std::uint64_t entries = in.varint();
     if (entries > kMaxAppended) in.mark_bad();
     for (std::uint64_t j = 0; in.ok() && j < entries; ++j) {

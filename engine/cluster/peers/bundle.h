@@ -36,6 +36,9 @@ struct MemberReport {
   raft::Term leads = 0;               ///< The term that it leads, ready to serve; 0 when it does not.
   std::optional<std::uint64_t> owed;  ///< As leader that knows: slices that lack a shard somewhere.
   raft::Index applied = 0;
+  bool in_doubt = false;                ///< It may have lost what it acknowledged (group_doubt.cc).
+  raft::Term term = 0;                  ///< That it is in.
+  raft::LogBase end;                    ///< Of its log.
   std::vector<AppendedEntry> appended;  ///< Since the last report; for the leader.
 };
 

@@ -32,9 +32,25 @@ void Raft::stand_again_soon() {
   election_deadline_ = std::min(election_deadline_, soon);
 }
 
+bool Raft::below_floor(Term last_term, Index last_index) const {
+  return std::pair(last_term, last_index) < std::pair(vote_floor_.term, vote_floor_.index) &&
+         !options_.defects.vote_after_lost_tail;
+}
+
+void Raft::unmute(MonotonicTime now, Term term) {
+  advance(now);
+  muted_ = false;
+  if (closed_ != Closed::kOpen) return;
+  heard_leader_ = now_;  // as at a start
+  reset_election_timer();
+  const Term taken = std::max(term, hard_.term);
+  if (taken == 0 || (taken == hard_.term && hard_.vote != 0)) return;
+  set_hard_state({.term = taken, .vote = options_.self});
+}
+
 bool Raft::may_stand() const {
   return (!muted_ || options_.defects.vote_after_lost_tail) && electable_ &&
-         log_.may_lead(options_.self, commit_);
+         !below_floor(log_.last_term(), log_.last_index()) && log_.may_lead(options_.self, commit_);
 }
 
 /// A leader that still may hold a lease must not be voted out: within an election time-out of hearing it, or
@@ -149,8 +165,9 @@ void Raft::handle_vote_request(const Message& message) {
     return;
   }
   const bool pre = message.type == MessageType::kPreVote;
-  const bool newer = message.log_term > log_.last_term() ||
-                     (message.log_term == log_.last_term() && message.log_index >= log_.last_index());
+  const bool newer =
+      std::pair(message.log_term, message.log_index) >= std::pair(log_.last_term(), log_.last_index()) &&
+      !below_floor(message.log_term, message.log_index);
   if (!newer) probe(Probe::kVoteRefusedByLog);
   const bool own_vote_free = hard_.vote == 0 || hard_.vote == message.from || options_.defects.forget_vote;
   const bool grant = newer && (pre ? message.term > hard_.term : own_vote_free && role_ == Role::kFollower);

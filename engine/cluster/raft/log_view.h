@@ -64,4 +64,8 @@ class LogView {
   std::vector<std::pair<Index, std::shared_ptr<const Membership>>> memberships_;
 };
 
+[[nodiscard]] inline LogBase end_of(const LogView& log) {
+  return {.index = log.last_index(), .term = log.last_term()};
+}
+
 }  // namespace flashstor::cluster::raft

@@ -72,6 +72,12 @@ class Raft {
   /// peers have said what they recorded of it: what it takes in meanwhile would hide a lost tail, also from
   /// its next start.
   void set_muted(bool muted) { muted_ = muted; }
+  /// Ends that: the peers asked are in `term` or before it. The vote of that term, which this member may have
+  /// given and lost, is given away.
+  void unmute(MonotonicTime now, Term term);
+  /// No candidate gets this member's vote, nor does it stand itself, whose log ends before `floor`: what this
+  /// member may have lost is in the logs of its peers, of which this is the newest. {} to have none.
+  void set_vote_floor(LogBase floor) { vote_floor_ = floor; }
   /// A member that may not lead grants votes but does not stand for election.
   void set_electable(bool electable) { electable_ = electable; }
 
@@ -164,6 +170,7 @@ class Raft {
   void stand_again_soon();
   [[nodiscard]] bool outranks_self(const Message& message) const;
   [[nodiscard]] bool may_stand() const;
+  [[nodiscard]] bool below_floor(Term last_term, Index last_index) const;
   [[nodiscard]] bool hears_leader() const;
   bool accept_term(const Message& message);
   void handle_vote_request(const Message& message);
@@ -210,6 +217,7 @@ class Raft {
   Index handed_out_ = 0;  ///< Highest index given out for applying.
   Index synced_ = 0;      ///< Highest index on this member's drive.
   bool muted_ = false;
+  LogBase vote_floor_;
   bool electable_ = true;
   Closed closed_ = Closed::kOpen;
   // Elections.
