@@ -1,6 +1,7 @@
 #include "engine/async/uv_runtime.h"
 
 #include <chrono>
+#include <ctime>
 
 namespace flashstor::async {
 
@@ -65,7 +66,13 @@ void UvRuntime::drain() {
   uv_async_send(&wake_);
 }
 
-MonotonicTime UvRuntime::now() { return MonotonicTime(Nanoseconds(uv_hrtime())); }
+// Not uv_hrtime's clock, which stands still while the machine sleeps: a leader that wakes up must not think
+// that its lease still runs.
+MonotonicTime UvRuntime::now() {
+  timespec time{};
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  return MonotonicTime(std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec));
+}
 
 WallTime UvRuntime::wall_now() {
   return std::chrono::time_point_cast<Nanoseconds>(std::chrono::system_clock::now());
