@@ -82,6 +82,7 @@ Task<Result<FileOutcome>> Volume::run(Change change) {
           {lock_name(Family::kVersions, objects::listing_start(target.bucket, prefix)), true});
     for (const TakenReferences& one : target.taken)
       command.locks.push_back(objects::referrer_lock(one.referrer));
+    if (!change.referrer.is_nil()) command.locks.push_back(objects::referrer_lock(change.referrer));
     const Uuid parked = change.data.place == DataPlace::kFile ? change.data.id : change.parked;
     if (!parked.is_nil())
       for (auto& lock : objects::write_locks(orphans_of(bucket->id), parked.to_text()))

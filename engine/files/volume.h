@@ -106,6 +106,7 @@ class Volume final : public VolumeApi {
     DataRef data{};
     BufferChain bytes{};
     Uuid parked{};             ///< Data that is taken over from where it was parked.
+    Uuid referrer{};           ///< Of references that the caller took himself, not by target.taken.
     bool takes_first = false;  ///< References across sets, before the set has asked for them.
   };
   Task<Result<FileOutcome>> run(Change change);
@@ -152,7 +153,7 @@ class Volume final : public VolumeApi {
   Task<Result<FileOutcome>> place_moved(const objects::Bucket& bucket, MovePayload& move, std::string row,
                                         std::vector<std::string> links, std::vector<Slice>& shared);
   Task<Result<FileOutcome>> move_step(FileCommand kind, const MovePayload& move, std::string key,
-                                      std::vector<std::string> links);
+                                      std::vector<std::string> links, Uuid referrer = {});
   Task<Result<void>> settle_move(std::string key);
   Task<Result<void>> await_move(std::string key);
   Task<Result<void>> await_foreign_move(std::string key);

@@ -15,8 +15,8 @@ bool is_moving(const Error& error) {
 }  // namespace
 
 Task<Result<FileOutcome>> Volume::move_step(FileCommand kind, const MovePayload& move, std::string key,
-                                            std::vector<std::string> links) {
-  Change change{.kind = kind};
+                                            std::vector<std::string> links, Uuid referrer) {
+  Change change{.kind = kind, .referrer = referrer};
   change.target.key = std::move(key);
   change.target.inode = move.target.inode;
   change.locked_keys = std::move(links);
@@ -117,7 +117,8 @@ Task<Result<FileOutcome>> Volume::place_moved(const objects::Bucket& bucket, Mov
     co_return fail(ErrorCode::kCrossDevice, "a layout that stays in its set");
   }
   move.row = objects::encode_version(row);
-  co_return co_await move_step(FileCommand::kMovePlace, move, move.to_key, std::move(links));
+  co_return co_await move_step(FileCommand::kMovePlace, move, move.to_key, std::move(links),
+                               objects::referrer_of(shared));
 }
 
 // Somebody began to move `key` and has not ended it: decides it, unless this volume is at it.

@@ -93,8 +93,9 @@ bool is_own_reference(const RowChange& change) {
          Uuid::from_bytes(std::string_view(change.key).substr(kIdBytes)).is_nil();
 }
 
-// Planned before the deadline, and refused a margin after it: whichever comes to the log first, the other
-// knows of it or does nothing.
+// Whoever asks what became of the referrer holds the same lock: whichever comes to the log first, the other
+// sees its row, whatever the clocks of their leaders say. The deadline only ends the wait for rows that never
+// come; it holds too for those that come after what became of their referrer is forgotten.
 Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slice>& slices,
                                   std::vector<RowChange>& changes) {
   const auto shared =
@@ -103,7 +104,10 @@ Task<Result<void>> use_references(cluster::RowView& rows, const std::vector<Slic
   const Uuid& referrer = shared->referrer;  // one for all that a command shares
   if (base::to_nanoseconds(rows.now()) > deadline_of(referrer))
     co_return fail(ErrorCode::kTimeout, "sharing the data of the source took too long");
-  changes.push_back({Family::kIntents, referrer_key(referrer), std::string(kUsed)});
+  std::string key = referrer_key(referrer);
+  if (const auto known = co_await or_return(rows.get(Family::kIntents, key)); known && *known == kRefused)
+    co_return fail(ErrorCode::kTimeout, "sharing the data of the source took too long: it was given up");
+  changes.push_back({Family::kIntents, std::move(key), std::string(kUsed)});
   co_return {};
 }
 

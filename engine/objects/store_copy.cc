@@ -131,12 +131,14 @@ Task<Result<CopyResult>> StoreParts::copy(const CopyRequest& request) const {
   const std::vector<Slice> shared =
       co_await or_return(parts.share(source, 0, row.header.size, home.info().index));
   payload.slices_row = place_slices(row, shared, source.row.parts, random());
-  const auto outcome = co_await parts.change(
-      bucket,
-      {.kind = ObjectCommand::kPutVersion, .key = request.key, .make = [&payload](const Target& target) {
-         payload.target = target;
-         return encode(payload);
-       }});
+  const auto outcome = co_await parts.change(bucket, {.kind = ObjectCommand::kPutVersion,
+                                                      .key = request.key,
+                                                      .make =
+                                                          [&payload](const Target& target) {
+                                                            payload.target = target;
+                                                            return encode(payload);
+                                                          },
+                                                      .referrer = referrer_of(shared)});
   if (!outcome) {
     if (outcome.error().code() != ErrorCode::kUnknownOutcome) co_await parts.give_back(home, shared);
     co_return std::unexpected(outcome.error());

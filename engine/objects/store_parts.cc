@@ -15,6 +15,7 @@ Task<Result<VersionOutcome>> StoreParts::change(BucketRef bucket, Change change)
     command.kind = static_cast<cluster::CommandKind>(change.kind);
     command.request_id = Uuid::make(random());
     command.locks = change.locks.empty() ? write_locks(bucket->id, change.key) : change.locks;
+    if (!change.referrer.is_nil()) command.locks.push_back(referrer_lock(change.referrer));
     command.payload = change.make(
         {.bucket = bucket->id, .epoch = bucket->epoch, .versioning = bucket->versioning, .key = change.key});
     command.data = change.data;

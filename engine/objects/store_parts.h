@@ -59,6 +59,7 @@ struct StoreParts {
     DataRef data{};
     BufferChain bytes{};
     std::vector<cluster::LockName> locks{};  ///< Empty: those of a write of the key.
+    Uuid referrer{};                         ///< Of the references that the row uses: locked besides.
   };
   Task<Result<VersionOutcome>> change(BucketRef bucket, Change change) const;
 
@@ -124,9 +125,11 @@ struct StoreParts {
                                   AbortUploadPayload::Mode mode) const;
 };
 
-/// What a command with data locks besides for each referrer whose references its row uses: what became of the
-/// referrer is then not told while the command is undecided.
+/// What a command locks besides for each referrer whose references its row uses: what became of the referrer
+/// is then neither told nor decided otherwise while the command is under way or undecided.
 [[nodiscard]] cluster::LockName referrer_lock(const Uuid& referrer);
+/// Whose references StoreParts::add_references gave to `slices`; nil: nobody's.
+[[nodiscard]] Uuid referrer_of(const std::vector<Slice>& slices);
 
 /// `row` as a door shows it.
 [[nodiscard]] VersionRef make_known(const Bucket& bucket, std::string key, VersionRow row, bool is_latest);

@@ -56,6 +56,12 @@ cluster::LockName referrer_lock(const Uuid& referrer) {
   return {.name = cluster::lock_name(Family::kIntents, referrer_key(referrer)), .exclusive = true};
 }
 
+Uuid referrer_of(const std::vector<Slice>& slices) {
+  const auto shared =
+      std::ranges::find_if(slices, [](const Slice& slice) { return !slice.referrer.is_nil(); });
+  return shared == slices.end() ? Uuid{} : shared->referrer;
+}
+
 Task<Result<std::vector<Slice>>> StoreParts::add_references(const Bucket& bucket, const std::string& key,
                                                             const VersionId& source,
                                                             std::vector<Slice> slices,

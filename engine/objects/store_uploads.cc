@@ -65,7 +65,8 @@ Task<Result<VersionOutcome>> store_part(StoreParts parts, PartToStore part) {
                                   return encode(payload);
                                 },
                             .data = part.data,
-                            .bytes = std::move(part.bytes)};
+                            .bytes = std::move(part.bytes),
+                            .referrer = referrer_of(payload.slices)};
   change.locks = part_locks(*part.bucket, part.key, payload.upload, payload.part.number);
   co_return co_await parts.change(part.bucket, std::move(change));
 }

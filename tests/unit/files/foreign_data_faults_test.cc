@@ -131,5 +131,71 @@ TEST_F(ForeignDataFaultsTest, AFileThatIsRenamedBeforeEachTryIsCaught) {
   remove_everything();
 }
 
+/// A command that uses references is held up; a leader whose clock is ahead refuses its referrer meanwhile;
+/// then the command comes to one whose clock is right, before its deadline. It was done: its bytes were
+/// freed.
+class RefusedForeignDataTest : public ForeignDataFaultsTest {
+ protected:
+  void hold(FileCommand kind, std::uint32_t set) {
+    cluster_->fake(set).set_before_execute([this, kind, set](const cluster::Command& command) {
+      if (command.kind != static_cast<cluster::CommandKind>(kind) || referrers_of(command).empty()) return;
+      held_ = command;
+      fail_next(kind, set);
+    });
+  }
+  static std::vector<Uuid> referrers_of(const cluster::Command& command) {
+    std::vector<Uuid> referrers;
+    for (const cluster::LockName& lock : command.locks)
+      if (const auto one = objects::parse_referrer_key(std::string_view(lock.name).substr(1));
+          one && lock.name[0] == static_cast<char>(Family::kIntents))
+        referrers.push_back(*one);
+    return referrers;
+  }
+  void expect_refused(std::uint32_t set) {
+    cluster_->fake(set).set_before_execute({});
+    ASSERT_FALSE(referrers_of(held_).empty()) << "what becomes of the referrer is not locked";
+    const WallTime now = runtime_.wall_now();
+    const objects::StoreParts parts{*store_};
+    cluster_->fake(set).rows().set_now(now + std::chrono::hours(1));
+    for (std::uint32_t at = 0; at < sets(); ++at)
+      EXPECT_TRUE(runtime_.run_until(parts.sweep_taken(at, now + std::chrono::hours(1))));
+    cluster_->fake(set).rows().set_now(now);
+    EXPECT_EQ(error(cluster_->fake(set).execute(held_)), ErrorCode::kTimeout);
+    EXPECT_EQ(due(), 0U);
+  }
+
+  cluster::Command held_;
+};
+
+TEST_F(RefusedForeignDataTest, APublish) {
+  const auto file = open_to_write("file");
+  write(*file, bytes_.size(), "more");
+  hold(FileCommand::kPublish, set_of("file"));
+  EXPECT_EQ(error(file->sync(false)), ErrorCode::kUnknownOutcome);
+  expect_refused(set_of("file"));
+  EXPECT_EQ(object("file"), bytes_);
+  get(file->release());
+  EXPECT_EQ(object("file"), bytes_ + "more");
+}
+
+TEST_F(RefusedForeignDataTest, ARename) {
+  const std::string to = name_for("file", false);
+  hold(FileCommand::kRename, set_of("file"));
+  EXPECT_FALSE(rename("file", to));
+  expect_refused(set_of("file"));
+  EXPECT_EQ(object("file"), bytes_);
+}
+
+// The node that renames dies, so that nobody refuses the rename itself.
+TEST_F(RefusedForeignDataTest, ARenameIntoAnotherSet) {
+  const std::string to = name_for("file", true);
+  hold(FileCommand::kMovePlace, set_of(to));
+  fail_next(FileCommand::kMoveSettle, set_of(to));
+  EXPECT_FALSE(rename("file", to));
+  expect_refused(set_of(to));
+  EXPECT_EQ(error(volume_->lookup("", to)), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(object("file"), bytes_);
+}
+
 }  // namespace
 }  // namespace flashstor::files

@@ -277,5 +277,79 @@ TEST_F(CopyOverSetsTest, WhatACrashLeftBetweenRowAndReferenceIsSwept) {
   EXPECT_EQ(count(Family::kDue), due + 6) << "data goes once, with its last user";
 }
 
+/// A command that uses references is held up; a leader whose clock is ahead refuses its referrer meanwhile;
+/// then the command comes to one whose clock is right, before its deadline. It was done: its bytes were
+/// freed.
+class RefusedReferrerTest : public CopyOverSetsTest {
+ protected:
+  RefusedReferrerTest() { EXPECT_TRUE(put("from", "a", std::string(300, 'x')).has_value()); }
+  testing::FakeSet& home(const std::string& key) {
+    return static_cast<testing::FakeSet&>(cluster_->set_for((*run(store_->head_bucket("into")))->id, key));
+  }
+  void hold(ObjectCommand kind, const std::string& key) {
+    home(key).set_before_execute([this, kind, key](const cluster::Command& command) {
+      if (command.kind != static_cast<cluster::CommandKind>(kind)) return;
+      held_ = command;
+      home(key).fail_next(command.kind, ErrorCode::kUnknownOutcome);
+    });
+  }
+  /// What the set says to the command after it refused whom it names in its last lock.
+  Result<cluster::CommandResult> refused_and_let_go(const std::string& key) {
+    home(key).set_before_execute({});
+    EXPECT_FALSE(held_.locks.empty());
+    const auto referrer = parse_referrer_key(std::string_view(held_.locks.back().name).substr(1));
+    EXPECT_TRUE(referrer.has_value() && held_.locks.back().exclusive) << "what becomes of it is not locked";
+    if (!referrer) return std::unexpected(referrer.error());
+    const WallTime now = base::from_nanoseconds(static_cast<std::int64_t>(referrer->high)) - kKeep;
+    cluster::Command refuse{.kind = static_cast<cluster::CommandKind>(ObjectCommand::kRefuseReferrer)};
+    refuse.payload = encode(ReferencesPayload{.new_referrer = *referrer, .home = home(key).info().index});
+    home(key).rows().set_now(now + kKeep + std::chrono::minutes(2));
+    EXPECT_EQ(run(home(key).execute(refuse))->response, kRefused);
+    home(key).rows().set_now(now);
+    return run(home(key).execute(held_));
+  }
+
+  static constexpr auto kKeep = limits::kReferenceKeep;
+  cluster::Command held_;
+};
+
+TEST_F(RefusedReferrerTest, ACopy) {
+  hold(ObjectCommand::kPutVersion, "b");
+  EXPECT_EQ(code_of(copy("a", "b")), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(code_of(refused_and_let_go("b")), ErrorCode::kTimeout);
+  EXPECT_EQ(code_of(get("into", "b")), ErrorCode::kNoSuchKey);
+  EXPECT_TRUE(copy("a", "b").has_value()) << "one that comes later has a referrer of its own";
+}
+
+TEST_F(RefusedReferrerTest, ACopyOfManySlices) {
+  const auto upload = run(store_->create_upload({.bucket = "from", .key = "joined"}));
+  CompleteUploadRequest done{.bucket = "from", .key = "joined", .upload_id = upload->upload_id};
+  for (std::uint32_t number = 1; number <= 300; ++number) {
+    BufferSource body(Buffer::copy_of(std::string(70, 'p')), 7);
+    UploadPartRequest part{.bucket = "from", .key = "joined", .upload_id = upload->upload_id};
+    part.part_number = number;
+    part.body = &body;
+    done.parts.push_back({number, run(store_->upload_part(std::move(part)))->etag});
+  }
+  ASSERT_TRUE(run(store_->complete_upload(done)).has_value());
+  hold(ObjectCommand::kPutVersion, "b");
+  EXPECT_EQ(code_of(copy("joined", "b")), ErrorCode::kUnknownOutcome);
+  ASSERT_EQ(decode<PutVersionPayload>(held_.payload)->row.header.layout, Layout::kSlicesRow);
+  EXPECT_EQ(code_of(refused_and_let_go("b")), ErrorCode::kTimeout);
+}
+
+TEST_F(RefusedReferrerTest, APartThatIsCopied) {
+  const auto upload = run(store_->create_upload({.bucket = "into", .key = "joined"}));
+  UploadPartCopyRequest part{.bucket = "into", .key = "joined", .upload_id = upload->upload_id};
+  part.part_number = 1;
+  part.source_bucket = "from";
+  part.source_key = "a";
+  hold(ObjectCommand::kPutPart, "joined");
+  EXPECT_EQ(code_of(run(store_->upload_part_copy(part))), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(code_of(refused_and_let_go("joined")), ErrorCode::kTimeout);
+  EXPECT_TRUE(run(store_->list_parts({.bucket = "into", .key = "joined", .upload_id = upload->upload_id}))
+                  ->parts.empty());
+}
+
 }  // namespace
 }  // namespace flashstor::objects
