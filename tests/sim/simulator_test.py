@@ -20,11 +20,12 @@ RUNGS = [
     ("net", "several nodes on a simulated network", 10_000 if FULL else 900, 0),
     ("core", "the consensus core", 1_000_000 if FULL else 10_000, 0),
 ]
-# Defect, rung, the first seed of the range in which CI looks for it. The searches of --full begin at 0.
+# Defect, rung, the first seed of those in which CI looks for it. The searches of --full begin at 0. Where CI begins is shortly before the
+# first seed that shows the defect: it does not find it anew, it sees that it is found still.
 PLANTED = [
     ("ack-before-sync", "core", 0),
     ("commit-old-term-by-counting", "core", 5500),
-    ("match-past-prefix", "core", 5100),
+    ("match-past-prefix", "core", 0),
     ("survive-failed-append", "core", 0),
     ("lease-from-receipt", "core", 1400),
     ("deposed-leader-reads", "core", 0),
@@ -34,7 +35,7 @@ PLANTED = [
     ("forget-vote", "core", 0),
     ("serve-before-first-entry", "core", 0),
     ("acknowledge-early", "set", 0),
-    ("one-drive-too-few", "set", 245),
+    ("one-drive-too-few", "set", 0),
     ("show-pending", "set", 0),
     ("free-in-use", "set", 0),
     ("free-in-use", "net", 15),
@@ -44,12 +45,13 @@ PLANTED = [
     ("ignore-epoch", "net", 0),
     ("rename-half-seen", "net", 60),
     ("void-early", "net", 90),
-    ("excuse-nobody", "net", 690),
+    ("excuse-nobody", "net", 1030),
     ("lease-from-receipt", "net", 1875),
     ("deposed-leader-reads", "net", 580),
     ("serve-before-first-entry", "net", 20),
 ]
-REACH = 60_000  # Seeds in which a planted defect must show.
+# Seeds in which a planted defect must show: no more than the rung's own run has, of --full for the core and several nodes, else of CI.
+REACH = {"core": 60_000, "set": 10_000, "files": 7_000, "net": 10_000}
 MOST_MIB = 640  # A history whose orders are too many to follow is given up, not followed into gigabytes (net, seed 21).
 
 report = Report("sim: ")
@@ -65,7 +67,7 @@ def run_rung(rung, seeds, seconds):
 
 def hunt(defect, rung, first):
     begin = 0 if FULL else first
-    return simulate("--rung", rung, "--seeds", f"{begin}..{begin + REACH}", "--replay-share", "0", "--planted", defect, "--expect-defect")
+    return simulate("--rung", rung, "--seeds", f"{begin}..{REACH[rung]}", "--replay-share", "0", "--planted", defect, "--expect-defect")
 
 
 def show(done, lines):
@@ -78,9 +80,10 @@ with ThreadPoolExecutor(max_workers=os.cpu_count()) as lanes:
     for (_, words, _, _), run in zip(RUNGS, runs):
         show(run.result(), 70)
         report.check(f"{words}: every seed holds every property", run.result().returncode == 0)
-    for (defect, rung, _), run in zip(PLANTED, hunts):
+    for (defect, rung, first), run in zip(PLANTED, hunts):
         show(run.result(), 3)
-        report.check(f"the planted defect {defect} is found ({rung})", run.result().returncode == 0, run.result().stdout[-2000:])
+        searched = f"{rung}, seeds {0 if FULL else first} to {REACH[rung]}"
+        report.check(f"the planted defect {defect} is found ({searched})", run.result().returncode == 0, run.result().stdout[-2000:])
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
 report.check(f"no rung takes more than {MOST_MIB} MiB", peak <= MOST_MIB, f"{peak} MiB")
 print(f"    at most {peak} MiB")
