@@ -6,7 +6,12 @@ namespace flashstor::cluster {
 
 std::string encode_heal_status(const HealStatus& status) {
   base::ByteWriter out;
-  out.u64(status.queued).u64(status.healed).u64(status.failed).u64(status.bytes).boolean(status.running);
+  out.u64(status.queued)
+
+      .u64(status.healed)
+      .u64(status.failed)
+      .u64(status.bytes)
+      .boolean(status.running);
   out.u64(status.bytes_per_second).u64(status.left_s).u64(status.scanned).u64(status.scan_found);
   out.u64(status.scans).u64(status.deep_scans).boolean(status.scanning).boolean(status.deep);
   return out.take();

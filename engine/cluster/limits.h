@@ -92,6 +92,10 @@ inline constexpr std::chrono::minutes kGuestKept{10};
 /// Rows of the heal queue looked at at a time, and how often the queue is looked at when nobody calls.
 inline constexpr std::size_t kMaxHealBatch = 512;
 inline constexpr std::chrono::seconds kHealPeriod{5};
+/// What could not be healed is tried again after kHealPeriod, then ever more rarely up to this, unless a
+/// drive comes back; so is a scan that a drive is owed. So many rows of the queue are remembered for that.
+inline constexpr std::chrono::minutes kLongestHealPause{5};
+inline constexpr std::size_t kMaxPostponed = 131'072;
 /// A reported shard is looked at after this; and between slices while commands are under way.
 inline constexpr std::chrono::milliseconds kHealSoon{200};
 inline constexpr std::chrono::milliseconds kHealPause{2};

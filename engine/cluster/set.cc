@@ -135,8 +135,7 @@ void ErasureSet::publish() {
     if (((open & ~open_mask_.load()) >> slot & 1) != 0 && group_.applied(slot) < group_.committed())
       lagging_ |= std::uint32_t{1} << slot;
   // What is owed to one that has come back need not wait.
-  if ((open & ~open_mask_.load()) != 0)
-    next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
+  if ((open & ~open_mask_.load()) != 0) try_all_again();
   open_mask_.store(open);
   const auto leader = group_.leader();
   const std::uint8_t m = parts_.info.default_parity;
@@ -266,6 +265,7 @@ void ErasureSet::changed() {
       settled_term_ = group_.leader_term();
       owed_known_ = false;
       lacking_ = 0;
+      try_all_again();
       pending_.restart();
       next_due_ = next_heal_ = parts_.home->now();
       // What was asked of the leader before is the new one's to do.

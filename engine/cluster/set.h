@@ -15,9 +15,11 @@
 #include "engine/cluster/flight.h"
 #include "engine/cluster/group.h"
 #include "engine/cluster/leaving.h"
+#include "engine/cluster/limits.h"
 #include "engine/cluster/lock_table.h"
 #include "engine/cluster/pending.h"
 #include "engine/cluster/pins.h"
+#include "engine/cluster/postponed.h"
 #include "engine/cluster/set_api.h"
 #include "engine/cluster/set_defects.h"
 #include "engine/cluster/undecided.h"
@@ -112,7 +114,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   [[nodiscard]] bool waits_ended() const { return waits_ended_.load(); }
   /// Those of `ids` that readers and open files of this process use. From any thread.
   [[nodiscard]] std::vector<DataId> pinned_of(const std::vector<DataId>& ids) const;
-  /// Looks at the heal queue now rather than at its next turn.
+  /// Looks at the heal queue now rather than at its next turn, also at what was tried in vain before.
   Task<Result<void>> heal_now();
   /// Notes durably that a scan has to find what the drive at `slot` lacks: until it has, the set is not
   /// healed, whoever leads. Errors: of a command. On the home loop of the leader.
@@ -183,6 +185,11 @@ class ErasureSet final : public SetApi, private GroupListener {
   }
   void begin_generation(std::uint64_t generation);
   void count_owed(std::uint64_t slices, std::uint32_t slots);
+  /// Whether `row` of the queue comes before where the pass under way has come to, for fewer shards of it may
+  /// be lost: the first byte of a key says how many.
+  [[nodiscard]] bool is_urgent(const RowChange& row) const {
+    return row.value && !heal_at_.empty() && row.key.front() < heal_at_.front();
+  }
   [[nodiscard]] RowChange owe(const DataRef& data, std::uint32_t slots);
   [[nodiscard]] std::uint32_t open_slots() const;
   void note_entry(const raft::Entry& entry);
@@ -263,7 +270,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<void> scan_round(bool deep);
   Task<bool> scan_all(bool deep);
   Task<Result<bool>> scan_page(DataId& after, bool deep);
-  Task<void> scans_done(std::uint32_t slots);
+  Task<bool> scans_done(std::uint32_t slots);
   [[nodiscard]] bool is_left_over(const DataRef& data, std::uint32_t held) const;
   Task<Result<void>> heal_missing(std::vector<HealItem> found);
   Task<Result<void>> queue_missing(std::vector<HealItem> suspects);
@@ -279,6 +286,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<Result<void>> heal_queue_held();
   Task<Result<std::vector<std::pair<std::string, HealItem>>>> heal_batch(std::string from);
   std::size_t take_owed_scans(std::vector<std::pair<std::string, HealItem>>& items);
+  std::size_t take_postponed(std::vector<std::pair<std::string, HealItem>>& items);
   Task<Result<void>> queue_reports();
   Task<Result<std::size_t>> heal_group(std::vector<std::pair<std::string, HealItem>> group);
   Task<std::vector<std::uint32_t>> heal_slices(std::vector<HealItem> items);
@@ -287,6 +295,7 @@ class ErasureSet final : public SetApi, private GroupListener {
   Task<std::vector<std::uint32_t>> held_of(const std::vector<HealItem>& items);
   Task<std::uint32_t> heal_item(HealItem item, std::uint32_t held, raft::Term term);
   Task<std::uint32_t> repair(HealItem item, std::uint32_t held, raft::Term term);
+  void try_all_again();
   void begin_healing();
   void measure_healing();
   Task<bool> is_freed(DataId id);
@@ -329,7 +338,12 @@ class ErasureSet final : public SetApi, private GroupListener {
   std::uint32_t lacking_ = 0;       // slots that the heal queue names
   std::uint32_t pass_lacking_ = 0;  // the same, as far as the pass under way has come
   std::set<std::string> renewed_;   // rows of the queue that were owed anew since healing began
+  std::string heal_at_;             // where in the queue the pass under way is
+  bool heal_urgent_ = false;        // what came since is in greater danger than what is there
   std::set<DataId> under_repair_;   // slices whose shards are being rebuilt
+  Postponed postponed_;             // of the queue, what was tried in vain
+  GrowingPause scan_pause_{limits::kHealSoon, limits::kLongestHealPause};
+  MonotonicTime owed_scan_from_{};  // a scan that is owed begins no earlier
   Leaving leaving_;
   PinHolders pin_holders_;
   std::optional<std::set<DataId>> named_in_sweep_;  // by entries since the sweep of a drive began

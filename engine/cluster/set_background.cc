@@ -47,8 +47,8 @@ void ErasureSet::room(std::uint32_t slot, bool full) {
   const std::uint32_t bit = std::uint32_t{1} << slot;
   if (full) {
     full_mask_.fetch_or(bit);
-  } else {
-    full_mask_.fetch_and(~bit);
+  } else if ((full_mask_.fetch_and(~bit) & bit) != 0) {
+    try_all_again();
   }
 }
 

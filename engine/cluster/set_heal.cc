@@ -62,9 +62,18 @@ Task<Result<void>> ErasureSet::heal_now() {
   const auto on_home = [](ErasureSet* self) -> Task<Result<void>> {
     while (self->healing_ && !self->closing_.load())
       co_await async::sleep_for(*self->parts_.home, Milliseconds(1));
+    self->try_all_again();
     co_return co_await self->heal_queue();
   };
   co_return co_await async::run_on(*parts_.home, on_home(this));
+}
+
+// What was given up for now may be possible again.
+void ErasureSet::try_all_again() {
+  postponed_.forget();
+  scan_pause_.reset();
+  owed_scan_from_ = {};
+  next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
 }
 
 Task<void> ErasureSet::heal_round() {
@@ -86,7 +95,10 @@ Task<Result<void>> ErasureSet::queue_reports() {
   if (bad_.empty()) co_return Result<void>();
   const auto reports = std::exchange(bad_, {});
   storage::EntryBody body;
-  for (const auto& [id, report] : reports) body.changes.push_back(owe(report.first, report.second));
+  for (const auto& [id, report] : reports)
+    if (!postponed_.contains(heal_key({.data = report.first, .slots = report.second})))  // it is there
+      body.changes.push_back(owe(report.first, report.second));
+  if (body.changes.empty()) co_return Result<void>();
   auto done = co_await commit_own(std::move(body));
   if (done) co_return done;
   for (const auto& [id, report] : reports) {
@@ -100,6 +112,9 @@ Task<Result<void>> ErasureSet::queue_reports() {
 Task<Result<void>> ErasureSet::heal_queue_held() {
   const raft::Term term = settled_term_;
   renewed_.clear();
+  heal_at_.clear();
+  heal_urgent_ = false;
+  postponed_.begin_pass(parts_.home->now());
   co_await or_return(queue_reports());
   // What is owed so far is in the rows once an entry that comes after it is applied.
   heal_added_.store(0);
@@ -116,20 +131,30 @@ Task<Result<void>> ErasureSet::heal_queue_held() {
     from = items.back().first;
     from.push_back('\0');
     left += take_owed_scans(items);
+    left += take_postponed(items);
     for (std::span<const std::pair<std::string, HealItem>> rest(items); !rest.empty() && !closing_.load();) {
       const MonotonicTime begun = parts_.home->now();
       const auto group = rest.first(group_size(rest));
       rest = rest.subspan(group.size());
+      heal_at_ = group.front().first;
       left += co_await or_return(heal_group({group.begin(), group.end()}));
+      co_await or_return(queue_reports());
+      if (std::exchange(heal_urgent_,
+                        false)) {  // before the rest of this pass comes what is in greater danger
+        next_heal_ = parts_.home->now();
+        co_return Result<void>();
+      }
       co_await rest_after(begun);
     }
   }
+  heal_at_.clear();
   if (!group_.leads(term) || closing_.load()) co_return Result<void>();
   // What came meanwhile is counted, perhaps twice, until the next pass.
   const std::uint64_t added = heal_added_.load();
   heal_queued_.store(left + added);
   lacking_ = pass_lacking_;
   owed_known_.store(true);
+  postponed_.end_pass();
   if (added != 0) next_heal_ = std::min(next_heal_, parts_.home->now() + limits::kHealSoon);
   co_return Result<void>();
 }
@@ -159,8 +184,18 @@ std::size_t ErasureSet::take_owed_scans(std::vector<std::pair<std::string, HealI
     return true;
   });
   const bool tells = !scan_blocked_ || group_.open_members() == drives_.size();
-  if (owed != 0 && scans_owed_ != 0 && !scanning_ && tells) next_scan_ = parts_.home->now();
+  if (owed != 0 && scans_owed_ != 0 && !scanning_ && tells)
+    next_scan_ = std::min(next_scan_, std::max(parts_.home->now(), owed_scan_from_));
   return owed;
+}
+
+// Takes out of `items` what was tried in vain a short while ago; gives how many.
+std::size_t ErasureSet::take_postponed(std::vector<std::pair<std::string, HealItem>>& items) {
+  return std::erase_if(items, [&](const auto& item) {
+    if (!postponed_.contains(item.first)) return false;
+    pass_lacking_ |= item.second.slots;
+    return true;
+  });
 }
 
 // Not known as long as it is open what became of a predecessor's versions.
@@ -190,7 +225,11 @@ Task<Result<std::size_t>> ErasureSet::heal_group(std::vector<std::pair<std::stri
   }
   heal_queued_.store(heal_queued_.load() - std::min<std::uint64_t>(heal_queued_.load(), group.size() - left));
   measure_healing();
-  if (!body.changes.empty()) co_await or_return(commit_own(std::move(body)));
+  if (body.changes.empty()) co_return left;
+  if (auto done = co_await commit_own(std::move(body)); !done) {
+    postponed_.forget();  // it names rows that are not there
+    co_return std::unexpected(std::move(done).error());
+  }
   co_return left;
 }
 
@@ -309,6 +348,8 @@ Task<std::uint32_t> ErasureSet::repair(HealItem item, std::uint32_t held, raft::
       heal_failed_.fetch_add(1);
     }
   }
+  if (rest != 0 && group_.leads(term))
+    postponed_.add(heal_key({.data = item.data, .slots = rest}), parts_.home->now());
   co_return rest;
 }
 

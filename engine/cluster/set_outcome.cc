@@ -276,6 +276,7 @@ RowChange ErasureSet::owe(const DataRef& data, std::uint32_t slots) {
   count_owed(1, slots);
   RowChange row = heal_row({.data = data, .slots = slots});
   if (healing_) renewed_.insert(row.key);
+  if (is_urgent(row)) heal_urgent_ = true;
   return row;
 }
 

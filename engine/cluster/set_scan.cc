@@ -38,6 +38,7 @@ Task<Holding> ask_holds(storage::StorageApi* drive, std::uint32_t slot, std::vec
 Task<Result<std::string>> ErasureSet::scan_soon(bool deep) {
   const auto on_home = [](ErasureSet* self, bool contents) -> Task<Result<std::string>> {
     if (self->group_.is_spread() && !self->group_.leader()) co_return fail(ErrorCode::kNotLeader);
+    self->try_all_again();
     self->want_scan(contents, self->parts_.home->now());
     co_return std::string();
   };
@@ -77,8 +78,15 @@ Task<void> ErasureSet::scan_round(bool deep) {
   }
   // With fewer asked a slice may have escaped whose holders are all away.
   const bool enough = std::popcount(scan_asked_) > parts_.info.default_parity;
-  if (whole && enough && !scan_blocked_ && (owed & scan_asked_) != 0) co_await scans_done(owed & scan_asked_);
-  if (owed != 0) healers_.fetch_sub(1);
+  const std::uint32_t done = whole && enough && !scan_blocked_ ? owed & scan_asked_ : 0;
+  const bool noted = done == 0 || co_await scans_done(done);
+  if (owed != 0) {
+    healers_.fetch_sub(1);
+    if (done == owed && noted)
+      scan_pause_.reset();
+    else
+      owed_scan_from_ = parts_.home->now() + scan_pause_.grow();
+  }
   scan_total_ = 0;
   scanning_now_ = false;
   scanning_ = false;
@@ -133,15 +141,16 @@ Task<void> ErasureSet::count_slices() {
   if (scanning_ && scan_from_.load() == pass) scan_total_ = count;
 }
 
-// What the drives at `slots` lack still, if anything, is in the queue now.
-Task<void> ErasureSet::scans_done(std::uint32_t slots) {
+// What the drives at `slots` lack still, if anything, is in the queue now. Gives whether that is noted.
+Task<bool> ErasureSet::scans_done(std::uint32_t slots) {
   storage::EntryBody body;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot)
     if ((slots >> slot & 1) != 0)
       body.changes.push_back(
           {.family = Family::kHeal, .key = heal_key(owed_scan(slot)), .value = std::nullopt});
-  static_cast<void>(co_await commit_own(std::move(body)));
+  if (!co_await commit_own(std::move(body))) co_return false;
   next_heal_ = parts_.home->now();
+  co_return true;
 }
 
 // Looks at the slices after `after` and moves it on; gives whether there are more.
@@ -216,17 +225,17 @@ bool ErasureSet::is_left_over(const DataRef& data, std::uint32_t held) const {
   return !pending_.names(data.id) && !flights_.carry(data.id);
 }
 
-// What could not be healed is owed in the queue.
+// What could not be healed is owed in the queue, and tried again when that may be of use (postponed_).
 Task<Result<void>> ErasureSet::heal_missing(std::vector<HealItem> found) {
   scan_found_.fetch_add(found.size());
+  std::erase_if(found, [this](const HealItem& item) { return postponed_.contains(heal_key(item)); });
   storage::EntryBody body;
   for (const HealItem& item : co_await heal_found(std::move(found)))
     body.changes.push_back(owe(item.data, item.slots));
   if (body.changes.empty()) co_return Result<void>();
-  co_await or_return(commit_own(std::move(body)));
-  next_heal_ = parts_.home->now();
-  arm_house();
-  co_return Result<void>();
+  auto done = co_await commit_own(std::move(body));
+  if (!done) postponed_.forget();  // it names rows that are not there
+  co_return done;
 }
 
 // What the drives lack once all have applied what is committed now goes into the durable queue; what none has
@@ -252,13 +261,16 @@ Task<Result<void>> ErasureSet::queue_missing(std::vector<HealItem> suspects) {
     if (is_left_over(data, held[i])) {
       if (all) body.frees.push_back(data.id);
       scan_blocked_ = scan_blocked_ || !all;
-    } else if (held[i] != 0) {
+    } else if (held[i] != 0 && !postponed_.contains(heal_key(suspects[i]))) {
       body.changes.push_back(owe(data, slots));
     }
   }
   if (body.changes.empty() && body.frees.empty()) co_return Result<void>();
   scan_found_.fetch_add(body.changes.size());
+  const bool urgent =
+      std::ranges::any_of(body.changes, [this](const RowChange& row) { return is_urgent(row); });
   co_await or_return(commit_frees(std::move(body)));
+  heal_urgent_ = heal_urgent_ || urgent;  // a pass that began anew before may have missed it
   next_heal_ = parts_.home->now();
   arm_house();
   co_return Result<void>();

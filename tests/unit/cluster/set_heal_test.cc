@@ -129,5 +129,129 @@ TEST_F(LeavingSlice, WhatAnEntryWouldHaveFreedThatWasLostIsHealed) {
   EXPECT_TRUE(holds(lacks_));
 }
 
+/// A drive that can say which shards it has.
+class ListingDrive final : public testing::MemoryStorage {
+ public:
+  ListingDrive(const std::shared_ptr<testing::MemoryDisk>& disk, std::uint32_t slot)
+      : MemoryStorage(disk, slot), disk_(disk) {}
+  static std::unique_ptr<storage::StorageApi> make(std::shared_ptr<testing::MemoryDisk> disk,
+                                                   std::uint32_t slot) {
+    return std::make_unique<ListingDrive>(disk, slot);
+  }
+  Task<Result<std::vector<DataRef>>> inventory(DataId after, std::size_t most) override {
+    std::vector<DataRef> out;
+    for (auto at = disk_->shards.upper_bound(after); at != disk_->shards.end() && out.size() < most; ++at)
+      out.push_back(at->second.ref);
+    co_return out;
+  }
+
+ private:
+  std::shared_ptr<testing::MemoryDisk> disk_;
+};
+
+/// Slices of which one shard is left.
+class DeadSlices : public SlowDrives {
+ protected:
+  static constexpr int kSlices = 20;
+  /// As often as an hour of passes at the queue's own pace would try them, were nothing put off.
+  static constexpr std::uint64_t kUnpaced = std::chrono::hours(1) / limits::kHealPeriod;
+
+  DeadSlices() : SlowDrives(ListingDrive::make) {
+    for (int i = 0; i < kSlices; ++i)
+      EXPECT_TRUE(runtime_.run_until(put("k" + std::to_string(i))).has_value());
+    world_.run_for(std::chrono::seconds(10));  // all is said and applied
+    for (std::uint32_t slot = 0; slot < kDrives; ++slot)
+      if (slot != *set_->group().leader()) followers_.push_back(slot);
+  }
+  void lose(std::uint32_t slot) { lost_[slot] = std::exchange(disks_[slot]->shards, {}); }
+  [[nodiscard]] std::uint64_t tries() const { return set_->heal_status().failed; }
+
+  std::vector<std::uint32_t> followers_;
+  std::map<std::uint32_t, std::map<DataId, testing::MemoryDisk::Shard>> lost_;
+};
+
+TEST_F(DeadSlices, AreTriedEverMoreRarelyAndAtOnceWhenADriveIsBack) {
+  for (const std::uint32_t slot : followers_) lose(slot);
+  ASSERT_TRUE(runtime_.run_until(set_->query(kScanQuery, "")).has_value());
+  world_.run_for(std::chrono::minutes(1));
+  const std::uint64_t first = tries();
+  EXPECT_GE(first, 3U * kSlices) << "not given up";
+  EXPECT_EQ(set_->heal_status().queued, static_cast<std::uint64_t>(kSlices));
+  world_.run_for(std::chrono::hours(1));
+  const std::uint64_t each = (tries() - first) / (3U * kSlices);
+  EXPECT_GE(each, 10U);
+  EXPECT_LE(each, kUnpaced / 40);
+  disks_[followers_[0]]->shards = lost_[followers_[0]];
+  runtime_.run_until(set_->fail_drive(followers_[0], "pulled"));
+  world_.run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(runtime_.run_until(set_->group().rejoin(followers_[0], set_->group().member(followers_[0]).id))
+                  .has_value());
+  world_.run_for(std::chrono::seconds(3));
+  EXPECT_EQ(set_->heal_status().queued, 0U);
+  EXPECT_EQ(disks_[followers_[1]]->shards.size(), static_cast<std::size_t>(kSlices));
+}
+
+// Others come to the queue and are healed, and every look at it passes by those.
+TEST_F(DeadSlices, AreNotTriedWithEachNewRowOfTheQueue) {
+  for (const std::uint32_t slot : followers_) lose(slot);
+  ASSERT_TRUE(runtime_.run_until(set_->query(kScanQuery, "")).has_value());
+  world_.run_for(std::chrono::minutes(10));
+  const std::uint64_t before = tries();
+  for (int i = 0; i < 100; ++i) {
+    runtime_.enter([this] { set_->set_full(followers_[0], true); });
+    ASSERT_TRUE(runtime_.run_until(put("new" + std::to_string(i))).has_value());
+    set_->told_bad({{.data = runtime_.run_until(find_data(set_.get(), "k0")).value(), .slots = 1}});
+    world_.run_for(std::chrono::seconds(1));
+  }
+  EXPECT_LE(tries() - before, 3U * 3U * kSlices);
+}
+
+// The scan that a new drive is owed cannot end, and what it finds cannot be healed.
+TEST_F(DeadSlices, AreTriedEverMoreRarelyByAScanThatIsOwed) {
+  lose(followers_[0]);
+  for (const std::uint32_t slot : {followers_[1], followers_[2]}) disks_[slot]->fail_reads = true;
+  disks_[followers_[0]]->apply_delay = std::chrono::hours(2);
+  static_cast<void>(runtime_.run_until(put("later")));
+  const auto owe = [](ErasureSet* set, std::uint32_t slot) -> Task<Result<void>> {
+    co_return co_await set->owe_scan(slot);
+  };
+  ASSERT_TRUE(runtime_.run_until(owe(set_.get(), followers_[0])).has_value());
+  world_.run_for(std::chrono::minutes(1));
+  const std::uint64_t first = tries();
+  const std::uint64_t scans = set_->heal_status().scans;
+  EXPECT_GE(first, kSlices) << "not given up";
+  world_.run_for(std::chrono::hours(1));
+  EXPECT_LE(tries() - first, kUnpaced / 40 * kSlices);
+  EXPECT_LE(set_->heal_status().scans - scans, kUnpaced / 20);
+  disks_[followers_[0]]->apply_delay = {};
+  world_.run_for(std::chrono::hours(2));  // what it is applying has its time
+}
+
+// A pass through a long queue is under way when reads find that another slice has lost more.
+TEST_F(DeadSlices, OfWhatIsToBeHealedTheMostEndangeredComesFirst) {
+  constexpr int kMany = 5 * static_cast<int>(limits::kHealAtOnce);
+  for (int i = 0; i < kMany; ++i)
+    ASSERT_TRUE(runtime_.run_until(put("many" + std::to_string(i))).has_value());
+  const DataRef endangered = runtime_.run_until(find_data(set_.get(), "k0")).value();
+  world_.run_for(std::chrono::seconds(10));
+  lose(followers_[0]);
+  disks_[followers_[0]]->shards[endangered.id] = lost_[followers_[0]].at(endangered.id);
+  disks_[followers_[0]]->holds_delay = std::chrono::seconds(1);
+  ASSERT_TRUE(runtime_.run_until(set_->query(kScanQuery, "")).has_value());
+  const auto healed = [this] { return disks_[followers_[0]]->shards.size() - 1; };
+  ASSERT_TRUE(world_.run_until([&] { return healed() > 0; }, std::chrono::minutes(2)));
+  std::uint32_t slots = 0;
+  for (const std::uint32_t slot : {followers_[1], followers_[2]}) {
+    disks_[slot]->corrupt.insert(endangered.id);
+    slots |= std::uint32_t{1} << slot;
+  }
+  runtime_.enter([&] { set_->told_bad({{.data = endangered, .slots = slots}}); });
+  ASSERT_TRUE(world_.run_until(
+      [&] { return disks_[followers_[1]]->corrupt.empty() && disks_[followers_[2]]->corrupt.empty(); },
+      std::chrono::minutes(2)));
+  EXPECT_LT(healed(), static_cast<std::size_t>(kMany) / 2) << "it came after those that had lost one shard";
+  ASSERT_TRUE(world_.run_until([&] { return set_->heal_status().queued == 0; }, std::chrono::minutes(2)));
+}
+
 }  // namespace
 }  // namespace flashstor::cluster

@@ -25,7 +25,7 @@ TEST_F(FourDrives, AnOverwriteShowsTheNewBytesAndFreesTheOldOnesLater) {
   ASSERT_TRUE(put("a", "second").has_value());
   EXPECT_EQ(get_or_error("a"), "second");
   turn(Milliseconds(1200));  // the confirmation is written
-  const WallTime later = runtime_.wall_now() + limits::kDataGrace + Milliseconds(10);
+  const WallTime later = runtime_.wall_now() + flashstor::limits::kDataGrace + Milliseconds(10);
   const auto freed = runtime_.run_until(set_->free_due(later));
   ASSERT_TRUE(freed.has_value());
   EXPECT_EQ(*freed, 1U);
@@ -43,7 +43,7 @@ TEST_F(FourDrives, APinnedSliceIsNotFreed) {
   const DataRef first = ref_of("a");
   auto pin = set_->pin(first);
   ASSERT_TRUE(remove("a").has_value());
-  const WallTime later = runtime_.wall_now() + limits::kDataGrace + Milliseconds(10);
+  const WallTime later = runtime_.wall_now() + flashstor::limits::kDataGrace + Milliseconds(10);
   EXPECT_EQ(runtime_.run_until(set_->free_due(later)).value(), 0U);
   EXPECT_EQ(runtime_.run_until(set_->read(first, 0, 100)).value().flatten().view(), "first");
   pin.reset();

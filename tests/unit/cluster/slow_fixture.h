@@ -16,7 +16,13 @@ namespace flashstor::cluster {
 class SlowDrives : public ::testing::Test {
  protected:
   static constexpr std::uint32_t kDrives = 4;
-  SlowDrives() {
+  using MakeDrive = std::unique_ptr<storage::StorageApi> (*)(std::shared_ptr<testing::MemoryDisk> disk,
+                                                             std::uint32_t slot);
+  static std::unique_ptr<storage::StorageApi> make_drive(std::shared_ptr<testing::MemoryDisk> disk,
+                                                         std::uint32_t slot) {
+    return std::make_unique<testing::MemoryStorage>(std::move(disk), slot);
+  }
+  explicit SlowDrives(MakeDrive make = make_drive) {
     add_test_planners(registry_);
     SetParts parts;
     parts.info.drives = kDrives;
@@ -26,7 +32,7 @@ class SlowDrives : public ::testing::Test {
     parts.described.resize(kDrives);
     for (std::uint32_t slot = 0; slot < kDrives; ++slot) {
       disks_.push_back(std::make_shared<testing::MemoryDisk>());
-      parts.drives.push_back(std::make_unique<testing::MemoryStorage>(disks_[slot], slot));
+      parts.drives.push_back(make(disks_[slot], slot));
     }
     set_ = std::make_unique<ErasureSet>(std::move(parts));
     EXPECT_TRUE(runtime_.run_until(set_->open()).has_value());
