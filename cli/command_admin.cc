@@ -42,7 +42,8 @@ std::string set_line(const Json& set) {
                                  set.int_or("parity"), set.int_or("write_quorum"));
   if (const std::string leader = set.string_or("leader_path"); !leader.empty())
     line += fmt::format(", led from {}", leader);
-  if (queue > 0) line += fmt::format(", {} slices wait to be healed", queue);
+  if (queue > 0)
+    line += fmt::format(", {} {} to be healed", counted(queue, "slice"), queue == 1 ? "waits" : "wait");
   return line + "\n";
 }
 
@@ -77,16 +78,22 @@ Exit info_command(Session& session, const std::string& alias) {
 std::string heal_text(const Json& heal) {
   std::string out =
       fmt::format("{}: {} waiting, {} healed, {} failed, {} rewritten, {}/s",
-                  heal.bool_or("active") ? "Healing" : "Idle", heal.uint_or("queue"), heal.uint_or("healed"),
-                  heal.uint_or("failed"), human_bytes(heal.uint_or("bytes_healed")),
+                  heal.bool_or("active") ? "Healing" : "Idle", counted(heal.uint_or("queue"), "slice"),
+                  heal.uint_or("healed"), heal.uint_or("failed"), human_bytes(heal.uint_or("bytes_healed")),
                   human_bytes(static_cast<std::uint64_t>(heal.double_or("rate_bytes_s"))));
   if (heal.bool_or("active") && heal.double_or("eta_s") > 0)
     out +=
         fmt::format(", {} left",
                     human_duration(std::chrono::seconds(static_cast<std::int64_t>(heal.double_or("eta_s")))));
-  if (heal.uint_or("filling_drives") > 0)
-    out += fmt::format("\nFilling {} drives: {} rows", heal.uint_or("filling_drives"),
-                       heal.uint_or("filled_rows"));
+  if (heal.uint_or("filling_drives") > 0) {
+    out += fmt::format("\nFilling {}: {}, about {}%, {}/s", counted(heal.uint_or("filling_drives"), "drive"),
+                       counted(heal.uint_or("filled_rows"), "row"), heal.uint_or("fill_percent"),
+                       counted(heal.uint_or("fill_rows_s"), "row"));
+    if (heal.uint_or("fill_eta_s") > 0)
+      out += fmt::format(", {} left", human_duration(std::chrono::seconds(heal.int_or("fill_eta_s"))));
+  }
+  if (const std::uint64_t waiting = heal.uint_or("waiting_drives"); waiting > 0)
+    out += fmt::format("\n{} {} to be filled", counted(waiting, "drive"), waiting == 1 ? "waits" : "wait");
   out += fmt::format("\nScanner: {}, {} slices looked at, {} lacked a shard, {} passes",
                      !heal.bool_or("scanning")   ? "idle"
                      : heal.bool_or("scan_deep") ? "reading all contents"

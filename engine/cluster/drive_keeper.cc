@@ -29,7 +29,13 @@ DriveKeeper::DriveKeeper(ErasureSet& set, Runtime& home, DriveOpener opener, std
 DriveKeeper::~DriveKeeper() = default;
 
 FillStatus DriveKeeper::fill_status() const {
-  return {.filling = fill_seen_.load(), .rows = progress_->rows.load()};
+  FillStatus status{
+      .filling = fill_seen_.load(), .waiting = fills_waiting_.load(), .rows = progress_->rows.load()};
+  if (!status.filling) return status;
+  status.rows_per_second = fill_rate_.load();
+  status.percent = fill_percent_.load();
+  status.left_s = fill_left_.load();
+  return status;
 }
 
 void DriveKeeper::start() {
@@ -107,6 +113,16 @@ Task<std::size_t> DriveKeeper::stop() {
   };
   co_return co_await async::run_on(home_, on_home(this));
 }
+
+namespace {
+
+// What a drive waits for that is to be filled: another fill, a leader, or enough drives of its set.
+bool is_wait(const Error& error) {
+  return error.code() == ErrorCode::kBusy || error.code() == ErrorCode::kNotLeader ||
+         error.code() == ErrorCode::kWriteQuorum;
+}
+
+}  // namespace
 
 void DriveKeeper::say(Slot& slot, DriveInfo::State state, const std::string& words) {
   if (!slot.drive.place->has_drive()) slot.drive.place->describe(slot.describe(state, words));
@@ -209,6 +225,7 @@ Task<void> DriveKeeper::look_at_empty(Slot& slot) {
   auto found = co_await async::offload(slot.pool(), [&] { return inspect(slot); });
   if (stopping_) co_return;
   const auto refuse = [&](DriveInfo::State state, const std::string& words) {
+    awaits_fill(slot, false);
     say(slot, state, words);
     wait_longer(slot);
   };
@@ -225,7 +242,11 @@ Task<void> DriveKeeper::look_at_empty(Slot& slot) {
       co_return refuse(DriveInfo::State::kFailed, inspection.words);
     case DriveCondition::kEmpty: {
       const auto replaced = co_await replace(slot, false);
-      if (!replaced) refuse(DriveInfo::State::kMissing, std::string(replaced.error().message()));
+      const bool waits = !replaced && is_wait(replaced.error());
+      if (!replaced)
+        refuse(waits ? DriveInfo::State::kFilling : DriveInfo::State::kMissing,
+               std::string(replaced.error().message()));
+      awaits_fill(slot, waits);
       co_return;
     }
     case DriveCondition::kFormatted:
@@ -249,13 +270,15 @@ Task<void> DriveKeeper::take_back(Slot& slot, bool filling) {
   } else {
     done = co_await open(slot);
   }
+  const bool waits = !done && (filling || slot.damaged) && is_wait(done.error());
+  awaits_fill(slot, waits);
   if (done) co_return;
   if (done.error().code() == ErrorCode::kCorrupt) slot.damaged = true;
   const bool full = done.error().code() == ErrorCode::kNoSpace;
   say(slot,
-      filling ? DriveInfo::State::kFilling
-      : full  ? DriveInfo::State::kFull
-              : DriveInfo::State::kFailed,
+      filling || waits ? DriveInfo::State::kFilling
+      : full           ? DriveInfo::State::kFull
+                       : DriveInfo::State::kFailed,
       std::string(done.error().message()));
   wait_longer(slot);
 }

@@ -33,12 +33,6 @@ struct KeptDrive {
   storage::DriveFormat expected;  ///< What stands there, or has to.
 };
 
-/// How filling a replaced drive goes.
-struct FillStatus {
-  bool filling = false;
-  std::uint64_t rows = 0;  ///< Copied since the start.
-};
-
 /// The other nodes of a set, for its keeper.
 struct KeeperPlace {
   KeeperPeersApi* peers = nullptr;    ///< Null: all drives are in this process.
@@ -66,6 +60,7 @@ class DriveKeeper {
   Task<std::size_t> stop();
   /// Looks at every drive now; returns when all were looked at. For tests.
   Task<void> look_now();
+  /// From any thread.
   [[nodiscard]] FillStatus fill_status() const;
 
   /// Declares the drives of the set that do not stand lost for good, and goes on with those that do; gives
@@ -102,6 +97,8 @@ class DriveKeeper {
   Task<Result<void>> replace(Slot& slot, bool discard);
   Task<Result<void>> fill(Slot& slot);
   Task<Result<storage::FillBase>> fill_from(Slot& slot, std::uint32_t node);
+  void awaits_fill(Slot& slot, bool waits);
+  void measure_fill(const storage::RowStore& target);
   Task<Result<void>> fill_families(Slot& slot, std::uint32_t node, Uuid session, storage::RowStore* target);
   Task<Result<void>> seed_log(Slot& slot, const storage::FillBase& base);
   [[nodiscard]] storage::DriveFormat next_format(const Slot& slot, const SetView& view) const;
@@ -140,6 +137,14 @@ class DriveKeeper {
   std::shared_ptr<storage::FillProgress> progress_ = std::make_shared<storage::FillProgress>();
   bool filling_ = false;
   std::atomic<bool> fill_seen_ = false;
+  std::atomic<std::uint32_t> fills_waiting_ = 0;
+  // Of the fill under way: when it began with how many rows, and what its source has.
+  MonotonicTime fill_began_{};
+  std::uint64_t fill_rows_before_ = 0;
+  std::uint64_t fill_bytes_ = 0;
+  std::atomic<std::uint64_t> fill_rate_ = 0;  ///< Rows a second.
+  std::atomic<std::uint32_t> fill_percent_ = 0;
+  std::atomic<std::uint64_t> fill_left_ = 0;  ///< Seconds.
   bool stopping_ = false;
   bool running_ = false;
   async::Signal wake_;

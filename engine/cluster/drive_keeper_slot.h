@@ -12,6 +12,7 @@ struct DriveKeeper::Slot {
   std::unique_ptr<WorkPool> thread;  ///< For what may wait for the drive; made when first needed.
   bool busy = false;
   bool damaged = false;        ///< Its index or log is not to be trusted: it comes back as a new member.
+  bool awaits_fill = false;    ///< It is to be filled, and has to wait.
   bool declared_lost = false;  ///< It missed that the set was recovered without it.
   bool swept = false;          ///< Of what fills left behind that a stop cut off.
   MonotonicTime next_try{};

@@ -46,6 +46,28 @@ Task<Result<void>> DriveKeeper::replace(Slot& slot, bool discard) {
   co_return co_await fill(slot);
 }
 
+void DriveKeeper::awaits_fill(Slot& slot, bool waits) {
+  if (std::exchange(slot.awaits_fill, waits) == waits) return;
+  if (waits) {
+    fills_waiting_.fetch_add(1);
+  } else {
+    fills_waiting_.fetch_sub(1);
+  }
+}
+
+// How far the present fill is, by the bytes that its rows take: how many rows there are is known nowhere.
+void DriveKeeper::measure_fill(const storage::RowStore& target) {
+  const Nanoseconds spent = home_.now() - fill_began_;
+  const auto spent_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<Milliseconds>(spent).count());
+  if (spent_ms == 0) return;
+  fill_rate_ = (progress_->rows.load() - fill_rows_before_) * 1000 / spent_ms;
+  const storage::RowStore::Usage usage = target.usage();
+  const std::uint64_t bytes = std::min(usage.drive_bytes + usage.memory_bytes, fill_bytes_);
+  if (bytes == 0) return;
+  fill_percent_ = static_cast<std::uint32_t>(bytes * 100 / fill_bytes_);
+  fill_left_ = spent_ms * (fill_bytes_ - bytes) / bytes / 1000;
+}
+
 Task<Result<void>> DriveKeeper::fill(Slot& slot) {
   const auto view = co_await current_view();
   if (!view) co_return fail(ErrorCode::kNotLeader, slot.drive.path + " is filled when its set has a leader");
@@ -54,6 +76,11 @@ Task<Result<void>> DriveKeeper::fill(Slot& slot) {
   if (own == 0 || own <= view->newest_of(slot.number))
     co_return co_await replace(slot, true);  // cut off before it had its new name
   filling_ = true;
+  awaits_fill(slot, false);
+  fill_began_ = home_.now();
+  fill_rows_before_ = progress_->rows.load();
+  fill_rate_ = fill_left_ = 0;
+  fill_percent_ = 0;
   fill_seen_ = true;
   progress_->hurry = [this] { return suffering_.load() || set_.requests_suffer(); };
   slot.drive.place->describe(
@@ -82,6 +109,7 @@ Task<Result<storage::FillBase>> DriveKeeper::fill_from(Slot& slot, std::uint32_t
   const bool here = place_.peers == nullptr || node == place_.self;
   const std::uint32_t index = set_.info().index;
   FillStart start = co_await or_return(here ? open_fill_here() : place_.peers->open_fill(node, index));
+  fill_bytes_ = start.bytes;
   auto target = co_await async::offload(
       slot.pool(), [&] { return storage::begin_fill(slot.drive.path, opener_.open_rows, *progress_); });
   Result<void> done;
@@ -118,6 +146,7 @@ Task<Result<void>> DriveKeeper::fill_families(Slot& slot, std::uint32_t node, Uu
       from = co_await or_return(co_await async::offload(
           slot.pool(), [&] { return storage::put_page(*target, family, from, page, *progress_); }));
       more = page.more;
+      measure_fill(*target);
     }
   }
   co_return Result<void>();

@@ -171,7 +171,7 @@ Task<Result<FillStart>> DriveKeeper::open_fill_here() {
     co_return fail(ErrorCode::kNotFound, "no drive here can fill another");
   const auto opened = co_await or_return(sessions_.open(*source->drive.place->rows(), source->drive.path));
   auto base = co_await fill_base(*source, opened.applied);
-  if (base) co_return FillStart{.session = opened.id, .base = std::move(*base)};
+  if (base) co_return FillStart{.session = opened.id, .bytes = opened.bytes, .base = std::move(*base)};
   co_await sessions_.close(opened.id);
   co_return std::unexpected(std::move(base).error());
 }
@@ -229,12 +229,15 @@ Task<Result<std::string>> DriveKeeper::answer_home(storage::wire::Method method,
   }
   if (method == Method::kFillOpen) {
     const FillStart start = co_await or_return(open_fill_here());
-    co_return std::string(start.session.to_bytes()) + storage::encode_fill_base(start.base);
+    ByteWriter out;
+    out.append(start.session.to_bytes()).varint(start.bytes);
+    co_return out.take() + storage::encode_fill_base(start.base);
   }
   if (method == Method::kFillRows) {
     const storage::RowPage page = co_await or_return(sessions_.read(session, family, std::move(from)));
     co_return storage::encode_page(page);
   }
+  if (method == Method::kFillStatus) co_return encode_fill_status(fill_status());
   if (method == Method::kStanding) co_return encode_standing(standing_here());
   if (method == Method::kRaise) {
     co_await or_return(raise_here(co_await or_return(decode_plan(from))));

@@ -35,11 +35,13 @@ Task<Result<FillSessions::Opened>> FillSessions::open(storage::RowStore& rows, s
   session->used = home_.now();
   Session& mine = *session;
   mine.busy = 1;
+  std::uint64_t bytes = 0;
   sessions_.emplace(id, std::move(session));
   Result<storage::AppliedState> applied = co_await async::offload(pool(), [&] {
     auto frozen = storage::freeze_rows(rows, mine.scratch, open_rows_);
     if (!frozen) return Result<storage::AppliedState>(std::unexpected(frozen.error()));
     mine.rows = std::move(*frozen);
+    bytes = mine.rows->usage().drive_bytes;
     return storage::applied_in(*mine.rows);
   });
   mine.busy = 0;
@@ -47,7 +49,7 @@ Task<Result<FillSessions::Opened>> FillSessions::open(storage::RowStore& rows, s
     co_await close(id);
     co_return std::unexpected(std::move(applied).error());
   }
-  co_return Opened{.id = id, .applied = *applied};
+  co_return Opened{.id = id, .applied = *applied, .bytes = bytes};
 }
 
 Task<Result<storage::RowPage>> FillSessions::read(Uuid id, Family family, std::string from) {

@@ -20,6 +20,7 @@ class FillSessions {
   struct Opened {
     Uuid id;
     storage::AppliedState applied;
+    std::uint64_t bytes = 0;  ///< That the rows take on their drive.
   };
   /// Freezes `rows`, the index of the drive at `path`. Errors: kBusy with kMaxFillSessions; of the drive.
   Task<Result<Opened>> open(storage::RowStore& rows, std::string path);

@@ -70,4 +70,25 @@ Result<SetView> decode_view(std::string_view bytes) {
   return view;
 }
 
+std::string encode_fill_status(const FillStatus& status) {
+  ByteWriter out;
+  out.boolean(status.filling).varint(status.waiting).varint(status.rows).varint(status.rows_per_second);
+  out.varint(status.percent).varint(status.left_s);
+  return out.take();
+}
+
+Result<FillStatus> decode_fill_status(std::string_view bytes) {
+  ByteReader in(bytes);
+  FillStatus status;
+  status.filling = in.boolean();
+  status.waiting = static_cast<std::uint32_t>(in.varint());
+  status.rows = in.varint();
+  status.rows_per_second = in.varint();
+  status.percent = static_cast<std::uint32_t>(in.varint());
+  status.left_s = in.varint();
+  if (!in.ok() || !in.at_end())
+    return fail(ErrorCode::kMalformed, "a peer's figures of filling do not parse");
+  return status;
+}
+
 }  // namespace flashstor::cluster

@@ -77,8 +77,23 @@ struct RecoverPlan {
 /// A fill that has begun: its name at the node that gives the rows, and what belongs to them.
 struct FillStart {
   Uuid session;
+  std::uint64_t bytes = 0;  ///< That the rows take on their drive.
   storage::FillBase base;
 };
+
+/// How filling replaced drives goes on one node, in one set.
+struct FillStatus {
+  bool filling = false;
+  std::uint32_t waiting = 0;  ///< Drives that are to be filled, and wait for another one or for their set.
+  std::uint64_t rows = 0;     ///< Copied since the start.
+  // Of the fill under way, about; 0 as long as that is not known:
+  std::uint64_t rows_per_second = 0;
+  std::uint32_t percent = 0;
+  std::uint64_t left_s = 0;
+};
+[[nodiscard]] std::string encode_fill_status(const FillStatus& status);
+/// Errors: kMalformed.
+[[nodiscard]] Result<FillStatus> decode_fill_status(std::string_view bytes);
 
 /// How the keepers of one set on several nodes ask each other. Threads: any loop.
 class KeeperPeersApi {
@@ -95,6 +110,8 @@ class KeeperPeersApi {
   virtual Task<Result<std::vector<Standing>>> standing(std::uint32_t node, std::uint32_t set) = 0;
   /// Has the members of `plan` on `node` take up its generation, durably.
   virtual Task<Result<void>> raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) = 0;
+  /// How the drives of `set` on `node` are filled.
+  virtual Task<Result<FillStatus>> fills(std::uint32_t node, std::uint32_t set) = 0;
   virtual Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) = 0;
 };
 

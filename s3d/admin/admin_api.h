@@ -17,7 +17,7 @@ namespace flashstor::s3d {
 
 inline constexpr std::string_view kProductVersion = "0.1.0";
 
-/// How healing goes, over all sets; drives are filled, and their rows counted, by the node that has them.
+/// How healing goes, over all sets and nodes that answer.
 struct HealFigures {
   std::uint64_t queued = 0;
   std::uint64_t healed = 0;
@@ -32,8 +32,12 @@ struct HealFigures {
   std::uint64_t deep_scans = 0;  ///< … and those of them that read contents.
   bool scanning = false;
   bool deep = false;
-  std::uint64_t filling = 0;    ///< Drives that are being filled now …
-  std::uint64_t fill_rows = 0;  ///< … and rows copied to them.
+  std::uint64_t filling = 0;               ///< Drives that are being filled now …
+  std::uint64_t fill_rows = 0;             ///< … and rows copied to them.
+  std::uint64_t fill_waiting = 0;          ///< Drives that are to be filled, and wait.
+  std::uint64_t fill_rows_per_second = 0;  ///< Of all that are being filled.
+  std::uint64_t fill_percent = 0;          ///< Of the one that is least far, about.
+  std::uint64_t fill_left_s = 0;           ///< Of the one that takes longest; 0 when not known yet.
 };
 
 /// A node as `admin info` shows it.

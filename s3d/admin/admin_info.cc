@@ -125,13 +125,14 @@ Task<Result<void>> admin_mount(AdminCall& call) {
 namespace {
 
 Json heal_json(const HealFigures& heal) {
+  const bool active = heal.running || heal.queued > 0 || heal.filling > 0 || heal.fill_waiting > 0;
   return Json::object({{"queue", heal.queued},
                        {"healed", heal.healed},
                        {"failed", heal.failed},
                        {"bytes_healed", heal.bytes},
                        {"rate_bytes_s", heal.bytes_per_second},
                        {"eta_s", heal.left_s},
-                       {"active", heal.running || heal.queued > 0},
+                       {"active", active},
                        {"scanning", heal.scanning},
                        {"scan_deep", heal.scanning && heal.deep},
                        {"scanned", heal.scanned},
@@ -139,7 +140,11 @@ Json heal_json(const HealFigures& heal) {
                        {"scans", heal.scans},
                        {"deep_scans", heal.deep_scans},
                        {"filling_drives", heal.filling},
-                       {"filled_rows", heal.fill_rows}});
+                       {"waiting_drives", heal.fill_waiting},
+                       {"filled_rows", heal.fill_rows},
+                       {"fill_rows_s", heal.fill_rows_per_second},
+                       {"fill_percent", heal.fill_percent},
+                       {"fill_eta_s", heal.fill_left_s}});
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/async/gather.h"
 #include "engine/cluster/cluster.h"
+#include "engine/cluster/peers/peers.h"
 
 namespace flashstor::s3d {
 namespace {
@@ -12,6 +14,32 @@ Task<cluster::HealStatus> heal_status_of(cluster::Cluster& cluster, std::uint32_
   if (const auto answer = co_await cluster.set_at(set).query(cluster::kHealQuery, ""))
     if (const auto status = cluster::decode_heal_status(*answer)) co_return *status;
   co_return cluster.erasure_set(set).heal_status();
+}
+
+// How every node that answers fills its drives of a set.
+Task<std::vector<cluster::FillStatus>> fills_of(cluster::Cluster& cluster, std::uint32_t set) {
+  std::vector<cluster::FillStatus> fills;
+  if (const cluster::DriveKeeper* keeper = cluster.keeper(set)) fills.push_back(keeper->fill_status());
+  cluster::Peers* peers = cluster.peers();
+  if (peers == nullptr) co_return fills;
+  std::vector<Task<Result<cluster::FillStatus>>> asking;
+  for (std::uint32_t node = 0; node < peers->spread().nodes.size(); ++node)
+    if (node != peers->spread().self && peers->is_up(node)) asking.push_back(peers->fills(node, set));
+  for (const auto& fill : co_await async::gather(std::move(asking)))
+    if (fill) fills.push_back(*fill);
+  co_return fills;
+}
+
+void add_fill(HealFigures& all, const cluster::FillStatus& fill) {
+  if (fill.filling) {
+    all.fill_percent =
+        all.filling == 0 ? fill.percent : std::min<std::uint64_t>(all.fill_percent, fill.percent);
+    all.fill_left_s = std::max(all.fill_left_s, fill.left_s);
+    all.fill_rows_per_second += fill.rows_per_second;
+    ++all.filling;
+  }
+  all.fill_waiting += fill.waiting;
+  all.fill_rows += fill.rows;
 }
 
 Task<HealFigures> heal_figures(cluster::Cluster* cluster) {
@@ -31,11 +59,7 @@ Task<HealFigures> heal_figures(cluster::Cluster* cluster) {
     all.deep_scans += one.deep_scans;
     all.scanning = all.scanning || one.scanning;
     all.deep = all.deep || one.deep;
-    if (cluster::DriveKeeper* keeper = cluster->keeper(i)) {
-      const cluster::FillStatus fill = keeper->fill_status();
-      all.filling += fill.filling ? 1 : 0;
-      all.fill_rows += fill.rows;
-    }
+    for (const cluster::FillStatus& fill : co_await fills_of(*cluster, i)) add_fill(all, fill);
   }
   co_return all;
 }

@@ -228,10 +228,17 @@ class Node {
       const cluster::DriveKeeper* keeper = engine_.cluster().keeper(set);
       if (keeper == nullptr) continue;
       const cluster::FillStatus fill = keeper->fill_status();
-      page.gauge("flashstor_fill_active", "1 while a new drive here is filled.",
-                 {{"set", std::to_string(set)}}, fill.filling ? 1 : 0);
-      page.counter("flashstor_fill_rows_total", "Rows copied to new drives here.",
-                   {{"set", std::to_string(set)}}, static_cast<double>(fill.rows));
+      const std::string number = std::to_string(set + 1);  // from 1, as in the log
+      page.gauge("flashstor_fill_active", "1 while a new drive here is filled.", {{"set", number}},
+                 fill.filling ? 1 : 0);
+      page.gauge("flashstor_fill_waiting", "Drives here that wait to be filled.", {{"set", number}},
+                 fill.waiting);
+      page.counter("flashstor_fill_rows_total", "Rows copied to new drives here.", {{"set", number}},
+                   static_cast<double>(fill.rows));
+      page.gauge("flashstor_fill_rows_per_second", "How fast a new drive here is filled now.",
+                 {{"set", number}}, static_cast<double>(fill.rows_per_second));
+      page.gauge("flashstor_fill_seconds_left", "Until the new drive here is filled, about.",
+                 {{"set", number}}, static_cast<double>(fill.left_s));
     }
   }
 

@@ -127,7 +127,7 @@ def healed(store):
         return False
     return (all(part["healthy"] for info in infos for part in info["sets"]) and
             all(drive["state"] == "online" for info in infos for node in info["nodes"] for drive in node["drives"]) and
-            all(heal["queue"] == 0 and heal["filling_drives"] == 0 and not heal["scanning"] for heal in heals))
+            all(heal["queue"] == 0 and heal["filling_drives"] == 0 and heal["waiting_drives"] == 0 and not heal["scanning"] for heal in heals))
 
 
 def flashctl(nodes, member, *words):

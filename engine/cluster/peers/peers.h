@@ -79,6 +79,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   Task<Result<std::vector<Standing>>> standing(std::uint32_t node, std::uint32_t set) override;
   Task<Result<void>> raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) override;
   Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) override;
+  Task<Result<FillStatus>> fills(std::uint32_t node, std::uint32_t set) override;
   /// Errors: the leader's; kNotLeader when it is not that node; kUnknownOutcome when the answer did not come.
   Task<Result<CommandResult>> execute(std::uint32_t node, std::uint32_t set, const Command& command,
                                       std::uint32_t staged);

@@ -41,9 +41,16 @@ Task<Result<FillStart>> Peers::open_fill(std::uint32_t node, std::uint32_t set) 
   ByteReader in(answer.head.view());
   FillStart start;
   start.session = Uuid::from_bytes(in.raw(16));
+  start.bytes = in.varint();
   if (!in.ok()) co_return fail(ErrorCode::kMalformed, "a peer's answer does not parse");
   start.base = co_await or_return(storage::decode_fill_base(in.rest()));
   co_return start;
+}
+
+Task<Result<FillStatus>> Peers::fills(std::uint32_t node, std::uint32_t set) {
+  const auto answer = co_await or_return(
+      caller(node).call(Method::kFillStatus, wire::payload_of(address(set).take()), storage::kPeerSmallCall));
+  co_return decode_fill_status(answer.head.view());
 }
 
 Task<Result<storage::RowPage>> Peers::fill_rows(std::uint32_t node, std::uint32_t set, Uuid session,

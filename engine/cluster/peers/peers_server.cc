@@ -24,17 +24,18 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
   bool greeted = false;
   GuestRef guest;
   wire::Channel* opened = nullptr;
-  wire::Channel channel(runtime, connection,
-                        [&, this](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
-                          if (greeted && !from && !guest) guest = welcome_guest(claims->from, *opened);
-                          if (greeted && method >= wire::number_of(Method::kDrives) &&
-                              method <= wire::number_of(Method::kQuery))
-                            return answer_set(static_cast<Method>(method), std::move(request), from);
-                          if (greeted && method >= wire::number_of(Method::kSetView) &&
-                              method <= wire::number_of(Method::kReports))
-                            return answer_keeper(static_cast<Method>(method), std::move(request));
-                          return answer(greeted, method, std::move(request));
-                        });
+  wire::Channel channel(
+      runtime, connection, [&, this](std::uint16_t method, Payload request) -> Task<Result<Payload>> {
+        if (greeted && !from && !guest) guest = welcome_guest(claims->from, *opened);
+        if (greeted && method >= wire::number_of(Method::kDrives) &&
+            method <= wire::number_of(Method::kQuery))
+          return answer_set(static_cast<Method>(method), std::move(request), from);
+        if (greeted &&
+            ((method >= wire::number_of(Method::kSetView) && method <= wire::number_of(Method::kReports)) ||
+             method == wire::number_of(Method::kFillStatus)))
+          return answer_keeper(static_cast<Method>(method), std::move(request));
+        return answer(greeted, method, std::move(request));
+      });
   opened = &channel;
   static_cast<void>(co_await channel.run());
   if (guest) part_from_guest(claims->from, guest);

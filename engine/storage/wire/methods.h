@@ -37,6 +37,7 @@ enum class Method : std::uint16_t {
   kReports = 59,
   kBadShards = 60,
   kPinned = 61,
+  kFillStatus = 62,
   // The node: s3d/node.
   kEpochChanged = 64,
 };

@@ -16,6 +16,8 @@ TEST_F(DriveFills, AnEmptiedDriveIsFilledAsANewMemberWhileTheSetGoesOn) {
   ASSERT_TRUE(looks_until([&] { return info(2).state == State::kOnline && votes(2); }));
   EXPECT_NE(info(2).drive_id, before);
   EXPECT_FALSE(members().is_voter(3)) << "the drive that was replaced may not come back as if nothing was";
+  EXPECT_EQ(cluster_->keeper(0)->fill_status().waiting, 0U);
+  EXPECT_GT(cluster_->keeper(0)->fill_status().rows, 0U);
   EXPECT_EQ(get("meanwhile"), "z");
   wait_for_scan();
   EXPECT_GE(set().heal_status().scan_found, 41U);
@@ -35,6 +37,18 @@ TEST_F(DriveFills, AFilledDriveIsNotCalledHealedBeforeItVotesAndHoldsItsShards) 
   ASSERT_TRUE(looks_until([&] { return healed(); }));
   EXPECT_TRUE(votes(2));
   expect_read_with(2, 3);
+}
+
+TEST_F(DriveFills, WhatWaitsToBeFilledIsCounted) {
+  ASSERT_TRUE(open().has_value());
+  fill_with_data();
+  ASSERT_TRUE(looks_until([&] { return healed(); }));
+  const auto fills = [this] { return cluster_->keeper(0)->fill_status(); };
+  EXPECT_EQ(fills().waiting, 0U);
+  for (const int number : {2, 3, 4}) empty(number);
+  ASSERT_TRUE(looks_until([&] { return fills().waiting == 3; })) << info(1).error;
+  EXPECT_EQ(info(1).state, State::kFilling) << "too few drives stand to fill it from";
+  EXPECT_FALSE(fills().filling);
 }
 
 // A row of the queue for each slice, written and taken out again on every drive, was half of what it cost.

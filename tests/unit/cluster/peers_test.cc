@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "engine/cluster/cluster.h"
+#include "engine/cluster/keeper_peers.h"
 #include "engine/cluster/peers/bundle.h"
 #include "engine/cluster/peers/messages.h"
 #include "engine/cluster/spread.h"
@@ -115,6 +117,23 @@ TEST(SliceIds, ComeBackAsTheyWereWrittenAndAreBounded) {
   EXPECT_FALSE(decode_slice_ids(bytes + "x").has_value());
   EXPECT_TRUE(decode_slice_ids(encode_slice_ids({.set = 0, .ids = std::vector<DataId>(256)})).has_value());
   EXPECT_FALSE(decode_slice_ids(encode_slice_ids({.set = 0, .ids = std::vector<DataId>(257)})).has_value());
+}
+
+TEST(FillStatus, ComesBackAsItWasWritten) {
+  const FillStatus status{
+      .filling = true, .waiting = 2, .rows = 1'000'000, .rows_per_second = 300, .percent = 45, .left_s = 600};
+  const std::string bytes = encode_fill_status(status);
+  const auto back = decode_fill_status(bytes);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_TRUE(back->filling);
+  EXPECT_EQ(back->waiting, 2U);
+  EXPECT_EQ(back->rows, 1'000'000U);
+  EXPECT_EQ(back->rows_per_second, 300U);
+  EXPECT_EQ(back->percent, 45U);
+  EXPECT_EQ(back->left_s, 600U);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_fill_status(std::string_view(bytes).substr(0, size)).has_value()) << size;
+  EXPECT_FALSE(decode_fill_status(bytes + "x").has_value());
 }
 
 TEST(Hello, ComesBackAsItWasWritten) {

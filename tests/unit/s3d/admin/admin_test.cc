@@ -109,6 +109,18 @@ TEST_F(AdminTest, HealTellsHowFarItIsAndBeginsScans) {
   EXPECT_EQ(heal.uint_or("rate_bytes_s"), 2048U);
   EXPECT_EQ(heal.uint_or("eta_s"), 7U);
   EXPECT_TRUE(heal.bool_or("active"));
+  heal_ = {.filling = 1,
+           .fill_rows = 500,
+           .fill_waiting = 2,
+           .fill_rows_per_second = 100,
+           .fill_percent = 40,
+           .fill_left_s = 9};
+  const Json filling = root("GET", "heal").json();
+  EXPECT_TRUE(filling.bool_or("active")) << "no slice is queued, but drives wait";
+  EXPECT_EQ(filling.uint_or("waiting_drives"), 2U);
+  EXPECT_EQ(filling.uint_or("fill_rows_s"), 100U);
+  EXPECT_EQ(filling.uint_or("fill_percent"), 40U);
+  EXPECT_EQ(filling.uint_or("fill_eta_s"), 9U);
   EXPECT_EQ(root("POST", "heal/scan", R"({"depth":"deep"})").status, 200);
   EXPECT_EQ(root("POST", "heal/scan", R"({"depth":"rows"})").status, 200);
   EXPECT_EQ(scans_, (std::vector<bool>{true, false}));
