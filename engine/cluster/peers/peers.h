@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/repeats.h"
 #include "engine/cluster/drive_keeper.h"
 #include "engine/cluster/group.h"
 #include "engine/cluster/peers/messages.h"
@@ -78,8 +79,8 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
                                            std::string from) override;
   Task<Result<std::vector<Standing>>> standing(std::uint32_t node, std::uint32_t set) override;
   Task<Result<void>> raise(std::uint32_t node, std::uint32_t set, RecoverPlan plan) override;
-  Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) override;
   Task<Result<FillStatus>> fills(std::uint32_t node, std::uint32_t set) override;
+  Task<void> close_fill(std::uint32_t node, std::uint32_t set, Uuid session) override;
   /// Errors: the leader's; kNotLeader when it is not that node; kUnknownOutcome when the answer did not come.
   Task<Result<CommandResult>> execute(std::uint32_t node, std::uint32_t set, const Command& command,
                                       std::uint32_t staged);
@@ -148,6 +149,7 @@ class Peers final : public GroupTransport, public KeeperPeersApi {
   async::Gate gate_;
   std::vector<std::unique_ptr<Node>> nodes_;
   storage::wire::TokenVerifier verifier_;
+  base::Repeats refused_{std::chrono::minutes(1)};
   storage::StorageServer drives_;
   mutable std::mutex mutex_;  // over the rest
   Uuid deployment_;

@@ -16,7 +16,12 @@ Task<void> Peers::serve(async::Connection& connection, std::string token) {
   const auto claims = co_await wire::accept_upgrade(connection, verifier_, options_.secret, std::move(token),
                                                     runtime.wall_now(), options_.spread.tls);
   if (!claims) {
-    base::log_warning("a channel from {} was refused: {}", connection.peer(), claims.error().message());
+    // A peer that is refused comes again at once, each time from another port.
+    const std::string peer = connection.peer();
+    const std::string host = peer.substr(0, peer.rfind(':'));
+    const std::string_view why = claims.error().message();
+    if (const auto times = refused_.count(fmt::format("{} {}", host, why), runtime.now()))
+      base::log_warning("a channel from {} was refused: {}{}", host, why, base::times_words(*times));
     co_return;
   }
   // Who has the secret and is no node of the list is a gateway: it asks, and has no part in any consensus.

@@ -1,5 +1,7 @@
 #include "engine/storage/wire/link.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -10,6 +12,8 @@ namespace flashstor::storage::wire {
 namespace {
 
 constexpr std::size_t kMaxUpgradeAnswer = 2048;
+// In the refusal of one that has the secret, but shows no certificate with its name.
+constexpr std::string_view kUncertified = "\r\nFlashstor-Refused: certificate";
 
 // Of "host:port", where the host may be an IPv6 address in brackets.
 std::string host_of(const std::string& node) {
@@ -115,6 +119,12 @@ Task<Result<void>> Link::upgrade(async::Connection& connection) {
     answer.push_back(static_cast<char>(one[0]));
   }
   if (answer.starts_with("HTTP/1.1 503")) co_return fail(ErrorCode::kBusy, options_.peer + " is starting");
+  if (answer.find(kUncertified) != std::string::npos)
+    co_return fail(ErrorCode::kAccessDenied,
+                   options_.peer +
+                       " refused this node's TLS certificate: it is not trusted there, or does not "
+                       "name " +
+                       host_of(options_.self));
   if (!answer.starts_with("HTTP/1.1 101"))
     co_return fail(ErrorCode::kAccessDenied,
                    options_.peer + " refused this node: another cluster secret, name or version?");
@@ -163,11 +173,14 @@ Task<Result<TokenClaims>> accept_upgrade(async::Connection& connection, TokenVer
                                          std::string secret, std::string token, WallTime now,
                                          bool certified) {
   auto claims = verifier.verify(token, now);
-  if (claims && certified && !connection.is_certified(host_of(claims->from)))
+  // Who has the secret may know why; a stranger may not.
+  const bool uncertified = claims && certified && !connection.is_certified(host_of(claims->from));
+  if (uncertified)
     claims = fail(ErrorCode::kAccessDenied, claims->from + " shows no trusted certificate with its name");
   if (!claims) {
     static_cast<void>(co_await async::write_text(
-        connection, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+        connection, fmt::format("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close{}\r\n\r\n",
+                                uncertified ? kUncertified : "")));
     co_return claims;
   }
   std::string answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: ";

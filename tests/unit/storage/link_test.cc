@@ -67,5 +67,22 @@ TEST_F(LinkTest, EndsWhenItIsStoppedDuringTheHandshake) {
   }(*this));
 }
 
+// It was told "another cluster secret, name or version?", whatever was wrong.
+TEST_F(LinkTest, SaysThatItsCertificateWasRefused) {
+  loop.run_until([](LinkTest& self) -> Task<void> {
+    self.link->start();
+    const std::string token = co_await self.take_request();
+    TokenVerifier verifier(kSecret, "b:2");
+    const auto claims =
+        co_await accept_upgrade(*self.far, verifier, kSecret, token, self.loop.wall_now(), true);
+    EXPECT_FALSE(claims.has_value());
+    for (int i = 0; i < 5000 && self.link->trouble().find("refused") == std::string::npos; ++i)
+      co_await async::sleep_for(self.loop, Milliseconds(1));
+    EXPECT_NE(self.link->trouble().find("b:2 refused this node's TLS certificate"), std::string::npos)
+        << self.link->trouble();
+    co_await self.link->stop();
+  }(*this));
+}
+
 }  // namespace
 }  // namespace flashstor::storage::wire
