@@ -84,7 +84,7 @@ Result<RecoverPlan> plan_recovery(const std::vector<Standing>& standing, std::ui
   if (!plan.whole && !accept_loss)
     return fail(ErrorCode::kReadQuorum,
                 fmt::format("{} of {} voting drives stand: what only the others acknowledged may be missing "
-                            "(it takes {} to be sure); say so to go on without it",
+                            "(it takes {} to be sure). To go on without it give --accept-loss",
                             census.votes, census.voters, census.voters - highest.members.majority() + 1));
   std::set<std::uint32_t> slots{slot_of_member(highest.member)};
   for (const Standing& one : standing) {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "engine/base/json.h"
+#include "engine/base/limits.h"
 #include "engine/cluster/spread.h"
 #include "engine/cluster/topology.h"
 #include "s3d/node/limits.h"
@@ -89,6 +90,9 @@ Result<void> apply(const Row& row, const std::vector<std::string>& values, const
     const auto [at, problem] = std::from_chars(last.data(), last.data() + last.size(), options.*(*number));
     if (problem != std::errc() || at != last.data() + last.size())
       return fail(ErrorCode::kInvalidArgument, source + ": \"" + last + "\" is not a number");
+    if (*number == &NodeOptions::parity && options.parity > flashstor::limits::kMaxDrivesPerSet / 2)
+      return fail(ErrorCode::kInvalidArgument, source + ": parity is at most half of a set, so at most " +
+                                                   std::to_string(flashstor::limits::kMaxDrivesPerSet / 2));
     return {};
   }
   const bool on = last == "true" || last == "on" || last == "1" || last == "yes";

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "engine/base/codec.h"
+#include "engine/cluster/cluster.h"
 #include "engine/cluster/limits.h"
 #include "engine/cluster/spread.h"
 #include "engine/storage/wire/token.h"
@@ -16,6 +17,10 @@ constexpr std::size_t kMaxReports = 1024;
 constexpr std::size_t kMaxLocks = 65'536;
 
 std::unexpected<Error> bad(const char* what) { return fail(ErrorCode::kMalformed, what); }
+
+std::string parity_words(std::uint8_t parity) {
+  return parity == ClusterOptions::kDefaultParity ? "no --parity" : fmt::format("--parity {}", parity);
+}
 
 }  // namespace
 
@@ -53,8 +58,9 @@ Result<void> check_hello(const Hello& own, const Hello& other) {
   if (const std::string words = difference_of(own.layout, other.layout); !words.empty())
     return fail(ErrorCode::kConflict, fmt::format("{} and {}: {}", own.node, other.node, words));
   if (own.parity != other.parity)
-    return fail(ErrorCode::kConflict, fmt::format("{} was started with --parity {} and {} with {}", own.node,
-                                                  own.parity, other.node, other.parity));
+    return fail(ErrorCode::kConflict,
+                fmt::format("{} was started with {} and {} with {}: it has to be the same on all nodes",
+                            own.node, parity_words(own.parity), other.node, parity_words(other.parity)));
   // A user added through such a node could be opened by no other, and by none after a restart.
   if (!storage::wire::same_secret_text(own.root, other.root))
     return fail(ErrorCode::kConflict,

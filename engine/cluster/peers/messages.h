@@ -19,7 +19,7 @@ struct Hello {
   std::string version;      ///< Of the program, for people.
   std::string node;         ///< "host:port" of the speaker.
   std::string layout;       ///< Spread::text.
-  std::uint8_t parity = 0;  ///< Of STANDARD.
+  std::uint8_t parity = 0;  ///< Of STANDARD; ClusterOptions::kDefaultParity: by the number of drives.
   Uuid deployment;          ///< Nil while unknown.
   std::int64_t clock = 0;   ///< Nanoseconds since 1970.
   Uuid process;             ///< Made at start: a node that runs twice under one name is found.

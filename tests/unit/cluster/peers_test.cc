@@ -175,6 +175,12 @@ TEST(Hello, SaysInWordsWhatDiffers) {
   EXPECT_NE(words(changed).find("\"http://a:1/d\" here and \"http://a:1/e\" there"), std::string::npos)
       << words(changed);
   changed = other;
+  changed.parity = 2;
+  EXPECT_EQ(words(changed),
+            "a:1 was started with --parity 0 and b:2 with --parity 2: it has to be the same on all nodes");
+  changed.parity = ClusterOptions::kDefaultParity;
+  EXPECT_NE(words(changed).find("and b:2 with no --parity:"), std::string::npos) << words(changed);
+  changed = other;
   changed.root = storage::wire::sign_root("cluster", "root", "another password");
   EXPECT_EQ(words(changed),
             "a:1 was started with other root credentials than b:2: FLASHSTORE_ROOT_USER and "

@@ -39,6 +39,13 @@ class ConfigFile {
   std::string path_;
 };
 
+// 255 stands for "as many as the drives make it" where the number is kept.
+TEST(Options, NoParityIsTakenForTheDefaultOne) {
+  EXPECT_EQ(parse({"--parity", "2", "/d{1...4}"})->options.parity, 2U);
+  for (const char* parity : {"9", "255", "256", "65536"})
+    EXPECT_THAT(error_of(parse({"--parity", parity, "/d{1...4}"})), HasSubstr("at most 8")) << parity;
+}
+
 TEST(Options, HasDefaultsAndExpandsDrives) {
   const auto parsed = parse({"/data{1...3}"});
   ASSERT_TRUE(parsed.has_value()) << error_of(parsed);
