@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "engine/async/gather.h"
 #include "engine/base/log.h"
@@ -39,8 +40,8 @@ class SpreadStart {
     if (options_.standard_parity != ClusterOptions::kDefaultParity)
       co_await or_return(check_parity(options_.standard_parity, spread_.set_drives));
     co_await or_return(inspect());
-    peers_.set_deployment(deployment_of_own());
     publish_reports();
+    peers_.set_deployment(most_named(own_reports_));
     peers_.start();
     co_await or_return(agree_on_deployment());
     peers_.set_deployment(deployment_);
@@ -74,8 +75,6 @@ class SpreadStart {
               .found = storage::inspect_drive(*options_.io, drive.path),
               .touched = false,
               .filling = false};
-      if (own.found.condition == DriveCondition::kForeign)
-        return fail(ErrorCode::kDriveForeign, own.found.words);
       if (own.found.condition == DriveCondition::kFormatted) {
         const auto log = options_.io->list(drive.path + "/log");
         if (!log) return std::unexpected(log.error());
@@ -86,16 +85,43 @@ class SpreadStart {
       }
       own_.push_back(std::move(own));
     }
+    // What is no drive is left out, unless nothing else here is one: then the paths may be wrong.
+    const auto formatted = [](const Own& own) { return own.found.format.has_value(); };
+    for (const Own& own : own_)
+      if (own.found.condition == DriveCondition::kForeign && std::ranges::none_of(own_, formatted))
+        return fail(ErrorCode::kDriveForeign, own.found.words);
     return {};
   }
   Task<Result<void>> inspect() {
     co_return co_await async::offload(*options_.pool, [this] { return inspect_now(); });
   }
 
-  [[nodiscard]] Uuid deployment_of_own() const {
-    for (const Own& own : own_)
-      if (own.found.format) return own.found.format->deployment_id;
-    return {};
+  // The deployment that more of `reports` name than any other; nil when none does.
+  static Uuid most_named(const std::vector<DriveReport>& reports) {
+    std::map<Uuid, std::size_t> votes;
+    for (const DriveReport& report : reports)
+      if (!report.deployment.is_nil()) ++votes[report.deployment];
+    Uuid best;
+    std::size_t most = 0;
+    for (const auto& [deployment, count] : votes) {
+      if (count >= most) best = count > most ? deployment : Uuid{};
+      most = std::max(most, count);
+    }
+    return best;
+  }
+
+  // A drive of another deployment is left out, and nothing is written to it; its place is as if it were
+  // missing.
+  void leave_out_foreign() {
+    for (Own& own : own_) {
+      if (!own.found.format || own.found.format->deployment_id == deployment_) continue;
+      own.found.condition = DriveCondition::kForeign;
+      own.found.words =
+          storage::check_place(own.place->path, *own.found.format, format_of(*own.place)).error().message();
+      own.found.format.reset();
+      own.touched = own.filling = false;
+    }
+    publish_reports();
   }
 
   void publish_reports() {
@@ -149,11 +175,11 @@ class SpreadStart {
   Task<Result<void>> agree_on_deployment() {
     next_words_ = Runtime::current()->now() + kProgressPeriod;
     while (true) {
-      deployment_ = deployment_of_own();
+      deployment_ = most_named(own_reports_);
       const auto all = co_await ask_all();
-      for (const auto& node : all)
-        for (const DriveReport& report : node)
-          if (deployment_.is_nil() && !report.deployment.is_nil()) deployment_ = report.deployment;
+      std::vector<DriveReport> told;
+      for (const auto& node : all) told.insert(told.end(), node.begin(), node.end());
+      if (deployment_.is_nil()) deployment_ = most_named(told);
       if (!deployment_.is_nil()) break;
       const bool fresh = complete(all) && !any(all, [](const DriveReport& report) {
                            return report.condition != DriveCondition::kEmpty;
@@ -168,11 +194,7 @@ class SpreadStart {
       co_await or_return(pause(complete(all) ? "waiting for the first node to name the deployment"
                                              : "waiting for the other nodes"));
     }
-    for (const Own& own : own_)
-      if (own.found.format && own.found.format->deployment_id != deployment_)
-        co_return fail(ErrorCode::kDriveForeign,
-                       fmt::format("{} is of deployment {}, the others of {}", own.place->path,
-                                   own.found.format->deployment_id.to_text(), deployment_.to_text()));
+    leave_out_foreign();
     co_return Result<void>();
   }
 
@@ -242,7 +264,8 @@ class SpreadStart {
     } else {
       const bool empty = own.found.condition == DriveCondition::kEmpty;
       good = fail(ErrorCode::kDriveFailed);
-      info.state = storage::DriveInfo::State::kMissing;
+      info.state = own.found.condition == DriveCondition::kForeign ? storage::DriveInfo::State::kForeign
+                                                                   : storage::DriveInfo::State::kMissing;
       info.error = empty ? path + " is empty: it is to be filled as a new drive of its set" : own.found.words;
     }
     if (good && !own.filling) {

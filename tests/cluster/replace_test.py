@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from cluster_store import SIZES, Store, await_redundant, await_true, flashctl, healed, run, states, without  # noqa: E402
+from node import Node  # noqa: E402
 from nodes import Nodes  # noqa: E402
 from tap import Report  # noqa: E402
 
@@ -56,6 +57,42 @@ def test_old_drive(store):
     member.start()
     nodes.await_ready(60, [member])
     await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
+
+
+def tree(path):
+    """Every file under `path` with its size and when it was last changed."""
+    return sorted((os.path.join(folder, name), *os.stat(os.path.join(folder, name))[6:9:2]) for folder, _, files in os.walk(path) for name in files)
+
+
+def test_foreign_drive(store):
+    """A drive of another deployment, or a directory with other files, in a drive's place: the node starts without it."""
+    nodes = store.nodes
+    member, drive = nodes.members[1], nodes.drives_of(1)[0]
+    with Node(1) as other:
+        stranger = other.drives[0]
+        other.stop()
+        pictures = os.path.join(other.data, "pictures")
+        os.mkdir(pictures)
+        with open(os.path.join(pictures, "holiday.jpg"), "w", encoding="ascii") as picture:
+            picture.write("x")
+        for place, word in ((stranger, "deployment"), (pictures, "holiday.jpg")):
+            member.stop()
+            os.rename(drive, drive + ".away")
+            shutil.copytree(place, drive)
+            before = tree(drive)
+            member.start()
+            nodes.await_ready(60, [member])
+            await_true(f"what is no drive of ours is told ({word})", 30,
+                       lambda: any(state == "foreign" and word in error for state, error in states(store, member).values()),  # noqa: B023
+                       lambda: f"{states(store, member)} {member.tail()}")
+            store.put_many(member, f"beside-{word}-", 10, SIZES)
+            report.check(f"a node starts without what is no drive of its deployment ({word}), and writes nothing to it", tree(drive) == before, str(before))
+            member.stop()
+            shutil.rmtree(drive)
+            os.rename(drive + ".away", drive)
+            member.start()
+            nodes.await_ready(60, [member])
+            await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
 
 
 def passes(store, depth):
@@ -130,6 +167,7 @@ def test(nodes):
     store.put_many(nodes.members[0], "before-", 80, SIZES)
     test_drive(store)
     test_old_drive(store)
+    test_foreign_drive(store)
     test_node(store)
     test_long_away(store)
 
