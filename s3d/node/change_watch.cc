@@ -51,6 +51,7 @@ Task<void> ChangeWatch::keep_reading() {
   while (!stopping_) {
     const auto done = co_await look();
     if (!done && !told) base::log_warning("identities cannot be confirmed: {}", done.error().describe());
+    if (done && told) base::log_info("identities are confirmed again");
     told = !done;
     co_await stop_.wait_until(home_.now() + node_limits::kChangePeriod);
   }

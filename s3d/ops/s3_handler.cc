@@ -98,7 +98,9 @@ Task<Result<void>> S3Handler::authenticate(Call& call, bool page) {
   if (FreshnessApi* freshness = services_.freshness;
       freshness != nullptr && !of_root && !freshness->is_fresh(services_.runtime.now())) {
     call.who = services_.authorizer.identities().anonymous();
-    co_await or_return(freshness->confirm());
+    // It is the node's trouble, which ChangeWatch tells once, and not a line of the log for each request.
+    if (!co_await freshness->confirm())
+      co_return call.refuse(S3Code::kServiceUnavailable, "This node cannot confirm who may do what");
     verified = co_await services_.verifier.verify(call.request(), services_.runtime.wall_now());
   }
   if (!verified) {
