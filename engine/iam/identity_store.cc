@@ -210,9 +210,12 @@ Task<Result<void>> IdentityStore::add_user(std::string access_key, std::string s
 Task<Result<void>> IdentityStore::remove_user(std::string access_key) {
   co_await changes_.acquire();
   const Turn turn(changes_);
-  if (!users_.contains(access_key)) co_return no_such_user(access_key);
-  co_await or_return(backend_.remove(user_path(access_key)));
+  // One whose record does not open is no user here, and can be got rid of all the same.
+  const std::string path = user_path(access_key);
+  if (!users_.contains(access_key) && !unopened_.contains(path)) co_return no_such_user(access_key);
+  co_await or_return(backend_.remove(path));
   users_.erase(access_key);
+  unopened_.erase(path);
   publish();
   co_return Result<void>();
 }

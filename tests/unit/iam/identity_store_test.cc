@@ -212,6 +212,19 @@ TEST_F(IdentityStoreTest, AUserWhoseSecretDoesNotOpenIsLeftOutAndTheOthersStay) 
   EXPECT_EQ(again.user("mallory")->secret_key, "mallorysecret");
 }
 
+TEST_F(IdentityStoreTest, AUserWhoseSecretDoesNotOpenCanBeRemoved) {
+  const SecretBox other("rootuser", "otherpassword");
+  Iam iam("rootuser", "otherpassword");
+  IdentityStore stranger(iam, backend_, other, random_);
+  ASSERT_TRUE(run(stranger.add_user("mallory", "mallorysecret")));
+  ASSERT_TRUE(run(store_.add_user("alice", "alicesecret")));
+  ASSERT_TRUE(run(store_.load()));
+  EXPECT_EQ(code(store_.remove_user("nobody")), ErrorCode::kNotFound);
+  ASSERT_TRUE(run(store_.remove_user("mallory")));
+  EXPECT_FALSE(backend_.files.contains(user_path("mallory")));
+  EXPECT_EQ(code(store_.remove_user("mallory")), ErrorCode::kNotFound);
+}
+
 TEST_F(IdentityStoreTest, AMissingPolicyDeniesRatherThanIsForgotten) {
   ASSERT_TRUE(run(store_.put_policy("p", std::string(kDocument))));
   ASSERT_TRUE(run(store_.add_user("alice", "alicesecret")));
