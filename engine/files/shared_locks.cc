@@ -1,5 +1,7 @@
 #include "engine/files/shared_locks.h"
 
+#include <algorithm>
+
 #include "engine/async/gather.h"
 #include "engine/base/log.h"
 #include "engine/files/limits.h"
@@ -82,6 +84,18 @@ void SharedLocks::keep(const InodeId& inode, const LockRange& range) {
 bool SharedLocks::holds(const InodeId& inode) const {
   const auto held = held_.find(inode);
   return held != held_.end() && runtime_.now() < held->second.told + kLockLease;
+}
+
+std::vector<LockRange> SharedLocks::held_by(const InodeId& inode, std::uint64_t owner,
+                                            bool whole_file) const {
+  std::vector<LockRange> out;
+  if (const auto held = held_.find(inode); held != held_.end())
+    for (LockRange range : held->second.space.all()) {
+      range.owner ^= session_.low;
+      if (range.owner == owner && range.whole_file == whole_file) out.push_back(range);
+    }
+  std::ranges::sort(out, {}, &LockRange::start);
+  return out;
 }
 
 Task<Result<LockAnswer>> SharedLocks::ask(LockPayload::What what, InodeId inode, LockRange range) {

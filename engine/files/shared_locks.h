@@ -29,6 +29,9 @@ class SharedLocks {
   /// Whether a lock of this inode that was granted is certainly this session's still, by this node's clock:
   /// the leader has heard of it within the lease.
   [[nodiscard]] bool holds(const InodeId& inode) const;
+  /// What `owner` (of LockRange) has of an inode, in order.
+  [[nodiscard]] std::vector<LockRange> held_by(const InodeId& inode, std::uint64_t owner,
+                                               bool whole_file) const;
   /// Who waits looks at whether it is cancelled.
   void wake() { changed_.notify_all(); }
 

@@ -281,6 +281,7 @@ class Volume final : public VolumeApi {
   // volume_attributes.cc
   /// Before a file that is open loses its last name: what other nodes open of the bucket lets its row be.
   Task<Result<void>> lock_shared(FileRef file, LockRange range, bool wait, const bool* cancelled);
+  Task<void> put_locks_back(InodeId inode, LockRange taken, std::vector<LockRange> before);
   Task<void> claim(OpenInodeRef inode);
   Task<void> give_up_claim(InodeId inode);
   Task<Result<bool>> is_claimed(std::string orphan);

@@ -129,6 +129,7 @@ Task<Result<Attributes>> Volume::change_attributes(FileRef file, AttributeChange
 }
 
 Task<Result<std::string>> Volume::get_attribute(FileRef file, std::string name) {
+  if (const OpenInodeRef open = open_inode(file.inode)) static_cast<void>(co_await look_again(open));
   const Found found = co_await or_return(resolve(std::move(file)));
   if (found.row.attributes.posix)
     for (const auto& [key, value] : found.row.attributes.posix->xattrs)
@@ -137,6 +138,7 @@ Task<Result<std::string>> Volume::get_attribute(FileRef file, std::string name) 
 }
 
 Task<Result<std::vector<std::string>>> Volume::list_attributes(FileRef file) {
+  if (const OpenInodeRef open = open_inode(file.inode)) static_cast<void>(co_await look_again(open));
   const Found found = co_await or_return(resolve(std::move(file)));
   std::vector<std::string> names;
   if (found.row.attributes.posix)
@@ -230,17 +232,45 @@ Task<Result<void>> Volume::lock_shared(FileRef file, LockRange range, bool wait,
   const bool unlocks = range.type == LockRange::Type::kUnlock;
   // An error is sticky or stays with what is dirty: fsync and close tell it.
   if (unlocks && inode && inode->is_dirty() && !inode->orphan) static_cast<void>(co_await publish(inode));
+  std::vector<LockRange> before = shared_locks_.held_by(file.inode, range.owner, range.whole_file);
   co_await or_return(shared_locks_.lock(file.inode, range, wait, cancelled));
   if (unlocks || !inode) co_return {};
   Result<void> seen;
   if (inode->is_dirty() && !inode->orphan) seen = co_await publish(inode);
   if (seen) seen = co_await look_again(inode);
   if (!seen && seen.error().code() != ErrorCode::kStaleHandle) {
-    range.type = LockRange::Type::kUnlock;
-    static_cast<void>(co_await shared_locks_.lock(file.inode, range, false, nullptr));
+    co_await put_locks_back(file.inode, range, std::move(before));
     co_return seen;
   }
   co_return {};
+}
+
+// As if the lock had not been taken: what its owner had there before stays, the rest is free. One that became
+// weaker is strengthened again if nobody has come in.
+Task<void> Volume::put_locks_back(InodeId inode, LockRange taken, std::vector<LockRange> before) {
+  taken.type = LockRange::Type::kUnlock;
+  std::vector<LockRange> back;
+  std::uint64_t at = taken.start;
+  bool more = true;
+  for (LockRange each : before) {
+    each.start = std::max(each.start, taken.start);
+    each.end = std::min(each.end, taken.end);
+    if (each.start > each.end) continue;
+    if (each.start > at) {
+      back.push_back(taken);
+      back.back().start = at;
+      back.back().end = each.start - 1;
+    }
+    back.push_back(each);
+    more = each.end < taken.end;
+    at = each.end + 1;
+  }
+  if (more) {
+    back.push_back(taken);
+    back.back().start = at;
+  }
+  for (const LockRange& each : back)
+    static_cast<void>(co_await shared_locks_.lock(inode, each, false, nullptr));
 }
 
 void Volume::wake_lock_waiters(FileRef file) {
