@@ -127,7 +127,7 @@ void fields(C& c, PublishPayload& p) {
   c(p.target, p.shrink_to, p.pieces, p.size, p.posix, p.revises, p.has_data, p.links);
   c.later(p.may_move, p.chase, p.adopt, p.park);
   c.later(p.target.taken);
-  c.later(p.knows, p.only_known);
+  c.later(p.knows, p.only_known, p.folds);
 }
 template <class C>
 void fields(C& c, AttributesPayload& p) {

@@ -96,6 +96,7 @@ struct PublishPayload {
   Uuid park;  ///< Bucket in which staged data gets a row of its own where the file is not (plan_park).
   objects::VersionId knows;  ///< What is over the caller's row is another node's; unset: there are no others.
   bool only_known = false;   ///< Nothing is done unless the file is as the caller knows it.
+  bool folds = false;        ///< The bytes stay what they are.
 };
 struct AttributesPayload {
   FileTarget target;

@@ -65,7 +65,7 @@ inline constexpr std::chrono::seconds kFollowEvery{60};  ///< How often a node l
 inline constexpr std::string_view kParked =
     "the data lies elsewhere";  ///< Why it was not published: kConflict.
 inline constexpr std::string_view kChanged =
-    "published by another node meanwhile";                     ///< Why it was not folded: kConflict.
+    "published by another node meanwhile";                     ///< Why a publish was refused: kConflict.
 inline constexpr std::string_view kRootConfig = "mount-root";  ///< Attributes of the root directory.
 inline constexpr std::uint32_t kLongNamePage = 1000;           ///< Entries asked for at a time.
 inline constexpr std::size_t kMaxKnownDirectories = 4096;

@@ -31,7 +31,7 @@ Task<Result<std::size_t>> OpenFile::write(std::uint64_t offset, BufferChain byte
     done = co_await volume_.look_again(inode_);
     offset = inode_->size;
   }
-  if (done) done = co_await put(offset, std::move(bytes));
+  if (done) done = co_await put(offset, std::move(bytes), mode_.append);
   inode_->writing.release();
   if (!done) co_return std::unexpected(done.error());
   co_return length;
@@ -39,13 +39,22 @@ Task<Result<std::size_t>> OpenFile::write(std::uint64_t offset, BufferChain byte
 
 // Bytes that follow what streams already go the same way; the rest waits in the buffer until it is published
 // or a run is long enough to stream.
-Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes) {
+Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes, bool append) {
   OpenInode& inode = *inode_;
-  const std::uint64_t end = offset + bytes.size();
+  const std::uint64_t length = bytes.size();
+  const bool moves = append && volume_.store_.cluster().spans_nodes();
+  // A publish may bring what was appended before to another place while this waits for it.
+  const auto place = [&] {
+    if (!append) return;
+    offset = inode.size;
+    if (moves) inode.note_append(length);
+  };
   if (inode.streaming) {
     const Streaming& streaming = *inode.streaming;
-    if (offset == streaming.at + streaming.bytes && streaming.bytes < kMaxStageBytes) {
+    if (offset == streaming.at + streaming.bytes && streaming.bytes < kMaxStageBytes &&
+        moves == inode.appends(streaming.at)) {
       co_await inode.publish_turn.acquire();
+      place();
       Result<void> done;
       const bool still =
           inode.streaming.has_value() && inode.streaming->at + inode.streaming->bytes == offset;
@@ -61,16 +70,22 @@ Task<Result<void>> OpenFile::put(std::uint64_t offset, BufferChain bytes) {
       co_await or_return(volume_.publish(inode_));
     }
   }
-  if (!bytes.empty()) inode.dirty.write(offset, std::move(bytes));
+  if (!bytes.empty()) {
+    place();
+    inode.dirty.write(offset, std::move(bytes));
+  }
+  const std::uint64_t end = offset + length;
   inode.size = std::max(inode.size, end);
   inode.posix.mtime_ns = inode.posix.ctime_ns = base::to_nanoseconds(volume_.runtime_.wall_now());
-  if (!inode.streaming && inode.dirty.bytes() >= kStageFromBytes &&
-      inode.dirty.first_run_bytes() == inode.dirty.bytes() && inode.dirty.end() == end) {
+  const auto is_long_run = [&inode] {
+    return inode.dirty.bytes() >= kStageFromBytes && inode.dirty.first_run_bytes() == inode.dirty.bytes() &&
+           (!inode.appended || inode.dirty.bytes() == inode.appended->end - inode.appended->from);
+  };
+  if (!inode.streaming && is_long_run() && inode.dirty.end() == end) {
     co_await inode.publish_turn.acquire();
     // An fsync beside this write may have published the run while it waited for its turn, or lost what was
     // before it.
-    if (inode.lost || inode.dirty.bytes() < kStageFromBytes ||
-        inode.dirty.first_run_bytes() != inode.dirty.bytes()) {
+    if (inode.lost || !is_long_run()) {
       inode.publish_turn.release();
       co_return {};
     }

@@ -22,7 +22,7 @@ class OpenFile final : public OpenFileApi {
   Task<Result<void>> release() override;
 
  private:
-  Task<Result<void>> put(std::uint64_t offset, BufferChain bytes);
+  Task<Result<void>> put(std::uint64_t offset, BufferChain bytes, bool append);
   Task<Result<void>> zero(std::uint64_t offset, std::uint64_t length);
 
   Volume& volume_;

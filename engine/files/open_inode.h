@@ -31,7 +31,8 @@ struct OpenInode {
   bool check_names = false;  ///< Another node may have given it more names.
   bool claimed = false;      ///< Other nodes leave it alone when it loses its last name.
   bool orphan = false;       ///< Has lost its last name; its row lies under orphans_of(bucket).
-  bool outdated = false;     ///< Somebody was told of a newer row of it.
+  bool outdated = false;     ///< Somebody was told of a newer row of it,
+  std::uint64_t told = 0;    ///< and of this size.
   bool merged = false;       ///< Other nodes have published it since it was opened here.
   bool gone = false;         ///< Replaced or removed through another door: there is nothing to write to.
   std::uint32_t opens = 0;
@@ -43,6 +44,25 @@ struct OpenInode {
   std::optional<std::uint64_t> shrink_to;  ///< The smallest size since the last publish.
   WriteBuffer dirty;                       ///< Written, not published.
   WriteBuffer publishing;                  ///< On its way.
+  /// Where other nodes append too: what O_APPEND has put behind the end and is not published. It goes behind
+  /// what they have published then.
+  struct Appended {
+    std::uint64_t from = 0;
+    std::uint64_t end = 0;
+    std::uint64_t least = 0;  ///< Where it goes at least: the file was made longer before.
+  };
+  std::optional<Appended> appended;
+  /// A commit that may have been made or not.
+  struct Doubt {
+    DataId data;  ///< What it brought; nil: nothing.
+    std::optional<std::int64_t> ctime_ns;
+    std::optional<std::uint64_t> shrink_to;
+    std::vector<Slice> cut_off;     ///< By that.
+    std::uint64_t append_from = 0;  ///< Bytes of `appended` that were in it, up to
+    std::uint64_t append_end = 0;   ///< here (0: none),
+    std::uint64_t append_at = 0;    ///< and where in the data they began.
+  };
+  std::vector<Doubt> doubts;
   struct Parked {
     std::uint64_t at = 0;
     DataRef data;
@@ -72,9 +92,32 @@ struct OpenInode {
   Error lose(std::uint64_t at, const Error& cause);
   /// Whether it was made longer here than what is committed of it is, or was cut to.
   [[nodiscard]] bool grows() const;
+  /// `length` bytes are about to be appended at the end.
+  void note_append(std::uint64_t length);
+  /// It is published up to `end`.
+  void take_append(std::uint64_t end);
+  /// The file is cut to `cut`.
+  void cut_append(std::uint64_t cut);
+  /// How much of `dirty` to publish at once, up to `most`: what is appended stays in one piece.
+  [[nodiscard]] std::uint64_t most_at_once(std::uint64_t most) const;
+  /// Whether what begins at `offset` is appended.
+  [[nodiscard]] bool appends(std::uint64_t offset) const {
+    return appended && offset >= appended->from && offset < appended->end;
+  }
   /// Takes over a committed row, also another node's; what is written and not published stays over it.
   /// `keeps_size`: that it `grows` is still to be published.
   void committed(objects::VersionRow now, bool keeps_size);
+  /// Whether `now`, which the set has at `at`, came after what is known here. An answer may be older than
+  /// what was published meanwhile. Each name of an inode has versions of its own.
+  [[nodiscard]] bool is_behind(const objects::VersionRow& now, const std::string& at) const;
+  /// Somebody is told of a newer row, of that size.
+  void is_told(std::uint64_t newer_size) {
+    outdated = true;
+    told = newer_size;
+  }
+  /// What is found of commits of unknown outcome in the row is not published again.
+  void settle_doubts();
+  void move_append(std::uint64_t to, std::uint64_t end);
   /// As stat shows it, with what is not published.
   [[nodiscard]] Attributes attributes(const FileDefaults& defaults) const;
 };

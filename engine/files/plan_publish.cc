@@ -116,7 +116,14 @@ Task<Result<void>> add_version(cluster::RowView& rows, Replacement change, const
 
 void apply_bytes(const PublishPayload& in, std::vector<Slice>& slices) {
   if (in.shrink_to) resize(slices, std::min(*in.shrink_to, bytes_of(slices)));
-  for (const Placed& piece : in.pieces) overwrite(slices, piece);
+  for (Placed piece : in.pieces) {
+    if (piece.slice.data.place == DataPlace::kNone) {  // a hole makes nothing longer, also what was cut since
+      const std::uint64_t end = bytes_of(slices);
+      piece.slice.length = std::min(piece.slice.length, end - std::min(end, piece.at));
+      if (piece.slice.length == 0) continue;
+    }
+    overwrite(slices, piece);
+  }
   resize(slices, std::max(in.size, bytes_of(slices)));
 }
 
@@ -124,7 +131,7 @@ void apply_bytes(const PublishPayload& in, std::vector<Slice>& slices) {
 // somebody was told of with a time get another one. The publisher's kernel was told the time that he sends.
 void tell_apart(const PublishPayload& in, std::int64_t before_ns, bool merged,
                 objects::PosixAttributes& posix) {
-  if (!in.knows.is_set() || in.only_known) return;
+  if (!in.knows.is_set() || in.folds) return;
   if (merged && in.posix.mtime_ns) ++posix.mtime_ns;
   if ((!in.pieces.empty() || in.shrink_to) && posix.mtime_ns == before_ns) ++posix.mtime_ns;
 }
@@ -192,7 +199,6 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
         co_return fail(ErrorCode::kStale, std::string(kLinksChanged));
   }
   const bool merged = in.knows.is_set() && in.knows != live.found.id;
-  if (merged && in.only_known) co_return fail(ErrorCode::kConflict, std::string(kChanged));
   std::vector<Slice> before = co_await or_return(slices_of(rows, live.row));
   if (in.adopt) {  // of an earlier try the answer may have been lost
     const DataId id = in.pieces.front().slice.data.id;
@@ -206,6 +212,7 @@ PlanTask plan_publish_here(cluster::RowView& rows, const PublishPayload& in) {
       co_return answered({}, outcome);
     }
   }
+  if (merged && in.only_known) co_return fail(ErrorCode::kConflict, std::string(kChanged));
   std::vector<Slice> after = before;
   apply_bytes(in, after);
 
@@ -269,7 +276,8 @@ PlanTask plan_park(cluster::RowView& rows, const PublishPayload& in) {
 bool comes_again(const Error& error) {
   return error.code() == ErrorCode::kNoSuchKey || error.code() == ErrorCode::kStaleHandle ||
          error.code() == ErrorCode::kStale ||
-         (error.code() == ErrorCode::kConflict && error.message() == kMoving) ||
+         (error.code() == ErrorCode::kConflict &&
+          (error.message() == kMoving || error.message() == kChanged)) ||
          (error.code() == ErrorCode::kNotSupported && error.message() == kForeignData);
 }
 

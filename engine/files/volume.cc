@@ -233,28 +233,12 @@ OpenInodeRef Volume::open_inode(const InodeId& inode) const {
   return found == open_.end() ? nullptr : found->second;
 }
 
-namespace {
-
-// Whether `row`, which the set has at `key`, came after what is known of an open inode. An answer may be
-// older than what was published here meanwhile. Each name of an inode has versions of its own.
-bool is_newer(const objects::VersionRow& row, const std::string& key, const OpenInode& inode) {
-  if (key != inode.key)
-    return row.id.time_ns > inode.row.id.time_ns && row.header.etag != inode.row.header.etag;
-  if (row.id != inode.row.id) return row.id.time_ns > inode.row.id.time_ns;
-  const auto changed = [](const objects::VersionRow& of) {
-    return of.attributes.posix ? of.attributes.posix->ctime_ns : 0;
-  };
-  return changed(row) > changed(inode.row);
-}
-
-}  // namespace
-
 // What this volume knows and the set does not yet.
 void Volume::overlay(Attributes& attributes, const std::string& key, const objects::VersionRow& row) const {
   const OpenInodeRef inode = open_inode(attributes.inode);
   const bool others = inode && store_.cluster().spans_nodes() && !inode->is_dirty() && !inode->in_flight;
-  if (others && is_newer(row, key, *inode))
-    inode->outdated = true;  // another node has published since
+  if (others && inode->is_behind(row, key))
+    inode->is_told(attributes.size);  // another node has published since
   else if (inode)
     attributes = inode->attributes(defaults_);
   const auto touched = touched_.find(key);

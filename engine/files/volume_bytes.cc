@@ -25,6 +25,7 @@ Task<Result<void>> Volume::set_size(OpenInodeRef inode, std::uint64_t size, bool
   if (inode->streaming || inode->parked) done = co_await publish_held(inode);
   if (done && (size < inode->size || (cuts && store_.cluster().spans_nodes()))) {
     inode->dirty.truncate(size);
+    inode->cut_append(size);
     inode->shrink_to = std::min(inode->shrink_to.value_or(size), size);
     resize(inode->slices, std::min(size, bytes_of(inode->slices)));
   }
@@ -56,10 +57,11 @@ Task<Result<void>> Volume::publish_open(bool lost) {
 }
 
 Task<Result<BufferChain>> Volume::read(OpenInodeRef inode, std::uint64_t offset, std::uint64_t size) {
-  // Who finds it gone reads on what it had.
+  // Who finds it gone reads on what it had, and so does everybody where the set cannot be asked, but for
+  // bytes behind it: a kernel that was told of them would take them for zeros.
   if (inode->outdated)
     if (auto seen = co_await look_again(inode); !seen && !is_lost(seen.error().code()))
-      co_return std::unexpected(seen.error());
+      if (inode->told > inode->size && offset + size > inode->size) co_return std::unexpected(seen.error());
   if (offset >= inode->size) co_return BufferChain{};
   size = std::min(size, inode->size - offset);
   // What streams, or has streamed and is not committed yet, cannot be read.

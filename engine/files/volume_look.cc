@@ -35,7 +35,8 @@ Task<Result<void>> Volume::look_held(OpenInodeRef inode) {
         co_return {};
       }
       const auto whole = co_await parts.inflate(*bucket, key, found->row);
-      if (!whole && is_lost(whole.error().code())) continue;  // replaced between the two looks
+      if (!whole && (is_lost(whole.error().code()) || whole.error().code() == ErrorCode::kNotFound))
+        continue;  // replaced between the two looks
       if (!whole) co_return std::unexpected(whole.error());
       inode->merged = true;
       inode->committed(std::move(found->row), inode->grows());

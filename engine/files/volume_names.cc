@@ -101,7 +101,9 @@ Task<Result<std::unique_ptr<OpenFileApi>>> Volume::open(FileRef file, OpenMode m
   OpenInodeRef inode = open_inode(file.inode);
   if (inode) {
     ++inode->opens;
-    if (auto seen = co_await look_again(inode); !seen) {
+    auto seen = co_await look_again(inode);
+    if (seen && inode->gone) seen = fail(ErrorCode::kStaleHandle);
+    if (!seen) {
       RenameWatch::Look look(renames_);
       const std::string key = inode->key;
       static_cast<void>(co_await let_go(inode));

@@ -16,7 +16,12 @@ Task<Result<OpenInodeRef>> Volume::take_open(Found found, RenameWatch::Look& loo
     co_await or_return(objects::StoreParts{store_}.inflate(*bucket, found.key, found.row));
   while (true) {
     if (OpenInodeRef known = open_inode(id)) {  // opened meanwhile
+      if (known->gone) {
+        co_await comes_again(found.key, look);
+        co_return fail(ErrorCode::kStaleHandle);
+      }
       ++known->opens;
+      if (known->is_behind(found.row, found.key)) known->is_told(found.row.header.size);
       co_return known;
     }
     if (renames_.changing(found.key)) {

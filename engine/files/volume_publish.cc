@@ -59,9 +59,11 @@ Task<Result<void>> Volume::publish_held(OpenInodeRef inode) {
   const MonotonicTime give_up = runtime_.now() + kChaseFor;
   while (done && inode->is_dirty() && !inode->gone) {
     done = co_await publish_step(inode);
-    if (!done && is_parked(done.error()))
-      done = runtime_.now() < give_up ? Result<void>()
-                                      : fail(ErrorCode::kBusy, "the file is renamed all the time");
+    if (done || (!is_parked(done.error()) && !is_changed(done.error()))) continue;
+    if (runtime_.now() >= give_up)
+      done = fail(ErrorCode::kBusy, "the file is renamed, or published by others, all the time");
+    else
+      done = is_changed(done.error()) ? co_await look_held(inode) : Result<void>();
   }
   if (done && inode->slices.size() > kMaxSlicesInFile && !inode->gone) done = co_await fold(inode);
   if (!done && is_lost(done.error().code())) {
@@ -70,6 +72,8 @@ Task<Result<void>> Volume::publish_held(OpenInodeRef inode) {
     inode->dirty.clear();
     inode->publishing.clear();
     inode->streaming.reset();
+    inode->appended.reset();
+    inode->doubts.clear();
     done = fail(ErrorCode::kStaleHandle, "the file was replaced or removed meanwhile");
   }
   co_return done;
@@ -90,10 +94,13 @@ Task<Result<void>> Volume::publish_step(OpenInodeRef inode) {
       co_return std::unexpected(inode->lose(streamed.at, done.error()));
     co_return done;
   }
-  const std::uint64_t run = inode->dirty.first_run_bytes();
+  std::uint64_t run = inode->dirty.first_run_bytes();
   if (run == 0) co_return co_await commit(inode, {}, {}, {}, Step::kLast);
   const bool alone = run > store_.options().inline_bytes;
-  auto runs = inode->dirty.take(alone ? run : store_.options().inline_bytes);
+  if (alone && inode->appended)  // what may have to move stands by itself
+    for (const std::uint64_t border : {inode->appended->from, inode->appended->end})
+      if (const std::uint64_t at = inode->dirty.start(); border > at) run = std::min(run, border - at);
+  auto runs = inode->dirty.take(alone ? run : inode->most_at_once(store_.options().inline_bytes));
   for (const WriteBuffer::Run& each : runs) inode->publishing.write(each.offset, each.bytes);
   BufferChain bytes;
   std::vector<Placed> pieces;
@@ -160,6 +167,10 @@ Task<Result<void>> Volume::publish_parked(OpenInodeRef inode) {
         {parked.at, {.data = data, .offset = 0, .length = data.length, .referrer = {}}}};
     auto done = co_await commit(inode, std::move(pieces), here ? DataRef{} : data, {}, Step::kMore);
     const bool moved = !done && is_parked(done.error());
+    if (!done && is_changed(done.error())) {
+      co_await or_return(look_held(inode));
+      continue;
+    }
     if (!done && !moved && !is_lost(done.error().code())) co_return done;
     if (moved && here) continue;
     if (!done || !here) co_await drop_parked(parked.data);
@@ -206,13 +217,40 @@ Task<Result<bool>> Volume::find_again(OpenInodeRef inode, std::string tried, boo
   co_return co_await follow(inode, std::move(tried));
 }
 
+namespace {
+
+// What is to be known of a commit when nobody hears whether it was made.
+OpenInode::Doubt in_doubt(const OpenInode& inode, const std::vector<Placed>& pieces, const DataRef& data) {
+  OpenInode::Doubt doubt{.data = data.id, .ctime_ns = inode.posix.ctime_ns, .shrink_to = inode.shrink_to};
+  if (const std::uint64_t size = bytes_of(inode.row.slices); inode.shrink_to && *inode.shrink_to < size)
+    doubt.cut_off = cut(inode.row.slices, *inode.shrink_to, size - *inode.shrink_to);
+  for (const Placed& piece : pieces) {
+    const std::uint64_t end = piece.at + piece.slice.length;
+    if (!inode.appended || end <= inode.appended->from || piece.at >= inode.appended->end) continue;
+    if (doubt.append_end == 0) {
+      doubt.append_from = inode.appended->from;
+      doubt.append_at =
+          piece.slice.offset + (inode.appended->from - std::min(piece.at, inode.appended->from));
+    }
+    doubt.append_end = std::min(end, inode.appended->end);
+  }
+  return doubt;
+}
+
+}  // namespace
+
 Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces, DataRef data,
                                   BufferChain bytes, Step step) {
   const bool last = step == Step::kLast;
   PublishPayload payload;
   payload.shrink_to = inode->shrink_to;
-  payload.only_known = step == Step::kFold;
-  if (payload.only_known || store_.cluster().spans_nodes()) payload.knows = inode->row.id;
+  const bool shared = store_.cluster().spans_nodes() && !inode->orphan;
+  const OpenInode::Doubt sending = in_doubt(*inode, pieces, data);
+  // What is appended goes behind what is there, so that must be known; so must be whether what was sent
+  // before is there.
+  payload.folds = step == Step::kFold;
+  payload.only_known = payload.folds || (shared && (sending.append_end != 0 || !inode->doubts.empty()));
+  if (payload.only_known || shared) payload.knows = inode->row.id;
   payload.pieces = std::move(pieces);
   payload.posix = inode->posix;
   payload.revises = inode->revises;
@@ -277,8 +315,13 @@ Task<Result<void>> Volume::commit(OpenInodeRef inode, std::vector<Placed> pieces
       }
       if (parked && !is_parked(done.error())) co_await drop_parked(data);
     }
+    if (!done && done.error().code() == ErrorCode::kUnknownOutcome && shared)
+      inode->doubts.push_back(sending);
     if (!done) co_return std::unexpected(done.error());
     const bool keeps_size = !last && inode->grows();
+    inode->doubts.clear();
+    inode->publishing.clear();
+    inode->take_append(sending.append_end);
     inode->shrink_to.reset();
     objects::VersionRow row = co_await or_return(objects::decode_version(done->row));
     if (!done->key.empty()) rekey(*inode, done->key);

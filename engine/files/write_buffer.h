@@ -20,6 +20,8 @@ class WriteBuffer {
   void clear();
   [[nodiscard]] bool empty() const { return pieces_.empty(); }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  /// The first byte held; 0 when empty.
+  [[nodiscard]] std::uint64_t start() const { return pieces_.empty() ? 0 : pieces_.begin()->first; }
   /// One past the last byte held; 0 when empty.
   [[nodiscard]] std::uint64_t end() const;
 

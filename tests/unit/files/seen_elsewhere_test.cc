@@ -1,47 +1,11 @@
 #include <cstdlib>
 
-#include "tests/unit/files/two_nodes_fixture.h"
+#include "tests/unit/files/seen_elsewhere_fixture.h"
 
 namespace flashstor::files {
 namespace {
 
-/// A file that both nodes have open. A node went on showing what it had found at its first open, also to who
-/// had got a lock, until its last close; and what it published cut off what the other had appended.
-class SeenElsewhereTest : public TwoNodesTest {
- protected:
-  void SetUp() override {
-    TwoNodesTest::SetUp();
-    put_file("", "f", "0123456789");
-    here_ = open_at(*volume_);
-    there_ = open_at(*other_);
-  }
-  void TearDown() override {
-    get(here_->release());
-    get(there_->release());
-    TwoNodesTest::TearDown();
-  }
-  std::unique_ptr<OpenFileApi> open_at(Volume& volume, bool append = false) {
-    return get(volume.open({"f", {}}, {.read = true, .write = true, .append = append}));
-  }
-  void publish(OpenFileApi& file, std::uint64_t offset, const std::string& text) {
-    write(file, offset, text);
-    get(file.sync(false));
-  }
-  void cut(OpenFileApi& file, Volume& volume, std::uint64_t size) {
-    AttributeChange change;
-    change.size = size;
-    get(volume.change_attributes({"f", file.attributes().inode}, change));
-  }
-  std::uint64_t size_seen(OpenFileApi& file) { return runtime_.run_until(file.look()).size; }
-  void lock(Volume& volume, OpenFileApi& file, LockRange::Type type) {
-    LockRange range;
-    range.type = type;
-    range.owner = &volume == volume_.get() ? 1 : 2;
-    get(volume.lock({"f", file.attributes().inode}, range, true, nullptr));
-  }
-  std::unique_ptr<OpenFileApi> here_;
-  std::unique_ptr<OpenFileApi> there_;
-};
+constexpr auto kVersionQuery = static_cast<cluster::CommandKind>(objects::ObjectCommand::kGetVersion);
 
 TEST_F(SeenElsewhereTest, WhatItLooksLikeNow) {
   publish(*here_, 10, " and more");
@@ -120,15 +84,6 @@ TEST_F(SeenElsewhereTest, ATruncateCutsWhatItHasNotSeen) {
   cut(*there_, *other_, 10);
   get(there_->sync(false));
   EXPECT_EQ(object("f"), "z123456789");
-}
-
-TEST_F(SeenElsewhereTest, AppendsFollowEachOther) {
-  const auto here = open_at(*volume_, true);
-  const auto there = open_at(*other_, true);
-  for (int turn = 0; turn < 6; ++turn) publish(turn % 2 == 0 ? *here : *there, 0, std::to_string(turn));
-  EXPECT_EQ(object("f"), "0123456789012345");
-  get(here->release());
-  get(there->release());
 }
 
 // A fold, which is made of what was read before, went over what another node published meanwhile.
@@ -220,6 +175,81 @@ TEST_F(SeenElsewhereTest, AnAnswerOlderThanWhatWasPublishedHereIsNotNews) {
   EXPECT_EQ(seen.size, 14U);
   publish(*there_, 0, "z");
   EXPECT_EQ(get(volume_->lookup("", "f")).revision, there_->attributes().revision);
+}
+
+TEST_F(SeenElsewhereTest, AFileThatIsKnownToBeReplacedIsNotOpened) {
+  write(*there_, 0, "z");
+  put_file("", "g", "another file");
+  mv("g", "f");
+  EXPECT_EQ(error(there_->sync(false)), ErrorCode::kStaleHandle);
+  EXPECT_EQ(error(other_->open({"f", there_->attributes().inode}, {})), ErrorCode::kStaleHandle);
+}
+
+TEST_F(SeenElsewhereTest, ExtendedAttributes) {
+  const InodeId inode = here_->attributes().inode;
+  get(volume_->set_attribute({"f", inode}, "user.x", "one", AttributeSetMode::kAny));
+  EXPECT_EQ(get(other_->get_attribute({"f", inode}, "user.x")), "one");
+  get(volume_->remove_attribute({"f", inode}, "user.x"));
+  EXPECT_TRUE(get(other_->list_attributes({"f", inode})).empty());
+}
+
+// An open found the file open with what an older answer had said, and took that.
+TEST_F(SeenElsewhereTest, AnOpenThatMeetsAnOlderOne) {
+  get(there_->release());
+  async::Event first;
+  async::Event second;
+  for (async::Event* answer : {&first, &second})
+    cluster_->fake(set_of("f")).hold_answer(static_cast<cluster::CommandKind>(FileCommand::kLookup), *answer);
+  const auto open_into = [](Volume* volume, std::unique_ptr<OpenFileApi>* out) -> Task<void> {
+    if (auto opened = co_await volume->open({"f", {}}, {})) *out = std::move(*opened);
+  };
+  std::unique_ptr<OpenFileApi> older;
+  run([](Task<void> early, Task<void> late, OpenFileApi* writer, async::Event* one,
+         async::Event* two) -> Task<Result<void>> {
+    async::Gate gate;
+    gate.spawn(std::move(early));
+    co_await or_return(writer->write(10, BufferChain(Buffer::copy_of(" and more"))));
+    co_await or_return(writer->sync(false));
+    gate.spawn(std::move(late));
+    one->set();
+    two->set();
+    co_await gate.close();
+    co_return {};
+  }(open_into(other_.get(), &older), open_into(other_.get(), &there_), here_.get(), &first, &second));
+  EXPECT_EQ(read(*there_), "0123456789 and more");
+  get(older->release());
+}
+
+// The whole range was unlocked.
+TEST_F(SeenElsewhereTest, ALockThatIsNotGivenLeavesTheOlderOne) {
+  cluster_->set_remote(true);
+  LockRange range{.type = LockRange::Type::kShared, .start = 10, .end = 19, .owner = 1};
+  const FileRef file{"f", here_->attributes().inode};
+  get(volume_->lock(file, range, false, nullptr));
+  range = {.type = LockRange::Type::kExclusive, .start = 0, .end = 99, .owner = 1};
+  cluster_->fake(set_of("f")).fail_next(kVersionQuery, ErrorCode::kReadOnly);
+  EXPECT_EQ(error(volume_->lock(file, range, false, nullptr)), ErrorCode::kReadOnly);
+  const auto stands_in_the_way = [&](std::uint64_t at) {
+    const LockRange wanted{.type = LockRange::Type::kExclusive, .start = at, .end = at, .owner = 2};
+    return get(other_->test_lock(file, wanted)).type;
+  };
+  EXPECT_EQ(stands_in_the_way(9), LockRange::Type::kUnlock);
+  EXPECT_EQ(stands_in_the_way(10), LockRange::Type::kShared);
+  EXPECT_EQ(stands_in_the_way(19), LockRange::Type::kShared);
+  EXPECT_EQ(stands_in_the_way(20), LockRange::Type::kUnlock);
+}
+
+// A file that is being written does not wait for its set, but for what somebody was told of.
+TEST_F(SeenElsewhereTest, WhatIsKnownIsReadWhereTheSetCannotBeAsked) {
+  publish(*here_, 0, "z");
+  EXPECT_EQ(get(other_->lookup("", "f")).size, 10U);
+  cluster_->set_remote(true);
+  cluster_->fake(set_of("f")).fail_next(kVersionQuery, ErrorCode::kReadOnly);
+  EXPECT_EQ(read(*there_), "0123456789");
+  publish(*here_, 10, "more");
+  EXPECT_EQ(get(other_->lookup("", "f")).size, 14U);
+  cluster_->fake(set_of("f")).fail_next(kVersionQuery, ErrorCode::kReadOnly);
+  EXPECT_EQ(error(there_->read(0, 14)), ErrorCode::kReadOnly);
 }
 
 }  // namespace
