@@ -51,6 +51,17 @@ base.close()
 """
 
 
+APPENDING = """
+import os, sys
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for number in range(int(sys.argv[2])):
+    os.write(file, b"%s: line %d%s\\n" % (sys.argv[3].encode(), number, b"." * (number * 37 % 300)))
+    if number % 50 == 49:
+        os.fsync(file)
+os.close(file)
+"""
+
+
 def write(path, data):
     with open(path, "wb") as file:
         file.write(data)
@@ -146,6 +157,20 @@ def appended(mounts):
     os.unlink(os.path.join(mounts[0], "lines"))
 
 
+def appended_at_once(mounts):
+    """Two writers with O_APPEND that do not wait for each other: each line is there once and whole, in its writer's order."""
+    both(mounts, APPENDING, "{mount}/log", "1000")
+    wanted = [sorted(b"%d: line %d%s" % (writer, number, b"." * (number * 37 % 300)) for writer in (0, 1) for number in range(1000))]
+    for mount in mounts:
+        def lines(mount=mount):
+            return read(os.path.join(mount, "log")).splitlines()
+        await_true("all lines", GIVE_UP, lambda lines=lines: [sorted(lines())] == wanted, lambda lines=lines: f"{len(lines())} lines")
+        for writer in (b"0:", b"1:"):
+            numbers = [int(line.split()[2].rstrip(b".")) for line in lines() if line.startswith(writer)]
+            assert numbers == sorted(numbers)
+    os.unlink(os.path.join(mounts[0], "log"))
+
+
 def grown(mounts):
     """Who writes into the front of a file cuts off nothing that another node put behind it."""
     write(os.path.join(mounts[0], "grown"), b"0" * 100)
@@ -173,6 +198,7 @@ def main():
         report.run("files written anew and read at once elsewhere", written_anew, mounts)
         report.run("a reader that follows a file", followed, mounts)
         report.run("lines appended in turns", appended, mounts)
+        report.run("lines appended at once", appended_at_once, mounts)
         report.run("written at the front and behind", grown, mounts)
     on_two_mounts(report, nodes, BUCKET, body)
 
