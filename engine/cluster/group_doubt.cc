@@ -76,6 +76,7 @@ void Group::settle_doubt(MemberState& member) {
   if (!led) return;
   core.set_vote_floor({});
   member.in_doubt = false;
+  member.doubt_seen = home_.now();
   changed_ = true;
   schedule();
   gate_.spawn(trust(member));

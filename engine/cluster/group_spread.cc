@@ -86,6 +86,7 @@ void Group::take_report(std::uint32_t node, const MemberReport& report) {
     schedule();
   }
   member.generation = report.generation;
+  if (report.in_doubt) member.doubt_seen = home_.now();
   if (std::exchange(member.in_doubt, report.in_doubt) != report.in_doubt) {
     changed_ = true;
     schedule();

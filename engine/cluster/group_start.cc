@@ -197,6 +197,7 @@ void Group::start_member(MemberState& member, storage::RecoveredState state) {
   member.core->learn_commit(member.core->log(), confirmed);
   member.in_doubt = state.in_doubt;
   member.doubted = home_.now();
+  if (member.in_doubt) member.doubt_seen = member.doubted;
   member.core->set_muted(member.in_doubt);
   touch(member);
 }

@@ -135,6 +135,8 @@ inline constexpr std::chrono::seconds kFillIdle{60};
 /// How long a member that may have lost what it said waits for those that could tell, before it takes the
 /// word of fewer.
 inline constexpr std::chrono::seconds kDoubtWait{10};
+/// So long after a drive was in doubt a new leader may be the first to know.
+inline constexpr std::chrono::seconds kDoubtMemory{60};
 /// How long a leader takes to be sure that it still is one, when asked who takes part.
 inline constexpr std::chrono::milliseconds kViewDeadline{1000};
 /// How long a member that is told to take up another generation may take to end what it was at.

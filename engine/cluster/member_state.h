@@ -41,6 +41,7 @@ struct MemberState {
   // Its drive may have lost what it said it holds (group_doubt.cc), since:
   bool in_doubt = false;
   MonotonicTime doubted{};
+  MonotonicTime doubt_seen{};  ///< When it was last known to be in doubt, wherever it is.
   // On another node: what that node said of it.
   bool remote = false;
   bool reachable = false;      ///< Its node answers.

@@ -275,9 +275,9 @@ void ErasureSet::changed() {
       start_settling();
     }
   }
+  note_doubts();
   publish();
   tell_incarnations();
-  note_doubts();
   if (leader) drop_tail_marks(group_.applied(*leader), group_.leader_term());
   look_at_all();
   leader_signal_.notify_all();
