@@ -4,8 +4,8 @@
 // What a drive that comes back from a loss of power may lack: shards that it had acknowledged.
 namespace flashstor::cluster {
 
-// Noted by whoever leads as soon as it hears of such a drive; or as soon as it leads, if that is what ended the
-// doubt.
+// Noted by whoever leads as soon as it hears of such a drive; or as soon as it leads, if that is what ended
+// the doubt.
 void ErasureSet::note_doubts() {
   if (!group_.leader()) return;
   for (std::uint32_t slot = 0; slot < drives_.size(); ++slot) {

@@ -257,6 +257,7 @@ Task<Result<std::string>> query_intent(std::string_view kind, cluster::RowView& 
 /// Whether an inode is at a key, or where it may have gone from there (ForwardAnswer of a FileTarget).
 Task<Result<std::string>> query_forward(cluster::RowView& rows, std::string_view payload);
 /// Errors: kReadOnly while nobody leads.
+// That of files, not the sets' own.  NOLINTNEXTLINE(bugprone-forward-declaration-namespace)
 Task<Result<std::string>> query_lock(class LockTable& table, cluster::RowView& rows,
                                      std::string_view payload);
 
