@@ -36,6 +36,16 @@ def test_drive(store):
     report.ok("a replaced drive is known again after a start of its node")
 
 
+def bring_back(store, member, drive, kept):
+    """Puts the drive that is at `kept` back in the place of what stands at `drive`, and waits until all is healed."""
+    member.stop()
+    shutil.rmtree(drive)
+    os.rename(kept, drive)
+    member.start()
+    store.nodes.await_ready(60, [member])
+    await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
+
+
 def test_old_drive(store):
     """A drive that comes back after another took its place is told apart."""
     nodes = store.nodes
@@ -51,12 +61,7 @@ def test_old_drive(store):
     await_true("the old drive is kept out", 30, lambda: any("was replaced" in error for _, error in states(store, member).values()),
                lambda: str(states(store, member)))
     report.ok("a drive that was replaced and comes back is kept out, in words")
-    member.stop()
-    shutil.rmtree(drive)
-    os.rename(drive + ".new", drive)
-    member.start()
-    nodes.await_ready(60, [member])
-    await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
+    bring_back(store, member, drive, drive + ".new")
 
 
 def tree(path):
@@ -87,12 +92,7 @@ def test_foreign_drive(store):
                        lambda: f"{states(store, member)} {member.tail()}")
             store.put_many(member, f"beside-{word}-", 10, SIZES)
             report.check(f"a node starts without what is no drive of its deployment ({word}), and writes nothing to it", tree(drive) == before, str(before))
-            member.stop()
-            shutil.rmtree(drive)
-            os.rename(drive + ".away", drive)
-            member.start()
-            nodes.await_ready(60, [member])
-            await_true("the right drive is back", 60, lambda: healed(store), lambda: str(states(store, member)))
+            bring_back(store, member, drive, drive + ".away")
 
 
 def passes(store, depth):
